@@ -1,0 +1,1 @@
+"""The methods that GradCon was compared with, one module each, behind ``benchmark.detector``."""

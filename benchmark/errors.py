@@ -1,0 +1,9 @@
+"""The one error that a user is meant to read."""
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong.
+
+    The message is one line: what is wrong, where, and what to do. Entry points print it without a
+    traceback and exit with 1.
+    """

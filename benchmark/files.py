@@ -1,0 +1,21 @@
+"""Writing files so that none is ever half-written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a sibling of ``path`` to write to; it replaces ``path`` on success.
+
+    On an error the sibling is removed and an earlier ``path`` stays as it was. The sibling keeps
+    the suffix of ``path``, for writers that go by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

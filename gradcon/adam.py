@@ -1,0 +1,46 @@
+"""Adam (Kingma and Ba 2015) for a stack of models that may skip an iteration one by one.
+
+``torch.optim.Adam`` keeps one step count for a whole tensor; the models of a stack have training
+sets of different sizes and so counts of their own. A test holds this to ``torch.optim.Adam``.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
+def adam_step(
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    first_moment: Mapping[str, Tensor],
+    second_moment: Mapping[str, Tensor],
+    iterations: Tensor,
+    active: Tensor,
+    learning_rate: float,
+) -> None:
+    """One step, in place, without waiting for the device.
+
+    Args:
+        parameters: (K, ...) each, as are gradients and both moments.
+        gradients: of the loss of each model at its own parameters.
+        first_moment: running mean of the gradients.
+        second_moment: running mean of the squared gradients.
+        iterations: (K,) number of this step for each model, from 1.
+        active: (K,) 1 for a model that takes the step, 0 for one that stays as it is.
+        learning_rate: step size.
+    """
+    steps = iterations.clamp_min(1)
+    size = active * learning_rate / (1 - BETAS[0] ** steps)
+    root = torch.sqrt(1 - BETAS[1] ** steps)
+    for name, parameter in parameters.items():
+        shape = (-1, *[1] * (parameter.dim() - 1))
+        gradient, on = gradients[name], active.view(shape)
+        mean, square = first_moment[name], second_moment[name]
+        mean.lerp_(gradient, (1 - BETAS[0]) * on)
+        square.lerp_(gradient.square(), (1 - BETAS[1]) * on)
+        denominator = (square.sqrt() / root.view(shape)).add_(EPSILON)
+        parameter.sub_(size.view(shape) * mean / denominator)

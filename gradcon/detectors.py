@@ -1,0 +1,401 @@
+"""The four detectors of the paper: CAE and VAE, each with and without the gradient constraint.
+
+>>> from gradcon import GradCon
+>>> detector = GradCon(epochs=100).fit(train)  # (N, 28, 28, C) uint8, inliers only
+>>> scores = detector.anomaly_score(test)  # (M,), higher is more anomalous
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from benchmark.detector import (
+    FitFailed,
+    Images,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Scores,
+)
+from benchmark.files import atomic
+from gradcon import checkpoint as checkpoints
+from gradcon.losses import RECONSTRUCTION
+from gradcon.networks import Autoencoder, VariationalAutoencoder, latent_side
+from gradcon.scoring import score_images, to_unit
+from gradcon.training import Model, Settings, Trained, train
+
+ALPHA = 0.03
+BETA = 4 * ALPHA
+"""Weight of the gradient loss in the anomaly score (paper, section 5; official code: 0.12)."""
+VALIDATION_SHARE = 0.1
+
+
+class AutoencoderDetector:
+    """What the four detectors share: everything but the hyperparameters."""
+
+    components: ClassVar[tuple[str, ...]] = ("reconstruction", "gradient")
+    network: ClassVar[type[Autoencoder]] = Autoencoder
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._trained: Trained | None = None
+        self._image_shape: tuple[int, ...] = ()
+        self._device = "cpu"
+
+    def fit(
+        self,
+        train: Images,
+        validation: Images | None = None,
+        *,
+        seed: int = 0,
+        checkpoint: Path | None = None,
+        milestones: Sequence[int] = (),
+        device: str = "cpu",
+    ) -> Self:
+        """Train on inliers; see ``benchmark.detector.Detector.fit``.
+
+        Without ``validation``, a tenth of ``train``, drawn by ``seed``, takes its place.
+        """
+        if validation is None:
+            train, validation = _hold_out(train, seed)
+        (outcome,) = type(self).fit_stack(
+            [self],
+            [train],
+            [validation],
+            seeds=[seed],
+            checkpoint=checkpoint,
+            milestones=milestones,
+            device=device,
+        )
+        if outcome is not None:
+            raise outcome
+        return self
+
+    @classmethod
+    def fit_stack(
+        cls,
+        detectors: Sequence["AutoencoderDetector"],
+        train_images: Sequence[Images],
+        validation: Sequence[Images],
+        *,
+        seeds: Sequence[int],
+        checkpoint: Path | None = None,
+        milestones: Sequence[int] = (),
+        device: str = "cpu",
+    ) -> list[FitFailed | None]:
+        """Fit several detectors of the same settings together, with the numbers of ``fit``.
+
+        Returns:
+            Per detector why it failed, or None.
+
+        Raises:
+            ValueError: settings or image shapes differ, unsupported images, no images.
+        """
+        settings = detectors[0].settings
+        shapes = {images.shape[1:] for images in (*train_images, *validation)}
+        if any(detector.settings != settings for detector in detectors) or len(shapes) != 1:
+            raise ValueError(
+                "the detectors of a stack need the same settings and images of one shape; "
+                f"found the shapes {sorted(shapes)}"
+            )
+        outcomes = train(
+            cls.network,
+            settings,
+            [_tensor(images) for images in train_images],
+            [_tensor(images) for images in validation],
+            seeds=seeds,
+            checkpoint=checkpoint,
+            milestones=milestones,
+            device=device,
+        )
+        failures: list[FitFailed | None] = []
+        for detector, outcome in zip(detectors, outcomes, strict=True):
+            detector._device = device
+            detector._image_shape = shapes.copy().pop()
+            if isinstance(outcome, FitFailed):
+                failures.append(outcome)
+            else:
+                detector._trained = outcome
+                failures.append(None)
+        return failures
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """``best``, ``last`` and the milestones reached."""
+        return tuple(self._fitted().models)
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """Per epoch: ``loss`` (what is minimised) and its parts, for training and validation."""
+        return self._fitted().history
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Parameters, epochs, the best model's epoch and its validation loss."""
+        trained = self._fitted()
+        best = trained.history[trained.best_epoch - 1]
+        return {
+            "parameters": sum(t.numel() for t in trained.models["best"].parameters.values()),
+            "epochs": len(trained.history),
+            "best_epoch": trained.best_epoch,
+            "best_validation_loss": best["validation_loss"],
+        }
+
+    def score(self, images: Images, model: str = "best") -> Scores:
+        """Losses of every image, (N,) each; higher is more anomalous.
+
+        ``reconstruction`` is a mean over pixels, ``latent`` the Kullback-Leibler divergence
+        divided by the number of pixels, ``gradient`` minus the mean cosine over the decoder's
+        layers, in [-1, 1] (paper, equations 3 and 4).
+        """
+        network, reference = self._network(model)
+        losses = score_images(
+            network,
+            reference,
+            self._checked(images),
+            RECONSTRUCTION[self.settings.reconstruction_loss],
+        )
+        pixels = int(np.prod(self._image_shape))
+        losses["latent"] *= self.settings.latent_weight / pixels
+        return {name: losses[name].float().numpy() for name in self.components}
+
+    def anomaly_score(
+        self, images: Images, beta: float = BETA, model: str = "best"
+    ) -> npt.NDArray[np.float32]:
+        """Reconstruction (+ latent) + beta * gradient loss, (N,); higher is more anomalous."""
+        losses = self.score(images, model)
+        gradient = losses.pop("gradient")
+        return sum(losses.values(), start=np.float32(beta) * gradient)
+
+    def reconstruct(self, images: Images, model: str = "best") -> Images:
+        """What the autoencoder makes of the images, (N, H, W, C) uint8."""
+        network, _ = self._network(model)
+        with torch.no_grad():
+            logits = torch.cat(
+                [
+                    network(to_unit(part.to(self._device))).logits
+                    for part in self._checked(images).split(256)
+                ]
+            )
+        pixels = (torch.sigmoid(logits) * 255).round().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+    def save(self, directory: Path) -> None:
+        """Write ``detector.json``, ``best.safetensors`` and ``last.safetensors``."""
+        trained = self._fitted()
+        description = {
+            "detector": type(self).__name__,
+            "settings": asdict(self.settings),
+            "image_shape": list(self._image_shape),
+            "best_epoch": trained.best_epoch,
+            "history": trained.history,
+        }
+        for name in ("best", "last"):
+            model = trained.models[name]
+            tensors = {f"parameters/{key}": value for key, value in model.parameters.items()}
+            tensors |= {f"reference/{key}": value for key, value in model.reference.items()}
+            checkpoints.write(directory / f"{name}.safetensors", tensors, {})
+        with atomic(directory / "detector.json") as beside:
+            beside.write_text(json.dumps(description, indent=1))
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises:
+            ValueError: the directory holds another detector, or a damaged file.
+        """
+        path = directory / "detector.json"
+        description = json.loads(path.read_text())
+        checkpoints.require_same(path, description, {"detector": cls.__name__})
+        detector = cls.__new__(cls)
+        AutoencoderDetector.__init__(detector, Settings(**description["settings"]))
+        detector._image_shape = tuple(description["image_shape"])
+        models = {}
+        for name in ("best", "last"):
+            tensors, _ = checkpoints.read(directory / f"{name}.safetensors")
+            models[name] = Model(_group(tensors, "parameters"), _group(tensors, "reference"))
+        detector._trained = Trained(models, description["history"], description["best_epoch"])
+        return detector
+
+    def _fitted(self) -> Trained:
+        if self._trained is None:
+            raise RuntimeError(f"{type(self).__name__} is not fitted: call fit or load first")
+        return self._trained
+
+    def _network(self, model: str) -> tuple[Autoencoder, Mapping[str, Tensor]]:
+        trained = self._fitted()
+        if model not in trained.models:
+            raise KeyError(f"no model {model!r}; there are {', '.join(trained.models)}")
+        side, _, channels = self._image_shape
+        network = self.network(channels, side)
+        network.load_state_dict(trained.models[model].parameters)
+        return network.to(self._device), trained.models[model].reference
+
+    def _checked(self, images: Images) -> Tensor:
+        if images.shape[1:] != self._image_shape:
+            raise ValueError(
+                f"images of shape {images.shape[1:]} (height, width, channels), but the detector "
+                f"was fitted to {self._image_shape}"
+            )
+        return _tensor(images)
+
+
+class CAE(AutoencoderDetector):
+    """Convolutional autoencoder without the constraint; it keeps a reference gradient all the same."""
+
+    def __init__(
+        self,
+        *,
+        epochs: PositiveInt = 1000,
+        batch_size: PositiveInt = 64,
+        learning_rate: PositiveFloat = 1e-3,
+        reference: Literal["total", "reconstruction"] = "total",
+        checkpoint_every: PositiveInt = 1,
+    ) -> None:
+        super().__init__(
+            Settings(
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                alpha=0.0,
+                reference=reference,
+                reconstruction_loss="squared_error",
+                latent_weight=0.0,
+                checkpoint_every=checkpoint_every,
+            )
+        )
+
+
+class GradCon(AutoencoderDetector):
+    """CAE + Grad: the convolutional autoencoder trained with the gradient constraint."""
+
+    def __init__(
+        self,
+        *,
+        epochs: PositiveInt = 1000,
+        batch_size: PositiveInt = 64,
+        learning_rate: PositiveFloat = 1e-3,
+        alpha: NonNegativeFloat = ALPHA,
+        reference: Literal["total", "reconstruction"] = "total",
+        checkpoint_every: PositiveInt = 1,
+    ) -> None:
+        super().__init__(
+            Settings(
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                alpha=alpha,
+                reference=reference,
+                reconstruction_loss="squared_error",
+                latent_weight=0.0,
+                checkpoint_every=checkpoint_every,
+            )
+        )
+
+
+class VAE(AutoencoderDetector):
+    """Variational autoencoder without the constraint.
+
+    The paper's loss weights are not published. Here the loss of an image is the negative evidence
+    lower bound: the reconstruction loss summed over pixels plus ``latent_weight`` times the
+    Kullback-Leibler divergence summed over the latent vector, divided by the number of pixels.
+    """
+
+    components: ClassVar[tuple[str, ...]] = ("reconstruction", "latent", "gradient")
+    network: ClassVar[type[Autoencoder]] = VariationalAutoencoder
+
+    def __init__(
+        self,
+        *,
+        epochs: PositiveInt = 1000,
+        batch_size: PositiveInt = 64,
+        learning_rate: PositiveFloat = 1e-3,
+        reference: Literal["total", "reconstruction"] = "total",
+        reconstruction_loss: Literal["squared_error", "cross_entropy"] = "cross_entropy",
+        latent_weight: NonNegativeFloat = 1.0,
+        checkpoint_every: PositiveInt = 1,
+    ) -> None:
+        super().__init__(
+            Settings(
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                alpha=0.0,
+                reference=reference,
+                reconstruction_loss=reconstruction_loss,
+                latent_weight=latent_weight,
+                checkpoint_every=checkpoint_every,
+            )
+        )
+
+
+class GradConVAE(AutoencoderDetector):
+    """VAE + Grad: the variational autoencoder trained with the gradient constraint.
+
+    The constrained gradient is that of the reconstruction loss at the transposed convolutions'
+    weights, as for CAE + Grad; the latent loss has none there. For the losses see ``VAE``.
+    """
+
+    components: ClassVar[tuple[str, ...]] = ("reconstruction", "latent", "gradient")
+    network: ClassVar[type[Autoencoder]] = VariationalAutoencoder
+
+    def __init__(
+        self,
+        *,
+        epochs: PositiveInt = 1000,
+        batch_size: PositiveInt = 64,
+        learning_rate: PositiveFloat = 1e-3,
+        alpha: NonNegativeFloat = ALPHA,
+        reference: Literal["total", "reconstruction"] = "total",
+        reconstruction_loss: Literal["squared_error", "cross_entropy"] = "cross_entropy",
+        latent_weight: NonNegativeFloat = 1.0,
+        checkpoint_every: PositiveInt = 1,
+    ) -> None:
+        super().__init__(
+            Settings(
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                alpha=alpha,
+                reference=reference,
+                reconstruction_loss=reconstruction_loss,
+                latent_weight=latent_weight,
+                checkpoint_every=checkpoint_every,
+            )
+        )
+
+
+def _tensor(images: Images) -> Tensor:
+    """(N, H, W, C) uint8 to a tensor of (N, C, H, W).
+
+    Raises:
+        ValueError: another type or shape, no images, or an unsupported size.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
+        raise ValueError(
+            f"images of shape {images.shape} and type {images.dtype}: "
+            "give square ones as (N, H, W, C) uint8 in 0..255"
+        )
+    if len(images) == 0:
+        raise ValueError("no images: training, validation and scoring need at least one")
+    latent_side(images.shape[1], images.shape[3])
+    return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
+    order = np.random.default_rng(seed).permutation(len(images))
+    held = max(1, round(VALIDATION_SHARE * len(images)))
+    return images[order[held:]], images[order[:held]]
+
+
+def _group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = prefix + "/"
+    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}

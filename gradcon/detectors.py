@@ -28,7 +28,7 @@ from benchmark.files import atomic
 from gradcon import checkpoint as checkpoints
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, latent_side
-from gradcon.scoring import score_images, to_unit
+from gradcon.scoring import CHUNK, score_images, to_unit
 from gradcon.training import Model, Settings, Trained, train
 
 ALPHA = 0.03
@@ -145,6 +145,7 @@ class AutoencoderDetector:
             "parameters": sum(t.numel() for t in trained.models["best"].parameters.values()),
             "epochs": len(trained.history),
             "best_epoch": trained.best_epoch,
+            "alpha": self.settings.alpha,
             "best_validation_loss": best["validation_loss"],
         }
 
@@ -181,7 +182,7 @@ class AutoencoderDetector:
             logits = torch.cat(
                 [
                     network(to_unit(part.to(self._device))).logits
-                    for part in self._checked(images).split(256)
+                    for part in torch.split(self._checked(images), CHUNK)
                 ]
             )
         pixels = (torch.sigmoid(logits) * 255).round().to(torch.uint8)
@@ -249,7 +250,7 @@ class AutoencoderDetector:
 
 
 class CAE(AutoencoderDetector):
-    """Convolutional autoencoder without the constraint; it keeps a reference gradient all the same."""
+    """Convolutional autoencoder without the constraint; it keeps a reference all the same."""
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ One iteration, as in the official code (paper, section 4):
 """
 
 import hashlib
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -412,9 +413,7 @@ def _record(
     for k, row in enumerate(table.tolist()):
         if state.failures[k]:
             continue
-        for part, values in (("training", row[:4]), ("validation", row[4:])):
-            if not all(torch.isfinite(torch.tensor(values)).tolist()):
-                state.failures[k] = f"the {part} loss is {values[0]} in epoch {epoch}"
+        state.failures[k] = _divergence(row, epoch)
         if state.failures[k]:
             continue
         state.history[k].append(
@@ -431,6 +430,14 @@ def _record(
                 for name, value in state.reference.items():
                     best_reference[name][k] = value[k]
     state.epoch = epoch
+
+
+def _divergence(row: Sequence[float], epoch: int) -> str | None:
+    """Why the losses of an epoch, four of training and four of validation, end the training."""
+    for part, values in (("training", row[:4]), ("validation", row[4:])):
+        if not all(map(math.isfinite, values)):
+            return f"the {part} loss is {values[0]} in epoch {epoch}; try a lower learning_rate"
+    return None
 
 
 def _outcome(state: State, k: int) -> Trained | FitFailed:

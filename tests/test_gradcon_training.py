@@ -1,0 +1,277 @@
+"""Training against the plain reference, stacks against members, resumed against unbroken runs."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.detector import FitFailed
+from benchmarks import reference as plain
+from gradcon import training
+from gradcon.adam import adam_step
+from gradcon.losses import gradient_loss
+from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
+from gradcon.training import Settings, Trained, train
+from tests.digits import of_class
+
+
+def settings(**changes):
+    defaults = {
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "alpha": 0.03,
+        "reference": "total",
+        "reconstruction_loss": "squared_error",
+        "latent_weight": 1.0,
+        "checkpoint_every": 1,
+    }
+    return Settings(**(defaults | changes))
+
+
+def tensor(label, count, channels=1):
+    return torch.tensor(of_class(label, count, channels).transpose(0, 3, 1, 2).copy())
+
+
+def relative(a, b):
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_training_follows_the_plain_reference(channels):
+    images, seed, chosen = tensor(3, 40, channels), 5, settings(epochs=3)
+    (ours,) = train(Autoencoder, chosen, [images], [images[:8]], seeds=[seed], dtype=torch.float64)
+    network = initialised(Autoencoder, channels, 28, seed).double()
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    losses = []
+    for epoch in range(1, 4):
+        for numbers in training._order([40], 16, [seed], epoch)[0]:
+            batch = images[numbers[numbers >= 0]].double() / 255
+            losses.append(
+                (len(batch), *plain.training_step(network, optimiser, reference, batch, 0.03))
+            )
+    last = ours.models["last"]
+    for name, parameter in network.named_parameters():
+        assert relative(last.parameters[name], parameter.detach()) < 1e-8, name
+    for mean, own in zip(reference.means, last.reference.values(), strict=True):
+        assert relative(own, mean) < 1e-8
+    final_epoch = np.array(losses[-3:])
+    weighted = np.average(final_epoch[:, 1:], axis=0, weights=final_epoch[:, 0])
+    assert ours.history[-1]["train_reconstruction"] == pytest.approx(weighted[0], rel=1e-9)
+    assert ours.history[-1]["train_gradient"] == pytest.approx(weighted[1], rel=1e-9)
+    assert weighted[1] < -0.01
+
+
+def test_float32_step_is_close_to_the_plain_reference():
+    images = tensor(3, 32)
+    (ours,) = train(Autoencoder, settings(epochs=4, batch_size=32), [images], [images], seeds=[0])
+    network = initialised(Autoencoder, 1, 28, 0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    for _ in range(4):
+        plain.training_step(network, optimiser, reference, images.float() / 255, 0.03)
+    for mean, own in zip(reference.means, ours.models["last"].reference.values(), strict=True):
+        assert relative(own, mean) < 1e-4
+
+
+def test_the_constraint_aligns_the_gradients():
+    images = tensor(3, 64)
+    free, constrained = (
+        train(
+            Autoencoder,
+            settings(alpha=alpha, epochs=25, reference=kind),
+            [images],
+            [images],
+            seeds=[0],
+        )[0]
+        for alpha, kind in ((0.0, "reconstruction"), (0.03, "reconstruction"))
+    )
+    free_loss = _gradient_loss_of(free, images)
+    assert _gradient_loss_of(constrained, images) < free_loss - 0.1
+
+
+def _gradient_loss_of(trained, images):
+    network = Autoencoder(1, 28)
+    network.load_state_dict(trained.models["last"].parameters)
+    reference = list(trained.models["last"].reference.values())
+    _, gradient = plain.score(network, reference, images[:16].float() / 255)
+    return float(gradient.mean())
+
+
+def test_first_iteration_has_no_constraint():
+    gradient = [torch.ones(1, 4, requires_grad=True)]
+    loss = gradient_loss(gradient, [torch.zeros(1, 4)])
+    (slope,) = torch.autograd.grad(loss.sum(), gradient)
+    assert loss.item() == 0 and slope.abs().max().item() == 0
+
+
+def test_gradient_loss_by_hand():
+    gradients = [torch.tensor([[3.0, 4.0]]), torch.tensor([[[1.0], [0.0]]])]
+    reference = [torch.tensor([[4.0, 3.0]]), torch.tensor([[[-1.0], [0.0]]])]
+    assert float(gradient_loss(gradients, reference)) == pytest.approx(-(24 / 25 - 1) / 2)
+
+
+@pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("vectorise", [False, True])
+def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
+    data = [tensor(0, 30), tensor(1, 50), tensor(1, 50)]
+    validation = [tensor(0, 5), tensor(1, 9), tensor(1, 9)]
+    seeds = [1, 1, 2]
+    together = train(
+        network, settings(), data, validation, seeds=seeds, dtype=torch.float64, vectorise=vectorise
+    )
+    for k, stacked in enumerate(together):
+        (alone,) = train(
+            network, settings(), [data[k]], [validation[k]], seeds=[seeds[k]], dtype=torch.float64
+        )
+        assert stacked.best_epoch == alone.best_epoch
+        assert [list(row) for row in stacked.history] == [list(row) for row in alone.history]
+        np.testing.assert_allclose(
+            [list(row.values()) for row in stacked.history],
+            [list(row.values()) for row in alone.history],
+            rtol=1e-8,
+        )
+        for model in ("best", "last"):
+            for name, value in alone.models[model].parameters.items():
+                assert relative(stacked.models[model].parameters[name], value) < 1e-8
+            for name, value in alone.models[model].reference.items():
+                assert relative(stacked.models[model].reference[name], value) < 1e-8
+
+
+def test_adam_is_torch_adam_for_each_model_that_steps():
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    state = {name: {"w": torch.zeros_like(start)} for name in ("first", "second")}
+    ours = {"w": start.clone()}
+    iterations = torch.zeros(2, dtype=torch.float64)
+    theirs = [torch.nn.Parameter(start[k].clone()) for k in range(2)]
+    optimisers = [torch.optim.Adam([p], lr=0.01) for p in theirs]
+    for step in range(6):
+        active = torch.tensor([1.0, float(step % 2)], dtype=torch.float64)
+        gradient = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+        iterations += active
+        adam_step(ours, {"w": gradient}, state["first"], state["second"], iterations, active, 0.01)
+        for k in range(2):
+            if active[k]:
+                theirs[k].grad = gradient[k]
+                optimisers[k].step()
+    for k in range(2):
+        torch.testing.assert_close(ours["w"][k], theirs[k].data, rtol=1e-12, atol=1e-12)
+
+
+def test_order_is_a_permutation_by_seed_and_epoch():
+    order = training._order([5, 8], 3, [0, 0], 1)
+    assert order.shape == (2, 3, 3)
+    for k, count in enumerate((5, 8)):
+        flat = order[k].flatten()
+        assert sorted(flat[flat >= 0].tolist()) == list(range(count))
+        assert (flat[count:] == -1).all()
+    assert training._order([8], 3, [0], 1).equal(order[1:])
+    assert not training._order([8], 3, [0], 2).equal(order[1:])
+    assert not training._order([8], 3, [1], 1).equal(order[1:])
+
+
+class Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
+def test_resuming_gives_the_same_bits(network, tmp_path, monkeypatch):
+    images, chosen = tensor(2, 40), settings(epochs=5, checkpoint_every=2)
+    arguments = {"seeds": [3], "milestones": [2, 4]}
+    (whole,) = train(network, chosen, [images], [images[:9]], **arguments)
+    path = tmp_path / "training.safetensors"
+    record, seen = training._record, []
+
+    def interrupt(state, *rest):
+        record(state, *rest)
+        seen.append(state.epoch)
+        if state.epoch == 4:
+            raise Interrupted
+
+    monkeypatch.setattr(training, "_record", interrupt)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    with pytest.raises(Interrupted):
+        train(network, chosen, [images], [images[:9]], checkpoint=path, **arguments)
+    monkeypatch.setattr(training, "_record", record)
+    (resumed,) = train(network, chosen, [images], [images[:9]], checkpoint=path, **arguments)
+    assert seen == [1, 2, 3, 4]
+    assert resumed.history == whole.history and resumed.best_epoch == whole.best_epoch
+    assert resumed.models.keys() == whole.models.keys() == {"best", "last", "epoch-2", "epoch-4"}
+    for name, model in whole.models.items():
+        for group in ("parameters", "reference"):
+            for key, value in getattr(model, group).items():
+                assert getattr(resumed.models[name], group)[key].equal(value), (name, key)
+
+
+def test_a_finished_training_goes_on_with_more_epochs(tmp_path):
+    images, path = tensor(2, 20), tmp_path / "training.safetensors"
+    train(Autoencoder, settings(epochs=2), [images], [images], seeds=[0], checkpoint=path)
+    (longer,) = train(
+        Autoencoder, settings(epochs=3), [images], [images], seeds=[0], checkpoint=path
+    )
+    (whole,) = train(Autoencoder, settings(epochs=3), [images], [images], seeds=[0])
+    assert longer.history == whole.history
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    images, path = tensor(2, 20), tmp_path / "training.safetensors"
+    train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
+    others = [
+        (VariationalAutoencoder, settings(), images, 0, "architecture"),
+        (Autoencoder, settings(alpha=0.5), images, 0, "alpha"),
+        (Autoencoder, settings(), tensor(2, 20, 3), 0, "image shape"),
+        (Autoencoder, settings(), images, 1, "seeds"),
+        (Autoencoder, settings(), tensor(3, 20), 0, "images"),
+    ]
+    for network, chosen, data, seed, what in others:
+        with pytest.raises(ValueError, match=f"{path}: {what}.*delete the file") as caught:
+            train(network, chosen, [data], [data], seeds=[seed], checkpoint=path)
+        assert "\n" not in str(caught.value)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"damaged.*delete it"):
+        train(Autoencoder, settings(), [images], [images], seeds=[0], checkpoint=path)
+
+
+def test_a_diverged_model_fails_alone():
+    data = [tensor(0, 20), tensor(1, 20)]
+    broken = initialised
+
+    def poisoned(network, channels, image_size, seed):
+        module = broken(network, channels, image_size, seed)
+        if seed == 7:
+            with torch.no_grad():
+                module.encoder[0].weight[0, 0, 0, 0] = math.nan
+        return module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "initialised", poisoned)
+        failed, survivor = train(Autoencoder, settings(), data, data, seeds=[7, 0])
+    (alone,) = train(Autoencoder, settings(), [data[1]], [data[1]], seeds=[0])
+    assert isinstance(failed, FitFailed) and "training loss is nan in epoch 1" in str(failed)
+    assert isinstance(survivor, Trained)
+    for name, value in alone.models["last"].parameters.items():
+        assert relative(survivor.models["last"].parameters[name], value) < 1e-5
+
+
+def test_the_best_model_has_the_lowest_validation_loss():
+    images = tensor(4, 40)
+    (every,) = train(Autoencoder, settings(epochs=9), [images], [images[:8]], seeds=[0])
+    losses = [row["validation_loss"] for row in every.history]
+    assert every.best_epoch == 1 + int(np.argmin(losses))
+    (fifth,) = train(
+        Autoencoder, settings(epochs=9, checkpoint_every=5), [images], [images[:8]], seeds=[0]
+    )
+    records = [k + 1 for k in range(9) if losses[k] == min(losses[: k + 1])]
+    assert fifth.best_epoch == max(k for k in records if k in (1, 6, 9))
+
+
+def test_global_random_state_is_left_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    images = tensor(4, 10)
+    train(VariationalAutoencoder, settings(epochs=1), [images], [images], seeds=[9])
+    assert torch.rand(1).equal(expected)

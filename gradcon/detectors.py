@@ -26,10 +26,13 @@ from benchmark.detector import (
 )
 from benchmark.files import atomic
 from gradcon import checkpoint as checkpoints
+from gradcon.batches import to_unit
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, latent_side
-from gradcon.scoring import CHUNK, score_images, to_unit
-from gradcon.training import Model, Settings, Trained, train
+from gradcon.scoring import CHUNK, score_images
+from gradcon.settings import Settings
+from gradcon.state import Model, Trained
+from gradcon.training import train
 
 ALPHA = 0.03
 BETA = 4 * ALPHA

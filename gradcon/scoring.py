@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradcon.batches import to_unit
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, decoder_weights
 
@@ -94,8 +95,3 @@ def score_images(
         parts["latent"].append(latent)
         parts["gradient"].append(gradient_loss(gradients, means))
     return {name: torch.cat(values).detach().cpu() for name, values in parts.items()}
-
-
-def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Uint8 in 0..255 to [0, 1]."""
-    return images.to(dtype) / 255

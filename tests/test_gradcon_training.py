@@ -8,11 +8,15 @@ import torch
 
 from benchmark.detector import FitFailed
 from benchmarks import reference as plain
+from gradcon import state as states
 from gradcon import training
 from gradcon.adam import adam_step
+from gradcon.batches import batch_order
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
-from gradcon.training import Settings, Trained, train
+from gradcon.settings import Settings
+from gradcon.state import Trained
+from gradcon.training import train
 from tests.digits import of_class
 
 
@@ -47,7 +51,7 @@ def test_training_follows_the_plain_reference(channels):
     reference = plain.Reference(network)
     losses = []
     for epoch in range(1, 4):
-        for numbers in training._order([40], 16, [seed], epoch)[0]:
+        for numbers in batch_order([40], 16, [seed], epoch)[0]:
             batch = images[numbers[numbers >= 0]].double() / 255
             losses.append(
                 (len(batch), *plain.training_step(network, optimiser, reference, batch, 0.03))
@@ -162,15 +166,15 @@ def test_adam_is_torch_adam_for_each_model_that_steps():
 
 
 def test_order_is_a_permutation_by_seed_and_epoch():
-    order = training._order([5, 8], 3, [0, 0], 1)
+    order = batch_order([5, 8], 3, [0, 0], 1)
     assert order.shape == (2, 3, 3)
     for k, count in enumerate((5, 8)):
         flat = order[k].flatten()
         assert sorted(flat[flat >= 0].tolist()) == list(range(count))
         assert (flat[count:] == -1).all()
-    assert training._order([8], 3, [0], 1).equal(order[1:])
-    assert not training._order([8], 3, [0], 2).equal(order[1:])
-    assert not training._order([8], 3, [1], 1).equal(order[1:])
+    assert batch_order([8], 3, [0], 1).equal(order[1:])
+    assert not batch_order([8], 3, [0], 2).equal(order[1:])
+    assert not batch_order([8], 3, [1], 1).equal(order[1:])
 
 
 class Interrupted(BaseException):
@@ -183,7 +187,7 @@ def test_resuming_gives_the_same_bits(network, tmp_path, monkeypatch):
     arguments = {"seeds": [3], "milestones": [2, 4]}
     (whole,) = train(network, chosen, [images], [images[:9]], **arguments)
     path = tmp_path / "training.safetensors"
-    record, seen = training._record, []
+    record, seen = states.record, []
 
     def interrupt(state, *rest):
         record(state, *rest)
@@ -191,11 +195,11 @@ def test_resuming_gives_the_same_bits(network, tmp_path, monkeypatch):
         if state.epoch == 4:
             raise Interrupted
 
-    monkeypatch.setattr(training, "_record", interrupt)
+    monkeypatch.setattr(states, "record", interrupt)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(Interrupted):
         train(network, chosen, [images], [images[:9]], checkpoint=path, **arguments)
-    monkeypatch.setattr(training, "_record", record)
+    monkeypatch.setattr(states, "record", record)
     (resumed,) = train(network, chosen, [images], [images[:9]], checkpoint=path, **arguments)
     assert seen == [1, 2, 3, 4]
     assert resumed.history == whole.history and resumed.best_epoch == whole.best_epoch

@@ -8,7 +8,6 @@ what the user can mend (a file, the disk) stops the job instead and leaves no re
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import datasets, methods, splits
+from benchmark import device as devices
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.files import atomic
@@ -60,7 +60,7 @@ class _Attempt:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run(spec: RunSpec, data: Path, split: Path, directory: Path, device: str = "auto") -> None:
+def run(spec: RunSpec, data: Path, split: Path, directory: Path, device: str | None = None) -> None:
     """Make one run; see ``run_stack``."""
     run_stack([spec], data, split, [directory], device)
 
@@ -70,7 +70,7 @@ def run_stack(
     data: Path,
     split: Path,
     directories: Sequence[Path],
-    device: str = "auto",
+    device: str | None = None,
 ) -> None:
     """Make several runs of one data set, method and fold, trained as a stack where the method can.
 
@@ -79,7 +79,7 @@ def run_stack(
         data: prepared data set.
         split: split table of the fold (.parquet).
         directories: where each run goes.
-        device: a torch device, or ``auto`` for an accelerator when there is one.
+        device: a torch device; the default is an accelerator where there is one.
 
     Raises:
         InputError: a damaged data set or split, or a checkpoint of another training.
@@ -89,7 +89,7 @@ def run_stack(
     dataset = datasets.load(data)
     table = splits.read_split(split)
     split_sha256 = json.loads(split.with_suffix(".json").read_text())["sha256"]
-    device = _device(device)
+    device = device or devices.choose()
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
     for attempt in attempts:
         attempt.directory.mkdir(parents=True, exist_ok=True)
@@ -282,16 +282,6 @@ def _reason(failure: Exception | None) -> str | None:
         return None
     message = " ".join(str(failure).split())
     return message if isinstance(failure, FitFailed) else f"{type(failure).__name__}: {message}"
-
-
-def _device(wanted: str) -> str:
-    """The device to train on; GRADCON_DEVICE overrides ``auto``."""
-    wanted = os.environ.get("GRADCON_DEVICE", wanted) if wanted == "auto" else wanted
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _environment(device: str) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""Data sets: one reader per source, one form for all of them.
+
+``peek`` and ``has_official_split`` check a configuration in milliseconds, ``read`` gives the images
+at the size that the models take, ``prepare`` and ``load`` keep them on disk between jobs.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from benchmark.datasets import digits, folder, npz, standard
+from benchmark.datasets.dataset import Dataset, check
+from benchmark.datasets.prepared import load, prepare
+from benchmark.errors import InputError
+
+__all__ = [
+    "SOURCES",
+    "Dataset",
+    "has_official_split",
+    "load",
+    "peek",
+    "prepare",
+    "read",
+]
+
+
+class Reader(Protocol):
+    """What a source offers; a module with these three functions is one."""
+
+    def read(self, path: Path, image_size: int) -> Dataset:
+        """Read everything; images at ``image_size``."""
+        ...
+
+    def class_names(self, path: Path) -> tuple[str, ...]:
+        """Name the classes without reading an image."""
+        ...
+
+    def has_official_split(self, path: Path) -> bool:
+        """Whether the source says which images are for training."""
+        ...
+
+
+_EMBEDDED: dict[str, Reader] = {"digits": digits}
+_FROM_PATH: dict[str, Reader] = {
+    "mnist": standard.MNIST,
+    "fashion_mnist": standard.FASHION_MNIST,
+    "cifar10": standard.CIFAR10,
+    "npz": npz,
+    "folder": folder,
+}
+
+SOURCES = (*_EMBEDDED, *_FROM_PATH)
+"""The sources that a configuration can name."""
+
+
+def read(source: str, path: str | Path | None, image_size: int) -> Dataset:
+    """Read a data set, check it, and resize it to ``image_size`` x ``image_size``.
+
+    Args:
+        source: one of ``SOURCES``.
+        path: for ``mnist``, ``fashion_mnist`` and ``cifar10`` torchvision's root folder, which is
+            filled by a download when the files are absent, or an ``.npz`` file of the same images;
+            for ``npz`` the file; for ``folder`` the folder; not used for ``digits``.
+        image_size: height and width in pixels. Lanczos resampling with antialiasing, as in the
+            paper, where the size differs.
+
+    Raises:
+        InputError: a missing, corrupt or malformed file, or a class too small to split.
+    """
+    reader, place = _reader(source, path)
+    dataset = replace(reader.read(place, image_size), source=source)
+    check(dataset, source if path is None else place)
+    return dataset
+
+
+def peek(source: str, path: str | Path | None) -> tuple[str, ...]:
+    """Name the classes, in the order of their labels, without reading images.
+
+    Raises:
+        InputError: an unknown source, or a missing or malformed file or folder. Files that can be
+            downloaded may be missing.
+    """
+    reader, place = _reader(source, path)
+    return reader.class_names(place)
+
+
+def has_official_split(source: str, path: str | Path | None) -> bool:
+    """Whether the protocol ``official`` is possible; reads no images. Raises as ``peek`` does."""
+    reader, place = _reader(source, path)
+    return reader.has_official_split(place)
+
+
+def _reader(source: str, path: str | Path | None) -> tuple[Reader, Path]:
+    if source in _EMBEDDED:
+        return _EMBEDDED[source], Path()
+    if source not in _FROM_PATH:
+        raise InputError(f"unknown data source {source!r}; choose one of {', '.join(SOURCES)}")
+    if path is None:
+        raise InputError(f"the data source {source!r} needs a path; give `path:` in the config")
+    return _FROM_PATH[source], Path(path).expanduser()

@@ -1,0 +1,72 @@
+"""The form that every data set takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.detector import Images
+from benchmark.errors import InputError
+
+Labels = npt.NDArray[np.int64]
+"""Class indices, (N,), in 0..K-1."""
+
+FEWEST_IMAGES = 10
+"""The least that a class can have: a tenth of it is still an image."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with the class of each; a sample's id is its row.
+
+    Attributes:
+        images: (N, H, W, C) uint8, C = 1 (gray) or 3 (RGB).
+        labels: (N,) int64, class indices.
+        class_names: one name per class, in the order of the indices.
+        n_train: the first ``n_train`` rows are the official training part and the others the
+            official test part; None when the source has no such split.
+        source: what it was read from, a key of the readers' registry.
+    """
+
+    images: Images
+    labels: Labels
+    class_names: tuple[str, ...]
+    n_train: int | None
+    source: str = ""
+
+
+def check(dataset: Dataset, where: str | Path) -> None:
+    """Hold a data set to what splits and models rely on.
+
+    Raises:
+        InputError: images and labels of different lengths, a label without a class, fewer than
+            two classes, two classes of one name, an empty class or one with fewer than ten images.
+    """
+    names = dataset.class_names
+    if len(dataset.images) != len(dataset.labels):
+        raise InputError(
+            f"{where}: {len(dataset.images)} images but {len(dataset.labels)} labels; "
+            "give each image one label"
+        )
+    if len(names) < 2:
+        raise InputError(
+            f"{where}: needs at least two classes, as one's outliers are the others; "
+            f"has {len(names)}"
+        )
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}: class names repeat: {', '.join(names)}; make each unique")
+    strays = np.setdiff1d(dataset.labels, np.arange(len(names)))
+    if len(strays):
+        raise InputError(
+            f"{where}: label {strays[0]} is not a class; label the {len(names)} classes "
+            f"0 to {len(names) - 1}"
+        )
+    for name, count in zip(
+        names, np.bincount(dataset.labels, minlength=len(names)).tolist(), strict=True
+    ):
+        if count < FEWEST_IMAGES:
+            raise InputError(
+                f"{where}: class {name!r} has {count or 'no'} images; a class needs at least "
+                f"{FEWEST_IMAGES}: add images or leave the class out"
+            )

@@ -1,0 +1,299 @@
+"""The paper's two protocols: which images train, validate and test the model of each class.
+
+A protocol first puts every image of the data set into one part, class by class. The split of an
+inlier class is then its own images in the three parts, and outliers drawn at random from the test
+part of all other classes. So neither depends on which classes a configuration names, and an image
+that trains the model of one class is never another's test image.
+
+The draws are orders of raw generator output, which numpy keeps stable between versions: the same
+split seed gives the same split anywhere.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark.datasets.dataset import FEWEST_IMAGES, Labels
+from benchmark.errors import InputError
+from benchmark.files import atomic
+
+PARTS = ("train", "validation", "test")
+
+_TRAIN, _VALIDATION, _TEST = range(len(PARTS))
+_PARTITION, _OUTLIERS = range(2)  # what randomness is for: keeps the two draws apart
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way of putting images into parts.
+
+    Attributes:
+        assign: ``(labels, n_train, fold, split_seed) -> (N,)`` indices into ``PARTS``.
+        folds: how many folds there are.
+    """
+
+    assign: Callable[[Labels, int | None, int, int], Ids]
+    folds: int
+
+
+def make_split(
+    labels: Labels,
+    n_train: int | None,
+    protocol: str,
+    fold: int,
+    split_seed: int,
+    inliers: Iterable[int],
+    max_ratio: float,
+) -> pd.DataFrame:
+    """Draw the split of each inlier class.
+
+    Args:
+        labels: (N,) class indices of the whole data set.
+        n_train: the first ``n_train`` samples are the official training part; None if there is
+            no such part.
+        protocol: ``official`` (90 % of a class's official training images train and 10 %
+            validate; the official test part tests) or ``folds`` (training and test images pooled,
+            five equal folds per class: three train, one validates, one tests).
+        fold: 0 for ``official``, 0 to 4 for ``folds``: the fold that tests; the next one
+            validates.
+        split_seed: fixes all draws.
+        inliers: the inlier classes.
+        max_ratio: the largest share of outliers in a test set, between 0 and 1.
+
+    Returns:
+        Columns ``inlier`` (int16, the inlier class), ``part`` (one of ``PARTS``), ``sample_id``
+        (int32) and ``outlier_rank`` (int32): -1 for inliers, and 0, 1, 2, ... for a class's
+        outliers in the order of the draw, so that the test set of a smaller ratio is a part of
+        that of a larger one.
+
+    Raises:
+        InputError: an unknown protocol or fold, no official split, a class too small to split, or
+            too few outliers for ``max_ratio``.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    folds = PROTOCOLS[protocol].folds
+    if not 0 <= fold < folds:
+        raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {folds - 1}")
+    parts = PROTOCOLS[protocol].assign(labels, n_train, fold, split_seed)
+    return pd.concat(
+        [
+            _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
+            for inlier in sorted(set(inliers))
+        ],
+        ignore_index=True,
+    )
+
+
+def outlier_count(n_inliers: int, ratio: float) -> int:
+    """How many outliers make up the share ``ratio`` of a test set with ``n_inliers`` inliers.
+
+    Raises:
+        InputError: a ratio that is not between 0 and 1.
+    """
+    if not 0 < ratio < 1:
+        raise InputError(
+            f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
+        )
+    return round(n_inliers * ratio / (1 - ratio))
+
+
+def fit_indices(split: pd.DataFrame, inlier: int) -> tuple[Ids, Ids]:
+    """The sample ids, ascending, that train and that validate the model of class ``inlier``."""
+    rows = _rows(split, inlier)
+    train, validation = (
+        rows.loc[rows["part"] == PARTS[part], "sample_id"].to_numpy(np.int64)
+        for part in (_TRAIN, _VALIDATION)
+    )
+    return train, validation
+
+
+def test_table(
+    split: pd.DataFrame, labels: Labels, inlier: int, ratio: float | None = None
+) -> pd.DataFrame:
+    """The test set of class ``inlier`` at an outlier ratio, or with all outliers for None.
+
+    Returns:
+        Columns ``sample_id`` (int32), ``label`` (int16), ``inlier`` (bool) and ``outlier_rank``
+        (int32): the inliers by id, then the outliers by rank.
+
+    Raises:
+        InputError: the split holds too few outliers for ``ratio``.
+    """
+    rows = _rows(split, inlier)
+    test = rows[rows["part"] == PARTS[_TEST]]
+    is_inlier = test["outlier_rank"] < 0
+    if ratio is not None:
+        stored, needed = int((~is_inlier).sum()), outlier_count(int(is_inlier.sum()), ratio)
+        if needed > stored:
+            raise InputError(
+                f"class {inlier}: outlier ratio {ratio} needs {needed} outliers, the split has "
+                f"{stored}; add {ratio} to outlier_ratios and make the split again"
+            )
+        test = test[test["outlier_rank"] < needed]
+    ids = test["sample_id"].to_numpy()
+    return pd.DataFrame(
+        {
+            "sample_id": ids,
+            "label": np.asarray(labels)[ids].astype(np.int16),
+            "inlier": (test["outlier_rank"] < 0).to_numpy(),
+            "outlier_rank": test["outlier_rank"].to_numpy(),
+        }
+    )
+
+
+# The name is the interface's; pytest would take it for a test wherever it is imported.
+test_table.__test__ = False  # type: ignore[attr-defined]
+
+
+def split_hash(split: pd.DataFrame) -> str:
+    """The sha256 of a split's content, whatever the order of its rows."""
+    part = pd.Categorical(split["part"], categories=PARTS).codes
+    columns = [split["inlier"], part, split["sample_id"], split["outlier_rank"]]
+    content = np.column_stack([np.asarray(column, "<i8") for column in columns])
+    content = content[np.lexsort(content.T[::-1])]
+    return hashlib.sha256(content.tobytes()).hexdigest()
+
+
+def write_split(
+    split: pd.DataFrame, path: Path, *, protocol: str, fold: int, split_seed: int
+) -> None:
+    """Write the table to ``path`` (.parquet) and, beside it, a .json of how it was made.
+
+    The .json holds the protocol, fold, split seed, the sizes of each inlier class's parts and the
+    split hash.
+    """
+    facts = {
+        "protocol": protocol,
+        "fold": fold,
+        "split_seed": split_seed,
+        "sizes": _sizes(split),
+        "sha256": split_hash(split),
+    }
+    # The inner file is renamed first: the .json vouches for a table that is there.
+    with atomic(path.with_suffix(".json")) as json_path, atomic(path) as table_path:
+        split.to_parquet(table_path, index=False)
+        json_path.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def read_split(path: Path) -> pd.DataFrame:
+    """Read a split and hold it to its hash.
+
+    Raises:
+        InputError: a missing or damaged file, or one that was changed.
+    """
+    try:
+        split = pd.read_parquet(path)
+        stated = json.loads(path.with_suffix(".json").read_text())["sha256"]
+        actual = split_hash(split)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: missing or damaged ({reason}); delete it and its .json and run again"
+        ) from error
+    if actual != stated:
+        raise InputError(
+            f"{path}: content has sha256 {actual}, its .json states {stated}; "
+            "delete both and run again"
+        )
+    return split
+
+
+def _assign_official(labels: Labels, n_train: int | None, fold: int, split_seed: int) -> Ids:
+    """90 % and 10 % of each class's official training part; the official test part."""
+    if n_train is None:
+        raise InputError("protocol official: the data set has no official split; use folds")
+    parts = np.full(len(labels), _TEST)
+    parts[:n_train] = _TRAIN
+    for label in np.unique(labels[:n_train]).tolist():
+        ids = _shuffled(np.flatnonzero(labels[:n_train] == label), split_seed, _PARTITION, label)
+        parts[ids[len(ids) * 9 // 10 :]] = _VALIDATION
+    return parts
+
+
+def _assign_folds(labels: Labels, n_train: int | None, fold: int, split_seed: int) -> Ids:
+    """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
+    of_fold = np.full(PROTOCOLS["folds"].folds, _TRAIN)
+    of_fold[fold] = _TEST
+    of_fold[(fold + 1) % len(of_fold)] = _VALIDATION
+    parts = np.empty(len(labels), np.int64)
+    for label in np.unique(labels).tolist():
+        ids = _shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
+        parts[ids] = of_fold[np.arange(len(ids)) % len(of_fold)]
+    return parts
+
+
+PROTOCOLS = {
+    "official": Protocol(_assign_official, folds=1),
+    "folds": Protocol(_assign_folds, folds=5),
+}
+"""The protocols that a configuration can name."""
+
+
+def _split_class(
+    labels: Labels,
+    parts: Ids,
+    protocol: str,
+    fold: int,
+    split_seed: int,
+    inlier: int,
+    max_ratio: float,
+) -> pd.DataFrame:
+    own = labels == inlier
+    ids = [np.flatnonzero(own & (parts == part)) for part in range(len(PARTS))]
+    sizes = [len(part) for part in ids]
+    if sum(sizes) < FEWEST_IMAGES or 0 in sizes:
+        found = ", ".join(f"{size} {part}" for part, size in zip(PARTS, sizes, strict=True))
+        raise InputError(
+            f"class {inlier}: too few images for protocol {protocol} ({found}); it needs at least "
+            f"{FEWEST_IMAGES}, some in each part: add images or leave it out of `inliers`"
+        )
+    candidates = np.flatnonzero(~own & (parts == _TEST))
+    needed = outlier_count(sizes[_TEST], max_ratio)
+    if needed > len(candidates):
+        raise InputError(
+            f"class {inlier}, fold {fold}: outlier ratio {max_ratio} with {sizes[_TEST]} inliers "
+            f"needs {needed} outliers, the test part of the other classes has {len(candidates)}; "
+            "lower the largest of outlier_ratios"
+        )
+    outliers = _shuffled(candidates, split_seed, _OUTLIERS, fold, inlier)[:needed]
+    ranks = np.concatenate([np.full(sum(sizes), -1), np.arange(needed)])
+    return pd.DataFrame(
+        {
+            "inlier": np.full(len(ranks), inlier, np.int16),
+            "part": np.repeat(PARTS, [*sizes[:_TEST], sizes[_TEST] + needed]),
+            "sample_id": np.concatenate([*ids, outliers]).astype(np.int32),
+            "outlier_rank": ranks.astype(np.int32),
+        }
+    )
+
+
+def _shuffled(ids: Ids, split_seed: int, *purpose: int) -> Ids:
+    seed = np.random.SeedSequence(split_seed, spawn_key=purpose)
+    # Sorting raw output, as a Generator's own shuffle may change from one numpy to the next.
+    keys = np.random.PCG64(seed).random_raw(len(ids))
+    return ids[np.argsort(keys, kind="stable")]
+
+
+def _rows(split: pd.DataFrame, inlier: int) -> pd.DataFrame:
+    rows = split[split["inlier"] == inlier]
+    if rows.empty:
+        found = ", ".join(str(each) for each in sorted(split["inlier"].unique().tolist()))
+        raise InputError(f"the split has no inlier class {inlier}, only {found}; make it again")
+    return rows
+
+
+def _sizes(split: pd.DataFrame) -> dict[str, dict[str, int]]:
+    kinds = split["part"].astype(str)
+    kinds = kinds.mask(kinds == PARTS[_TEST], "test_inliers")
+    kinds = kinds.mask(split["outlier_rank"] >= 0, "test_outliers")
+    counts = split.groupby([split["inlier"].astype(str), kinds]).size()
+    return {inlier: counts[inlier].to_dict() for inlier in split["inlier"].astype(str).unique()}

@@ -1,0 +1,45 @@
+# `make demo` and `make test` set up everything that they need in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check bench clean
+
+help:
+	@echo "make demo    install, then run the whole pipeline on embedded digits, offline"
+	@echo "make test    install, then run the tests"
+	@echo "make check   style, types and the workflow's lint"
+	@echo "make bench   speed and memory"
+	@echo "make clean   remove .venv, caches and the demo's results"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
+	needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/snakemake all --configfile config/demo.yaml --quiet rules
+	@echo
+	@echo "The report, with everything in it:  results/demo/report/index.html"
+	@echo "The main table:                     results/demo/tables/auroc-digits.md"
+	@echo "Histograms of the losses:           results/demo/figures/histograms-digits.png"
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo
+	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from benchmark import config as configuration
+from benchmark import device, outputs
+from benchmark.errors import InputError
+from benchmark.plan import RUN, Plan
+
+min_version("9.12")
+
+
+# The paper's configuration, unless --configfile names others: these replace it.
+paper = Path(workflow.basedir, "config", "paper.yaml")
+if not workflow.overwrite_configfiles:
+
+    configfile: paper
+
+
+files = " + ".join(
+    os.path.relpath(file) for file in workflow.overwrite_configfiles or [paper]
+)
+try:
+    plan = Plan(configuration.load(config, files), device.choose())
+except InputError as error:
+    sys.exit(str(error))
+
+# Jobs on other machines parse this file again: there the choice must be the same.
+os.environ["GRADCON_DEVICE"] = plan.device
+
+
+envvars:
+    "GRADCON_DEVICE",
+
+
+pathvars:
+    results=str(plan.config.root),
+    logs=str(plan.config.root / "logs"),
+    benchmarks=str(plan.config.root / "benchmarks"),
+
+
+wildcard_constraints:
+    dataset="|".join(plan.config.datasets),
+    method="|".join(plan.config.methods),
+    fold=r"\d+",
+    inlier=r"\d+",
+    seed=r"\d+",
+
+
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    data,
+    splits,
+    metrics,
+    tables,
+    figures,
+    report,
+    reanalyse,
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.metrics.output,
+        rules.tables.output,
+        rules.figures.output,
+        rules.report.output,

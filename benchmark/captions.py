@@ -1,0 +1,95 @@
+"""What every table and figure says about the runs behind it."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from benchmark.config import Config, DatasetConfig
+from benchmark.outputs import main_ratio
+
+COMPONENTS = {
+    "reconstruction": "reconstruction error",
+    "latent": "latent loss",
+    "gradient": "gradient loss",
+    "score": "anomaly score",
+}
+
+
+def component(name: str) -> str:
+    """A score component's name for readers."""
+    return COMPONENTS.get(name, name.upper())
+
+
+def dataset(config: Config, key: str) -> str:
+    """A data set's title with its note."""
+    settings = config.datasets[key]
+    return f"{settings.title} ({settings.note})" if settings.note else settings.title
+
+
+def split(settings: DatasetConfig) -> str:
+    """For instance ``official split`` or ``folds 0 to 4 of 5``."""
+    if settings.protocol == "official":
+        return "official split"
+    return f"fold{'s' * (len(settings.folds) > 1)} {listed(settings.folds)} of 5"
+
+
+def seeds(config: Config) -> str:
+    """For instance ``5 seeds (0 to 4)``."""
+    return f"{counted(len(config.seeds), 'seed')} ({listed(config.seeds)})"
+
+
+def epochs(config: Config, runs: pd.DataFrame) -> str:
+    """Epochs that the complete runs were trained for, per method where they differ."""
+    complete = runs[runs["status"] == "complete"]
+    spans = {
+        config.methods[str(method)].title: span(group["epochs"])
+        for method, group in complete.groupby("method", sort=False)
+    }
+    known = {title: text for title, text in spans.items() if text}
+    if not known:
+        return "epochs: none"
+    if len(set(known.values())) == 1:
+        (text,) = set(known.values())
+        return counted(int(text), "epoch") if text.isdigit() else f"{text} epochs"
+    return "epochs: " + ", ".join(f"{title} {text}" for title, text in known.items())
+
+
+def conditions(
+    config: Config,
+    runs: pd.DataFrame,
+    key: str,
+    *,
+    ratio: bool = True,
+    model: str = "the model of the best validation loss",
+) -> str:
+    """Epochs, seeds, folds, model and test sets behind the numbers of a data set."""
+    mine = runs[runs["dataset"] == key]
+    parts = [
+        epochs(config, mine),
+        seeds(config),
+        split(config.datasets[key]),
+        model,
+        *([f"{main_ratio(config):.0%} outliers in the test sets"] if ratio else []),
+    ]
+    return "; ".join(parts) + "."
+
+
+def span(values: Iterable[float]) -> str:
+    """Smallest to largest whole number, empty without any."""
+    known = sorted({int(value) for value in values if pd.notna(value)})
+    if not known:
+        return ""
+    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """``0 to 4`` for consecutive numbers, else ``0, 2, 5``."""
+    ordered = list(numbers)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]} to {ordered[-1]}"
+    return ", ".join(str(number) for number in ordered)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

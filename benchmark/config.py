@@ -1,0 +1,387 @@
+"""The configuration: what to run, checked in full before any job starts.
+
+``python -m benchmark.config --write`` makes ``config/schema.json`` from these models, for editors
+that complete and check YAML.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from benchmark.datasets import SOURCES, has_official_split, peek
+from benchmark.detector import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenFraction,
+    PositiveFloat,
+    PositiveInt,
+)
+from benchmark.errors import InputError
+from benchmark.files import atomic
+from benchmark.methods import METHODS, hyperparameters
+
+SCHEMA = Path(__file__).parents[1] / "config" / "schema.json"
+
+Values = TypeVar("Values", tuple[Any, ...], dict[str, Any])
+
+COMMITTED = ("published", "reference")
+"""Folders of ``results/`` that no configuration may write to."""
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{list(values)} repeats a value; give each once")
+    return values
+
+
+def _some(values: Values) -> Values:
+    if not values:
+        raise ValueError("is empty; give at least one")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
+Some = AfterValidator(_some)
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+"""A key that becomes part of paths: lower-case letters, digits and underscores."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+class DatasetConfig(_Model):
+    """A data set and how it is split."""
+
+    source: str = Field(
+        description="Where the images come from; `npz` and `folder` take any images.",
+        json_schema_extra={"enum": list(SOURCES)},
+    )
+    path: Path | None = Field(
+        default=None,
+        description="The file or folder, from the working directory; for the sources that can be "
+        "downloaded, the folder that they are downloaded to. Only `digits` needs none.",
+    )
+    title: str = Field(
+        default="", description="Name in tables and figures; the data set's key by default."
+    )
+    protocol: Literal["official", "folds"] = Field(
+        description="`official`: the data set's own training and test parts, a tenth of the "
+        "training part for validation. `folds`: five equal folds, three to train, one to "
+        "validate, one to test."
+    )
+    folds: Annotated[tuple[Annotated[int, Field(ge=0, le=4)], ...], Some, Distinct] = Field(
+        default=(0,), description="The folds to test, 0 to 4; only 0 for `official`."
+    )
+    inliers: Annotated[tuple[int | str, ...], Some, Distinct] | None = Field(
+        default=None, description="The inlier classes, as indices or names; all by default."
+    )
+    note: str = Field(default="", description="Printed in every caption of the data set.")
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, source: str) -> str:
+        if source not in SOURCES:
+            raise ValueError(f"no source {source!r}; {_choice(source, SOURCES)}")
+        return source
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if info.context and "source" in info.data:
+            peek(info.data["source"], path)
+        return path
+
+    @field_validator("protocol")
+    @classmethod
+    def _check_protocol(cls, protocol: str, info: ValidationInfo) -> str:
+        known = info.context and {"source", "path"} <= info.data.keys()
+        if known and protocol == "official":
+            source = info.data["source"]
+            if not has_official_split(source, info.data["path"]):
+                raise ValueError(f"{source!r} has no official split; set it to folds")
+        return protocol
+
+    @field_validator("folds")
+    @classmethod
+    def _check_folds(cls, folds: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if info.data.get("protocol") == "official" and folds != (0,):
+            raise ValueError(
+                f"the protocol official has only fold 0, not {list(folds)}; set it to [0], or the "
+                "protocol to folds"
+            )
+        return folds
+
+    @field_validator("inliers")
+    @classmethod
+    def _check_inliers(
+        cls, inliers: tuple[int | str, ...] | None, info: ValidationInfo
+    ) -> tuple[int | str, ...] | None:
+        if info.context and inliers and {"source", "path"} <= info.data.keys():
+            names = peek(info.data["source"], info.data["path"])
+            for inlier in inliers:
+                if inlier not in names and inlier not in range(len(names)):
+                    raise ValueError(f"no class {inlier!r}; {_choice(str(inlier), names)}")
+        return inliers
+
+
+class MethodConfig(_Model):
+    """A method and its hyperparameters, which stand beside ``detector`` in the file."""
+
+    detector: str = Field(
+        description="The class, as `package.module:Class`; needed for a method of one's own only."
+    )
+    title: str = Field(description="Name in tables and figures.")
+    params: dict[str, Any] = Field(description="The keyword arguments of the class.")
+
+    @field_validator("params")
+    @classmethod
+    def _check_params(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "detector" not in info.data:
+            return params
+        model = hyperparameters(info.data["detector"])
+        return model.model_validate_json(json.dumps(params)).model_dump()
+
+
+class Config(_Model):
+    """What a configuration file says."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")] = Field(
+        description="Everything is written to results/<name>."
+    )
+    seeds: Annotated[tuple[NonNegativeInt, ...], Some, Distinct] = Field(
+        description="One model per inlier class and seed; a seed fixes initial weights, batch "
+        "order and noise."
+    )
+    split_seed: NonNegativeInt = Field(
+        default=0, description="Fixes the splits, which are the same for all methods and seeds."
+    )
+    image_size: PositiveInt = Field(
+        default=28, description="Images are resized to this height and width, in pixels."
+    )
+    alpha: PositiveFloat = Field(
+        default=0.03, description="The unit of the beta sweep: beta = n alpha."
+    )
+    beta: NonNegativeFloat = Field(
+        default=0.12, description="The weight of the gradient loss in the anomaly score."
+    )
+    beta_multiples: Annotated[tuple[NonNegativeFloat, ...], Some, Distinct] = Field(
+        default=(0, 0.33, 0.67, 1, 1.67, 2, 3, 4, 5, 6, 8, 10),
+        description="The n of the beta sweep.",
+    )
+    outlier_ratios: Annotated[tuple[OpenFraction, ...], Some, Distinct] = Field(
+        default=(0.5,), description="Shares of outliers in the test sets; 0.5 is the main one."
+    )
+    milestones: Annotated[tuple[PositiveInt, ...], Distinct] = Field(
+        default=(), description="Epochs whose model is scored too: AUROC against epoch."
+    )
+    datasets: Annotated[dict[Slug, DatasetConfig], Some] = Field(
+        description="The data sets by the key that names them in paths."
+    )
+    methods: Annotated[dict[Slug, MethodConfig], Some] = Field(
+        description="The methods by the key that names them in paths."
+    )
+
+    @property
+    def root(self) -> Path:
+        """The folder of all results."""
+        return Path("results") / self.name
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if name in COMMITTED:
+            raise ValueError(f"results/{name} holds committed results; choose another name")
+        return name
+
+
+def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) -> Config:
+    """Check a configuration.
+
+    Args:
+        mapping: what the file says.
+        source: the file or files, for the messages.
+        data: whether to look at the data sets' files: that they exist, have the protocol's split
+            and the inlier classes. They are not needed once there are scores.
+
+    Raises:
+        InputError: one line per problem: file, key, what is wrong, what to do.
+    """
+    plain = _with_defaults(_numbers(dict(mapping)))
+    try:
+        return Config.model_validate_json(json.dumps(plain, default=str), context=data)
+    except ValidationError as error:
+        lines = [f"{source}: {_line(problem, plain)}" for problem in error.errors()]
+        raise InputError("\n".join(lines)) from None
+
+
+def read(*paths: Path, data: bool = True) -> Config:
+    """Load configuration files; later ones override the keys of earlier ones.
+
+    Raises:
+        InputError: a file is missing or no YAML mapping, or as ``load`` does.
+    """
+    import yaml
+
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; name a configuration file") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: no keys at the top level; see config/README.md")
+        merged = _merged(merged, content)
+    return load(merged, " + ".join(map(str, paths)), data)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of configuration files, with the hyperparameters of the methods found."""
+    whole = Config.model_json_schema()
+    own = whole["$defs"].pop("MethodConfig")["properties"]
+    entry = {key: own[key] for key in ("detector", "title")}
+    known = {}
+    for slug, method in METHODS.items():
+        try:
+            found = hyperparameters(method.path).model_json_schema()
+        except InputError:
+            continue
+        found["properties"] = entry | found.get("properties", {})
+        known[slug] = found | {"type": ["object", "null"], "title": method.title}
+    whole["properties"]["methods"] |= {
+        "properties": known,
+        "additionalProperties": {
+            "type": "object",
+            "properties": entry,
+            "required": ["detector"],
+        },
+    }
+    del whole["properties"]["methods"]["patternProperties"]
+    return whole
+
+
+def write_schema(path: Path = SCHEMA) -> None:
+    """Write the JSON schema."""
+    with atomic(path) as beside:
+        beside.write_text(json.dumps(schema(), indent=2) + "\n")
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        key: _merged(base[key], value)
+        for key, value in over.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+    }
+    return base | over | both
+
+
+def _numbers(value: Any) -> Any:
+    """Turn 1e-4 into a number, as its author meant it: in YAML 1.1 it is a text."""
+    if isinstance(value, Mapping):
+        return {str(key): _numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _with_defaults(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what follows from the keys of data sets and methods."""
+    filled = dict(mapping)
+    if isinstance(datasets := mapping.get("datasets"), dict):
+        filled["datasets"] = {
+            key: {"title": key} | entry if isinstance(entry, dict) else entry
+            for key, entry in datasets.items()
+        }
+    if isinstance(methods := mapping.get("methods"), dict):
+        filled["methods"] = {key: _method(key, entry or {}) for key, entry in methods.items()}
+    return filled
+
+
+def _method(key: str, entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    known = {"title": key}
+    if method := METHODS.get(key):
+        known |= {"title": method.title, "detector": method.path}
+    own = {name: value for name, value in entry.items() if name in ("detector", "title")}
+    params = {name: value for name, value in entry.items() if name not in own}
+    return known | own | {"params": params}
+
+
+def _line(error: ErrorDetails, mapping: Mapping[str, Any]) -> str:
+    """One problem as ``key: what is wrong; what to do``."""
+    place = error["loc"]
+    key = ".".join(str(part) for part in place if part not in ("params", "[key]"))
+    last = str(place[-1]) if place else ""
+    match error["type"]:
+        case "extra_forbidden":
+            text = f"unknown key; {_choice(last, _keys(place, mapping))}"
+        case "missing" if place[0] == "methods" and last == "detector":
+            slug = str(place[1])
+            key = f"methods.{slug}"
+            text = (
+                "no such method, and no `detector: package.module:Class` that says where it is; "
+                f"{_choice(slug, METHODS)}"
+            )
+        case "missing":
+            text = "missing; add this key"
+        case "value_error":
+            text = str(error["ctx"]["error"])
+        case "string_pattern_mismatch":
+            text = f"{error['input']!r} becomes part of paths; write lower-case letters, digits, _"
+        case "model_type" | "dict_type":
+            text = f"keys belong here, not {error['input']!r}; see config/README.md"
+        case _:
+            message = error["msg"].removeprefix("Input ")
+            text = f"{message[:1].lower()}{message[1:]}, not {error['input']!r}"
+    return f"{key}: {text}"
+
+
+def _keys(place: tuple[int | str, ...], mapping: Mapping[str, Any]) -> list[str]:
+    """The keys that are known where a key is not."""
+    if place[0] == "datasets" and len(place) > 1:
+        return list(DatasetConfig.model_fields)
+    if place[0] == "methods" and len(place) > 1:
+        model = hyperparameters(mapping["methods"][place[1]]["detector"])
+        return [*model.model_fields, "detector", "title"]
+    return list(Config.model_fields)
+
+
+def _choice(word: str, known: Iterable[str]) -> str:
+    """What to write instead of an unknown word."""
+    choices = list(known)
+    nearest = get_close_matches(word, choices, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(choices)}"
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmark.config", description=__doc__)
+    parser.add_argument("--write", action="store_true", required=True, help=f"write {SCHEMA.name}")
+    parser.parse_args()
+    write_schema()
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,47 @@
+"""What a job's script says: to its log, and to a terminal where there is one."""
+
+import io
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import TextIO
+
+from benchmark.errors import InputError
+
+
+class _Tee(io.TextIOBase):
+    def __init__(self, *streams: TextIO) -> None:
+        self._streams = streams
+
+    def write(self, text: str) -> int:
+        for stream in self._streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        for stream in self._streams:
+            stream.flush()
+
+
+@contextmanager
+def logged(path: str | Path) -> Iterator[None]:
+    """Send stderr to a log file while a script runs, and to the terminal too if it is one.
+
+    An error is logged and ends the script with exit code 1: a line for one that the user can mend,
+    a traceback otherwise.
+    """
+    terminal = sys.stderr
+    with (
+        Path(path).open("w", buffering=1, encoding="utf-8") as log,
+        redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
+    ):
+        try:
+            yield
+        except (InputError, OSError) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc()
+            raise SystemExit(1) from None

@@ -1,0 +1,28 @@
+"""The figures, each as PNG, SVG and the CSV of its numbers."""
+
+from pathlib import Path
+
+from benchmark import metrics
+from benchmark import outputs as layout
+from benchmark.config import Config
+from benchmark.figures import beta, epochs, histograms, reconstructions
+from benchmark.figures.style import look, save
+
+outputs = layout.figures
+
+KINDS = {
+    "histograms": histograms.draw,
+    "beta": beta.draw,
+    "reconstructions": reconstructions.draw,
+    "epochs": epochs.draw,
+}
+
+
+def write(config: Config, root: Path) -> None:
+    """Draw all figures into ``root/figures`` from what ``benchmark.metrics`` wrote."""
+    found = metrics.load(config, root)
+    for name in layout.figure_names(config):
+        kind, _, dataset = name.partition("-")
+        with look():
+            drawing = KINDS[kind](config, found, root, dataset)
+            save(drawing, root / "figures", name, found.provenance)

@@ -1,0 +1,88 @@
+"""Average AUROC against the weight of the gradient loss, beta = n alpha (the paper's A.3)."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import captions, published
+from benchmark.config import Config
+from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.metrics import Metrics
+from benchmark.published import AVERAGE, Published
+from benchmark.summary import estimate, spread_out
+
+
+def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+    """A line per method with a gradient loss, and OCGAN's published average dotted."""
+    frame = _sweep(config, found, dataset)
+    if frame.empty:
+        return nothing("No beta sweep: no complete run of a method with a gradient loss.")
+    figure, (axis,) = panels(1, 3.0)
+    for method, line in frame.groupby("method", sort=False):
+        (drawn,) = axis.plot(line["n"], line["mean"], label=config.methods[str(method)].title)
+        low, high = line["mean"] - line["spread"], line["mean"] + line["spread"]
+        axis.fill_between(line["n"], low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
+    axis.axvline(config.beta / config.alpha, color="0.6", linewidth=0.8, zorder=0)
+    axis.annotate(
+        f"β = {config.beta:g}",
+        (config.beta / config.alpha, 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, 3),
+        textcoords="offset points",
+        color="0.35",
+        fontsize=8,
+    )
+    source = published.data_source(config, dataset)
+    ocgan = published.find(published.load(), source, "ocgan", "score", "AUROC").get(AVERAGE)
+    if ocgan:
+        label = f"OCGAN, published {ocgan.value:.3f}{'°' if ocgan.recalled else ''}"
+        axis.axhline(ocgan.value, color="black", linestyle=":", label=label)
+    axis.set_xlabel(f"n, where β = n α and α = {config.alpha:g}")
+    axis.set_ylabel("average AUROC")
+    figure.legend(loc="outside right upper")
+    several = len(config.seeds) > 1
+    caption = (
+        f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
+        f"in the anomaly score, {captions.dataset(config, dataset)}. "
+        f"{'Bands: standard deviation over seeds. ' if several else ''}"
+        f"{_dotted(ocgan)}"
+        f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
+        f"{captions.conditions(config, found.runs, dataset)}"
+    )
+    return Drawing(figure, caption, frame)
+
+
+def _dotted(ocgan: Published | None) -> str:
+    if ocgan is None:
+        return ""
+    doubt = " (° could not be checked in a source)" if ocgan.recalled else ""
+    return f"Dotted: OCGAN as the paper prints it{doubt}. "
+
+
+def _sweep(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
+    table, runs = found.table, found.runs
+    classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
+    swept = table[
+        (table["dataset"] == dataset)
+        & (table["model"] == "best")
+        & (table["metric"] == "auroc")
+        & table["beta_multiple"].notna()
+    ]
+    rows = []
+    for (method, multiple), part in swept.groupby(["method", "beta_multiple"], sort=False):
+        found_here = estimate(
+            spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
+        )
+        rows.append(
+            {
+                "dataset": dataset,
+                "method": method,
+                "n": multiple,
+                "beta": round(float(str(multiple)) * config.alpha, 9),
+                "mean": found_here.mean,
+                "spread": found_here.spread,
+                "complete": found_here.complete,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.sort_values(["method", "n"]) if rows else frame

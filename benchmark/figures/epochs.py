@@ -1,0 +1,101 @@
+"""Average AUROC against the epoch of the model that scores: what longer training buys."""
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.ticker import NullLocator, ScalarFormatter
+
+from benchmark import captions
+from benchmark.config import Config
+from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.metrics import Metrics
+from benchmark.summary import estimate, spread_out
+
+
+def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+    """A panel per method, a line per score component."""
+    frame = _curves(config, found, dataset)
+    if frame.empty:
+        return nothing("No AUROC against epoch: no run has models of the configured milestones.")
+    methods = frame["method"].unique()
+    figure, axes = panels(len(methods), 2.6, columns=4)
+    there = set(frame["component"])
+    names = [name for name in captions.COMPONENTS if name in there]
+    names += sorted(there - set(names))
+    colours = {name: f"C{index}" for index, name in enumerate(names)}
+    low = min(0.5, float(frame["mean"].min())) - 0.02
+    handles = {}
+    for axis, method in zip(axes, methods, strict=True):
+        mine = frame[frame["method"] == method]
+        for name, line in mine.groupby("component", sort=False):
+            colour = colours[str(name)]
+            (handles[name],) = axis.plot(
+                line["epoch"], line["mean"], color=colour, marker="osD^vPX"[names.index(name) % 7]
+            )
+            spread = line["spread"].fillna(0)
+            band = (line["mean"] - spread, line["mean"] + spread)
+            axis.fill_between(line["epoch"], *band, color=colour, alpha=0.15, linewidth=0)
+        axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
+        axis.set_xscale("log")
+        axis.set_xticks(_ticks(sorted(mine["epoch"].unique())))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
+        axis.set_title(config.methods[method].title)
+        axis.set_xlabel("epoch")
+    axes[0].set_ylabel("average AUROC")
+    labels = [captions.component(name) for name in names]
+    figure.legend(
+        [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
+    )
+    caption = (
+        f"Average AUROC over the inlier classes against the epoch of the model that scores, "
+        f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve. "
+        f"{'Bands: standard deviation over seeds. ' if len(config.seeds) > 1 else ''}"
+        f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
+        f"{captions.conditions(config, found.runs, dataset, model='the model of each epoch')}"
+    )
+    return Drawing(figure, caption, frame)
+
+
+def _curves(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
+    table, runs = found.table, found.runs
+    classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
+    mine = table[
+        (table["dataset"] == dataset)
+        & (table["metric"] == "auroc")
+        & table["model"].str.startswith("epoch-")
+    ]
+    rows = []
+    for (method, component, model), part in mine.groupby(
+        ["method", "component", "model"], sort=False
+    ):
+        folds = config.datasets[dataset].folds
+        here = estimate(spread_out(part, config.seeds, folds, classes))
+        rows.append(
+            {
+                "dataset": dataset,
+                "method": method,
+                "component": component,
+                "epoch": int(str(model).removeprefix("epoch-")),
+                "mean": here.mean,
+                "spread": here.spread,
+                "complete": here.complete,
+            }
+        )
+    order = {method: index for index, method in enumerate(config.methods)}
+    frame = pd.DataFrame(rows)
+    return (
+        frame.sort_values(["method", "epoch"], key=lambda c: c.map(order).fillna(c), kind="stable")
+        if rows
+        else frame
+    )
+
+
+def _ticks(epochs: list[int]) -> list[int]:
+    """The milestones that have room on a logarithmic axis, the last always."""
+    kept = [epochs[-1]]
+    for epoch in reversed(epochs):
+        if kept[-1] / epoch >= 1.8:
+            kept.append(epoch)
+    return kept

@@ -1,0 +1,105 @@
+"""Inliers against outliers by each loss, over all inlier classes (the paper's Fig. 5 and 6)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Patch
+
+from benchmark import captions
+from benchmark.config import Config
+from benchmark.figures.style import INLIER, OUTLIER, Drawing, nothing, panels
+from benchmark.metrics import BINS, TAIL, Metrics
+from benchmark.outputs import main_ratio
+from benchmark.summary import Estimate, Numbers, pooled
+
+SIDES = (("inliers", INLIER, ""), ("outliers", OUTLIER, "////"))
+LOSSES = {
+    "reconstruction": ("cae", "cae_grad", "vae", "vae_grad"),
+    "latent": ("vae", "vae_grad"),
+    "gradient": ("cae_grad", "vae_grad", "cae", "vae"),
+}
+"""Whose loss is shown, the first that was run: as in the paper where its methods were."""
+
+
+def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+    """One panel per loss, the percentage of overlap written in."""
+    bars = found.histograms
+    mine = bars[(bars["dataset"] == dataset) & (bars["model"] == "best")]
+    shown = chosen(mine)
+    if not shown:
+        return nothing("No histograms: no complete run.")
+    figure, axes = panels(len(shown), 2.4)
+    frames, lacking = [], False
+    for axis, (component, method) in zip(axes, shown, strict=True):
+        part = mine[(mine["component"] == component) & (mine["method"] == method)]
+        heights = part.groupby(["left", "right"], as_index=False)[["inliers", "outliers"]].mean()
+        edges = np.append(heights["left"], heights["right"].iloc[-1])
+        for side, colour, hatch in SIDES:
+            axis.stairs(heights[side], edges, fill=True, color=colour, alpha=0.3)
+            axis.stairs(heights[side], edges, color=colour, linewidth=1.2, hatch=hatch)
+        share = _overlap(config, found, dataset, method, component)
+        # Head room, so that the number and the legend stand clear of the bars.
+        axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
+        axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
+        axis.set_title(config.methods[method].title)
+        axis.set_xlabel(captions.component(component))
+        axis.locator_params(axis="x", nbins=5)
+        lacking |= not share.complete
+        frames.append(
+            heights.assign(
+                dataset=dataset,
+                method=method,
+                component=component,
+                overlap=share.mean,
+                overlap_spread=share.spread,
+            )
+        )
+    axes[0].set_ylabel("test images per bin")
+    patches = [
+        Patch(facecolor=to_rgba(colour, 0.3), edgecolor=colour, hatch=hatch, label=side)
+        for side, colour, hatch in SIDES
+    ]
+    figure.legend(handles=patches, loc="outside upper center", ncols=2)
+    caption = (
+        f"Inliers and outliers by loss, all inlier classes pooled, "
+        f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
+        f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
+        f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
+        f"{'Means over seeds and folds. ' if _several(config, dataset) else ''}"
+        f"{'* Some inlier classes are missing. ' if lacking else ''}"
+        f"{captions.conditions(config, found.runs, dataset)}"
+    )
+    return Drawing(figure, caption, pd.concat(frames))
+
+
+def chosen(bars: pd.DataFrame) -> list[tuple[str, str]]:
+    """(component, method) of each panel; the anomaly scores where no method has these losses."""
+    methods = {name: list(part["method"].unique()) for name, part in bars.groupby("component")}
+    panels = []
+    for component, preferred in LOSSES.items():
+        there = methods.get(component, [])
+        ranked = [name for name in preferred if name in there] + there
+        panels += [(component, ranked[0])] if ranked else []
+    return panels or [("score", method) for method in methods.get("score", [])]
+
+
+def _overlap(config: Config, found: Metrics, dataset: str, method: str, component: str) -> Estimate:
+    rows = Numbers(found.table[found.table["metric"] == "overlap"]).select(
+        dataset=dataset,
+        method=method,
+        component=component,
+        metric="overlap",
+        outlier_ratio=main_ratio(config),
+    )
+    return pooled(rows, config, dataset)
+
+
+def _written(share: Estimate) -> str:
+    spread = "" if np.isnan(share.spread) else f" ± {share.spread:.1f}"
+    return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"
+
+
+def _several(config: Config, dataset: str) -> bool:
+    return len(config.seeds) * len(config.datasets[dataset].folds) > 1

@@ -1,0 +1,127 @@
+"""Inliers and outliers beside what the model makes of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark import captions
+from benchmark.config import Config
+from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
+from benchmark.metrics import Metrics
+from benchmark.scores import RunKey
+
+PREFERRED = ("cae_grad", "vae_grad", "cae", "vae")
+CLASSES = 10
+"""Inlier classes shown at most."""
+
+EACH = 6
+"""Inliers, and outliers, shown per class at most."""
+
+Images = npt.NDArray[np.uint8]
+
+
+def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+    """A strip per inlier class: input above, reconstruction below, inliers left."""
+    runs = found.runs
+    done = runs[(runs["dataset"] == dataset) & (runs["status"] == "complete")]
+    ranked = [name for name in PREFERRED if name in config.methods]
+    for method in [*ranked, *config.methods]:
+        strips = _strips(done[done["method"] == method], root)
+        if strips:
+            return _mosaic(config, found, dataset, method, strips)
+    return nothing("No reconstructions: no complete run of a method that reconstructs.")
+
+
+def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
+    """Arrays of the first complete run of each inlier class."""
+    strips: dict[str, dict[str, Any]] = {}
+    for run in runs.sort_values(["inlier", "fold", "seed"]).itertuples(index=False):
+        key = RunKey(*(getattr(run, name) for name in RunKey._fields))
+        path = root / "runs" / key.path / "reconstructions.npz"
+        if run.class_name not in strips and len(strips) < CLASSES and path.is_file():
+            with np.load(path) as arrays:
+                strips[str(run.class_name)] = {"key": key, **arrays}
+    return strips
+
+
+def _mosaic(
+    config: Config, found: Metrics, dataset: str, method: str, strips: dict[str, dict[str, Any]]
+) -> Drawing:
+    across = 2 if len(strips) > 5 else 1
+    down = -(-len(strips) // across)
+    figure = Figure(figsize=(WIDTH, 0.35 + down * (0.62 if across == 2 else 1.1)))
+    axes = figure.subplots(down, across, squeeze=False).T.ravel().tolist()
+    frames = []
+    for axis, (name, arrays) in zip(axes, strips.items(), strict=False):
+        inlier = arrays["inlier"].astype(bool)
+        order = [np.flatnonzero(side)[:EACH] for side in (inlier, ~inlier)]
+        canvas, middles = _canvas(arrays["images"], arrays["reconstructions"], order)
+        axis.imshow(canvas.squeeze(), vmin=0, vmax=255)
+        axis.set_yticks([canvas.shape[0] / 2], [name])
+        axis.set_xticks([])
+        axis.tick_params(length=0)
+        axis.grid(visible=False)
+        axis.spines[:].set_visible(False)
+        if axis in (axes[0], axes[-down]):
+            sides = (("inliers", INLIER), ("outliers", OUTLIER))
+            for middle, (side, colour) in zip(middles, sides, strict=True):
+                axis.annotate(
+                    side,
+                    (middle, 0),
+                    xytext=(0, 3),
+                    textcoords="offset points",
+                    ha="center",
+                    color=colour,
+                    fontweight="bold",
+                )
+        frames.append(_numbers(arrays, np.concatenate(order), name))
+    for spare in axes[len(strips) :]:
+        spare.remove()
+    key: RunKey = next(iter(strips.values()))["key"]
+    caption = (
+        f"Test images (upper row of each class) and their reconstructions (lower row) by "
+        f"{config.methods[method].title}, one model per inlier class, "
+        f"{captions.dataset(config, dataset)}. First complete run of each class "
+        f"(seed {key.seed}, fold {key.fold} where it is there). "
+        f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
+    )
+    frame = pd.concat(frames).assign(dataset=dataset, method=method)
+    return Drawing(figure, caption, frame)
+
+
+def _canvas(
+    images: Images, reconstructions: Images, order: list[npt.NDArray[np.intp]]
+) -> tuple[Images, list[float]]:
+    """Pictures side by side on white, and where the middle of each side lies, in pixels."""
+    _, height, width, channels = images.shape
+    gap, aisle = max(1, width // 14), width // 2
+    columns = sum(map(len, order))
+    canvas = np.full(
+        (2 * height + gap, columns * (width + gap) - gap + aisle, channels), 255, np.uint8
+    )
+    left, middles = 0, []
+    for side in order:
+        start = left
+        for index in side:
+            canvas[:height, left : left + width] = images[index]
+            canvas[height + gap :, left : left + width] = reconstructions[index]
+            left += width + gap
+        middles.append((start + left - gap) / 2)
+        left += aisle
+    return canvas, middles
+
+
+def _numbers(arrays: dict[str, Any], order: npt.NDArray[np.intp], class_name: str) -> pd.DataFrame:
+    error = (arrays["images"][order] / 255.0 - arrays["reconstructions"][order] / 255.0) ** 2
+    return pd.DataFrame(
+        {
+            "class_name": class_name,
+            "sample_id": arrays["sample_id"][order],
+            "inlier": arrays["inlier"][order].astype(bool),
+            "squared_error": error.mean(axis=(1, 2, 3)),
+        }
+    )

@@ -1,0 +1,66 @@
+"""What the figures share: their look, their files, and the record in each of what it shows."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark import render
+from benchmark.files import atomic
+
+INLIER, OUTLIER = "#0072B2", "#D55E00"
+WIDTH = 7.0
+"""Inches: the text width of a page."""
+
+SHEET = Path(__file__).with_name("figures.mplstyle")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, its caption, and the numbers in it; without numbers there was nothing to draw."""
+
+    figure: Figure
+    caption: str
+    frame: pd.DataFrame
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """The style sheet, for the time of drawing and saving."""
+    with mpl.rc_context():
+        style.use(SHEET)
+        yield
+
+
+def panels(number: int, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """A figure of ``number`` panels in rows of at most ``columns``, each ``height`` inches."""
+    across = min(number, columns)
+    down = -(-number // across)
+    figure = Figure(figsize=(WIDTH, height * down))
+    axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
+    for spare in axes[number:]:
+        spare.remove()
+    return figure, axes[:number]
+
+
+def nothing(reason: str) -> Drawing:
+    """A blank figure that says why."""
+    figure = Figure(figsize=(WIDTH, 0.8))
+    figure.text(0.5, 0.5, reason, ha="center", va="center")
+    return Drawing(figure, reason, pd.DataFrame())
+
+
+def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str]) -> None:
+    """Write ``name``.png, .svg and .csv; the same drawing gives the same bytes."""
+    about = {"Title": name, "Description": drawing.caption, "Source": render.stamp(provenance)}
+    for suffix, more in (("png", {"Software": None}), ("svg", {"Date": None})):
+        with atomic(folder / f"{name}.{suffix}") as beside:
+            drawing.figure.savefig(beside, metadata=about | more)
+    with atomic(folder / f"{name}.csv") as beside:
+        drawing.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,0 +1,96 @@
+"""Find, read and load classes by import path, ``package.module:Class``.
+
+Finding and reading import nothing of the module or its parent packages, so that a configuration
+is checked, and a digest taken, without importing a deep-learning library.
+"""
+
+import ast
+import importlib
+import importlib.util
+from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+
+PACKAGES = frozenset({"baselines", "benchmark", "gradcon"})
+"""The packages of the project."""
+
+
+def top(module: str) -> str:
+    """The top-level package or module that a module belongs to."""
+    return module.partition(".")[0]
+
+
+@cache
+def find(module: str) -> Path | None:
+    """The source file of a module or package (its ``__init__.py``); None if there is none."""
+    name, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)
+
+
+@cache
+def parse(module: str) -> ast.Module:
+    """The syntax tree of a module.
+
+    Raises:
+        InputError: no such module, or a syntax error in it.
+    """
+    path = find(module)
+    if path is None:
+        raise InputError(f"no module {module!r} here; correct its name or install it")
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        raise InputError(f"{path}:{error.lineno}: {error.msg}; correct the syntax") from error
+
+
+def imported_from(node: ast.ImportFrom, module: str) -> str:
+    """The module that ``from ... import`` in a module's code names, relative or not."""
+    if not node.level:
+        return node.module or ""
+    path = find(module)
+    package = module.split(".")
+    above = node.level - (path is not None and path.name == "__init__.py")
+    return ".".join([*package[: len(package) - above], *filter(None, [node.module])])
+
+
+def split(path: str) -> tuple[str, str]:
+    """Module and class name of an import path.
+
+    Raises:
+        InputError: not of the form ``package.module:Class``.
+    """
+    module, _, name = path.partition(":")
+    if not name.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise InputError(f"{path!r} is no import path; write `package.module:Class`")
+    return module, name
+
+
+def load(path: str) -> Any:
+    """Import the module of ``package.module:Class`` and return the class.
+
+    Raises:
+        InputError: the module, a package that it needs, or the class is missing.
+    """
+    module, name = split(path)
+    try:
+        imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path} needs {error.name!r}, which is not installed") from error
+    try:
+        return getattr(imported, name)
+    except AttributeError as error:
+        raise InputError(f"{imported.__file__} has no class {name!r}; correct {path!r}") from error

@@ -1,0 +1,207 @@
+"""The jobs that a configuration means: what the Snakemake rules ask for their files and params.
+
+On the CPU every run is a job of its own: two jobs of one thread beat one job of two. On an
+accelerator, which such small models leave mostly idle, the inlier classes and seeds of a data set,
+method and fold train together as one stack. Both make the same files.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmark import modules, outputs
+from benchmark.config import Config
+from benchmark.datasets import peek
+from benchmark.digest import digest
+from benchmark.published import DIRECTORY
+
+RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
+"""The place of a run, below ``runs/``."""
+
+INDIRECT = ("benchmark.config", "benchmark.datasets", "benchmark.methods")
+"""What acts on runs and on what follows them through params and input files alone, so that neither
+a new reader nor a new method reruns anything."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Runs that train in one job.
+
+    Attributes:
+        rule: the rule's name.
+        place: the place of the job's log: ``RUN`` or the part of it that the runs share.
+        values: those of the wildcards of ``RUN`` that the rule does not leave open.
+    """
+
+    rule: str = "train"
+    place: str = RUN
+    values: Mapping[str, Iterable[str | int]] = field(default_factory=dict)
+
+    def files(self, pattern: str) -> list[str]:
+        """The files of a pattern for all runs; wildcards that are left open stay."""
+        found = [pattern]
+        for key, values in self.values.items():
+            found = [file.replace(f"{{{key}}}", str(value)) for file in found for value in values]
+        return list(dict.fromkeys(found))
+
+
+class Place(NamedTuple):
+    """The run that a directory holds."""
+
+    dataset: str
+    method: str
+    fold: int
+    inlier: int
+    seed: int
+
+
+class Item(NamedTuple):
+    """A file of a table or figure: its kind, its data set's title, whether reports show it."""
+
+    path: str
+    kind: str
+    dataset: str
+    shown: bool
+
+
+def place(directory: Path) -> Place:
+    """Which run a directory holds, from its last five parts."""
+    dataset, method, *numbers = directory.parts[-5:]
+    return Place(dataset, method, *(int(part.rpartition("-")[2]) for part in numbers))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a configuration on a device; ``wildcards`` are those of the asking rule."""
+
+    config: Config
+    device: str
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether runs train in stacks."""
+        return self.device != "cpu"
+
+    @property
+    def stacks(self) -> list[Stack]:
+        """One for any run on the CPU, or one per data set."""
+        if not self.on_gpu:
+            return [Stack()]
+        return [
+            Stack(
+                f"train_{dataset}",
+                f"{dataset}/{{method}}/fold-{{fold}}",
+                {"dataset": [dataset], "inlier": self.inliers(dataset), "seed": self.config.seeds},
+            )
+            for dataset in self.config.datasets
+        ]
+
+    def runs(self) -> list[str]:
+        """The directories of all runs."""
+        return [
+            str(self.config.root / "runs" / RUN.format(**Place(dataset, *rest)._asdict()))
+            for dataset, settings in self.config.datasets.items()
+            for rest in product(
+                self.config.methods, settings.folds, self.inliers(dataset), self.config.seeds
+            )
+        ]
+
+    def splits(self) -> list[str]:
+        """The descriptions of all splits."""
+        return [
+            str(self.config.root / "splits" / dataset / f"fold-{fold}.json")
+            for dataset, settings in self.config.datasets.items()
+            for fold in settings.folds
+        ]
+
+    def inliers(self, dataset: str) -> list[int]:
+        """The inlier classes of a data set, as indices."""
+        settings = self.config.datasets[dataset]
+        chosen = settings.inliers
+        return [
+            index
+            for index, name in enumerate(peek(settings.source, settings.path))
+            if chosen is None or index in chosen or name in chosen
+        ]
+
+    def sources(self, wildcards: Any) -> list[str]:
+        """The files and folders of the user's that a data set is read from.
+
+        Of a tree of images the folders only: their times tell of files that come and go.
+        """
+        path = self.config.datasets[wildcards.dataset].path
+        if path is None or not path.expanduser().exists():
+            return []
+        root = path.expanduser()
+        if root.is_file():
+            return [str(root)]
+        if self.config.datasets[wildcards.dataset].source != "folder":
+            return []
+        parts = [root, root / "train", root / "test"]
+        inside = (child for part in parts if part.is_dir() for child in part.iterdir())
+        return sorted({str(root), *(str(child) for child in inside if child.is_dir())})
+
+    def data(self, wildcards: Any) -> dict[str, Any]:
+        """What a prepared data set depends on."""
+        settings = self.config.datasets[wildcards.dataset]
+        return {
+            "source": settings.source,
+            "path": None if settings.path is None else str(settings.path),
+            "image_size": self.config.image_size,
+        }
+
+    def split(self, wildcards: Any) -> dict[str, Any]:
+        """What a split depends on."""
+        return {
+            "protocol": self.config.datasets[wildcards.dataset].protocol,
+            "split_seed": self.config.split_seed,
+            "inliers": self.inliers(wildcards.dataset),
+            "max_ratio": max(self.config.outlier_ratios),
+        }
+
+    def method(self, wildcards: Any) -> dict[str, Any]:
+        """What a run depends on, beside its data and split."""
+        method = self.config.methods[wildcards.method]
+        module, _ = modules.split(method.detector)
+        return {
+            "detector": method.detector,
+            "params": method.params,
+            "milestones": self.config.milestones,
+            "code_digest": digest(module, "benchmark.runs", without=INDIRECT),
+        }
+
+    def analysis(self) -> dict[str, Any]:
+        """What everything after the scores depends on, beside them."""
+        return self.config.model_dump(mode="json")
+
+    def code(self, module: str) -> str:
+        """The digest of a module of ``benchmark`` and what it imports."""
+        name = f"benchmark.{module}"
+        return digest(name, without={*INDIRECT} - {name})
+
+    def published(self) -> list[str]:
+        """The files of published values."""
+        return sorted(os.path.relpath(path) for path in DIRECTORY.glob("*.csv"))
+
+    def asset(self, name: str) -> str:
+        """A file of the package ``benchmark`` that is no code."""
+        return os.path.relpath(Path(__file__).parent / name)
+
+    def tables(self) -> list[Item]:
+        """The files of all tables; the CSV ones are shown."""
+        return self._items(outputs.tables(self.config, self.config.root), ".csv")
+
+    def figures(self) -> list[Item]:
+        """The files of all figures; the PNG ones are shown."""
+        return self._items(outputs.figures(self.config, self.config.root), ".png")
+
+    def _items(self, paths: Iterable[str], suffix: str) -> list[Item]:
+        items = []
+        for path in paths:
+            kind, _, dataset = Path(path).stem.partition("-")
+            title = self.config.datasets[dataset].title if dataset else "All data sets"
+            items.append(Item(path, kind, title, path.endswith(suffix)))
+        return items

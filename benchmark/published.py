@@ -1,0 +1,130 @@
+"""The published numbers, as data: ``results/published/*.csv``.
+
+Each row says where in the paper it stands, where it was read (``source``), whether it could be
+verified there (``confidence``), whether the paper copied it from an earlier one, and which of our
+runs reproduces it: ``data_source`` (a configuration's ``source``), ``run_method``,
+``run_component``, ``inlier`` (class index, empty for the average) and ``outlier_ratio`` (empty but
+in the table by share of outliers).
+"""
+
+import csv
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from benchmark.config import Config
+from benchmark.errors import InputError
+
+DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
+
+EPOCHS = 1000
+"""Epochs of the published GradCon numbers (official code)."""
+
+AVERAGE = -1
+"""Stands for the average over the inlier classes."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published number; the fields are the columns of the files, in their order."""
+
+    place: str
+    dataset: str
+    method: str
+    loss: str
+    inlier_class: str
+    metric: str
+    value: float
+    confidence: str
+    source: str
+    copied: bool
+    copied_from: str
+    data_source: str
+    inlier: int
+    outlier_ratio: float | None
+    run_method: str
+    run_component: str
+
+    @property
+    def recalled(self) -> bool:
+        """Whether it could not be checked in a source."""
+        return self.confidence == "recalled"
+
+
+COLUMNS = tuple(field.name for field in fields(Published))
+
+
+def load(directory: Path = DIRECTORY) -> tuple[Published, ...]:
+    """All published rows.
+
+    Raises:
+        InputError: no files, a file without the columns, a row without a source, a value that is
+            no number or out of its metric's range.
+    """
+    found = []
+    for path in sorted(directory.glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise InputError(f"{path}: the columns must be {', '.join(COLUMNS)}")
+            found += [_row(row, f"{path}, line {reader.line_num}") for row in reader]
+    if not found:
+        raise InputError(f"{directory}: no CSV files of published numbers; restore them from git")
+    return tuple(found)
+
+
+def data_source(config: Config, key: str) -> str:
+    """The ``data_source`` of published rows about one of our data sets.
+
+    Its source, or its key where the images come from files of the user's own.
+    """
+    source = config.datasets[key].source
+    return key if source in ("npz", "folder") else source
+
+
+def find(
+    published: Iterable[Published],
+    source: str,
+    method: str,
+    component: str,
+    metric: str,
+    outlier_ratio: float | None = None,
+) -> dict[int, Published]:
+    """Published values for one of our rows, by inlier class (or ``AVERAGE``).
+
+    Where the paper prints a number twice, the verified one is taken. ``component`` is empty for
+    numbers of a whole model.
+    """
+    wanted = (source, method, component, metric, outlier_ratio)
+    chosen = [
+        row
+        for row in published
+        if (row.data_source, row.run_method, row.run_component, row.metric, row.outlier_ratio)
+        == wanted
+    ]
+    return {row.inlier: row for row in sorted(chosen, key=lambda row: not row.recalled)}
+
+
+def _row(row: dict[str, str], where: str) -> Published:
+    try:
+        value = float(row["value"])
+        inlier = int(row["inlier"] or AVERAGE)
+        ratio = float(row["outlier_ratio"]) if row["outlier_ratio"] else None
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; correct the number") from None
+    if not (row["source"] or "").strip():
+        raise InputError(f"{where}: no source; say where the number was read")
+    high = 1.0 if row["metric"] in ("AUROC", "F1") else math.inf
+    if not 0 <= value <= high:
+        raise InputError(f"{where}: {row['metric']} is {value}, not in 0..{high}; correct it")
+    kept = {name: row[name] for name in COLUMNS}
+    return Published(
+        **kept  # type: ignore[arg-type]
+        | {
+            "value": value,
+            "inlier": inlier,
+            "outlier_ratio": ratio,
+            "copied": row["copied"] == "yes",
+        }
+    )

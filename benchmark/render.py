@@ -1,0 +1,161 @@
+"""Tables as text: Markdown, LaTeX and HTML."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import ClassVar
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is shown: its text, its spread (maybe empty) and footnote marks."""
+
+    MISSING: ClassVar[str] = "—"
+
+    text: str = MISSING
+    spread: str = ""
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Labels, then cells; ``published`` rows stand under the ones that reproduce them."""
+
+    labels: Sequence[str]
+    cells: Sequence[Cell]
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: caption, column heads, rows, footnotes, and its numbers as a long frame."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    frame: pd.DataFrame
+
+
+def stamp(provenance: Mapping[str, str]) -> str:
+    """One line that says which configuration and which scores a file was made from."""
+    return ", ".join(f"{name} {value}" for name, value in provenance.items())
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown."""
+
+    def line(fields: Sequence[str]) -> str:
+        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+
+    labels = len(table.rows[0].labels) if table.rows else 2
+    rule = ["---"] * labels + ["---:"] * (len(table.head) - labels)
+    body = [
+        line([*_emphasised(row, "_{}_".format), *(_plain(cell) for cell in row.cells)])
+        for row in table.rows
+    ]
+    return (
+        "\n".join([table.caption, "", line(table.head), line(rule), *body, *_notes(table)]) + "\n"
+    )
+
+
+def latex(table: Table, name: str) -> str:
+    """A LaTeX table to be included; needs booktabs and graphicx."""
+    labels = len(table.rows[0].labels) if table.rows else 2
+    columns = "l" * labels + "r" * (len(table.head) - labels)
+    body = []
+    for row in table.rows:
+        fields = _emphasised(row, "\\emph{{{}}}".format, _tex)
+        fields += [_tex_cell(cell) for cell in row.cells]
+        body.append(" & ".join(fields) + r" \\")
+    notes = [rf"\par\smallskip{{\footnotesize {_tex(' '.join(table.notes))}}}"] * bool(table.notes)
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs,graphicx}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_tex(table.caption)}}}",
+            rf"\label{{tab:{name}}}",
+            r"\resizebox{\linewidth}{!}{%",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            " & ".join(_tex(field) for field in table.head) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            *notes,
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def html(table: Table) -> str:
+    """An HTML ``figure`` with caption, table and footnotes."""
+    head = "".join(f'<th scope="col">{escape(field)}</th>' for field in table.head)
+    body = []
+    for row in table.rows:
+        first, *rest = (escape(label) for label in row.labels)
+        cells = "".join(f"<td>{_html_cell(cell)}</td>" for cell in row.cells)
+        labels = f'<th scope="row">{first}</th>' + "".join(
+            f'<td class="label">{label}</td>' for label in rest
+        )
+        kind = ' class="published"' if row.published else ""
+        body.append(f"<tr{kind}>{labels}{cells}</tr>")
+    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
+    empty = "" if table.rows else "<p>Nothing to show: no run has these scores.</p>"
+    return (
+        f"<figure class=table><figcaption>{escape(table.caption)}</figcaption>"
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>{empty}<ul class=notes>{notes}</ul></figure>"
+    )
+
+
+def _plain(cell: Cell) -> str:
+    spread = f" ± {cell.spread}" if cell.spread else ""
+    return f"{cell.text}{spread}{cell.marks}".replace("*", "\\*")
+
+
+def _notes(table: Table) -> list[str]:
+    return ["", *("- " + note.replace("*", "\\*") for note in table.notes)] if table.notes else []
+
+
+def _emphasised(
+    row: Row, mark: Callable[[str], str], convert: Callable[[str], str] = str
+) -> list[str]:
+    texts = [convert(label) for label in row.labels]
+    return [mark(text) if text else text for text in texts] if row.published else texts
+
+
+_TEX = {
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "±": r"$\pm$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+    "°": r"$^\circ$",
+    "*": r"$^*$",
+    "—": "---",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _tex_cell(cell: Cell) -> str:
+    spread = rf" {{\scriptsize $\pm$ {cell.spread}}}" if cell.spread else ""
+    return f"{_tex(cell.text)}{spread}{_tex(cell.marks)}"
+
+
+def _html_cell(cell: Cell) -> str:
+    spread = f" <small>± {escape(cell.spread)}</small>" if cell.spread else ""
+    marks = f"<sup>{escape(cell.marks)}</sup>" if cell.marks else ""
+    return f"{escape(cell.text)}{marks}{spread}"

@@ -1,0 +1,365 @@
+"""The tables, reproduced beside published: AUROC, ablation, shares of outliers, cost.
+
+Each is written as CSV (one row per number), Markdown and LaTeX (as the paper prints it).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import captions, render
+from benchmark import metrics as numbers
+from benchmark import outputs as layout
+from benchmark import published as papers
+from benchmark.config import Config
+from benchmark.files import atomic
+from benchmark.metrics import Metrics
+from benchmark.published import AVERAGE, Published
+from benchmark.render import Cell, Row, Table
+from benchmark.summary import Estimate, Numbers, by_class
+
+outputs = layout.tables
+
+INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", "°"
+NOTES = {
+    INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
+    UNDER: "AUROC under 0.5: outliers score lower than inliers",
+    CONSTANT: "some of its runs give every image the same score",
+    RECALLED: "published value that could not be checked in a source",
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of numbers and, where there are any, the published ones under it."""
+
+    label: str
+    detail: str
+    records: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the tables are made from."""
+
+    config: Config
+    found: Metrics
+    numbers: Numbers
+    published: tuple[Published, ...]
+
+    def classes(self, dataset: str) -> dict[int, str]:
+        """Inlier classes of a data set, index to name."""
+        runs = self.found.runs
+        mine = runs[runs["dataset"] == dataset].drop_duplicates("inlier")
+        return dict(zip(mine["inlier"].astype(int), mine["class_name"], strict=True))
+
+    def components(self, dataset: str, method: str) -> list[str]:
+        """Score components of a method, the anomaly score last.
+
+        Where it has no numbers they are taken from other data sets, or from what was published, so
+        that its rows show as missing.
+        """
+        table = self.found.table
+        mine = table[table["method"] == method]
+        here = mine.loc[mine["dataset"] == dataset, "component"]
+        known = here if len(here) else mine["component"]
+        printed = (row.run_component for row in self.published if row.run_method == method)
+        return list(known.unique()) or [name for name in dict.fromkeys(printed) if name]
+
+    def runs(self, dataset: str, method: str) -> dict[str, Any]:
+        """Epochs and seeds behind a method's numbers, for the CSV files."""
+        runs = self.found.runs
+        mine = runs[(runs["dataset"] == dataset) & (runs["method"] == method)]
+        done = mine[mine["status"] == "complete"]
+        seeds = " ".join(str(seed) for seed in sorted(set(done["seed"])))
+        return {"epochs": captions.span(done["epochs"]), "seeds": seeds}
+
+    def title(self, method: str) -> str:
+        """A method's name for readers."""
+        return str(self.config.methods[method].title)
+
+
+def build(config: Config, root: Path) -> dict[str, Table]:
+    """All tables by name, from what ``benchmark.metrics`` wrote under ``root``."""
+    found = numbers.load(config, root)
+    source = _Source(config, found, Numbers(found.table), papers.load())
+    kinds = {"auroc": _auroc, "ablation": _ablation, "outliers": _outliers}
+    tables = {}
+    for name in layout.table_names(config):
+        kind, _, dataset = name.partition("-")
+        tables[name] = kinds[kind](source, dataset) if dataset else _cost(source)
+    return tables
+
+
+def write(config: Config, root: Path) -> None:
+    """Write all tables under ``root/tables``."""
+    stamp = render.stamp(numbers.load(config, root).provenance)
+    for name, table in build(config, root).items():
+        folder = root / "tables"
+        with atomic(folder / f"{name}.csv") as beside:
+            table.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+        with atomic(folder / f"{name}.md") as beside:
+            beside.write_text(f"<!-- {stamp} -->\n{render.markdown(table)}", encoding="utf-8")
+        with atomic(folder / f"{name}.tex") as beside:
+            beside.write_text(f"% {stamp}\n{render.latex(table, name)}", encoding="utf-8")
+
+
+def main_components(components: Sequence[str]) -> list[str]:
+    """The components that stand for a method: its anomaly score, else each that it has."""
+    return ["score"] if "score" in components or not components else list(components)
+
+
+def _auroc(source: _Source, dataset: str) -> Table:
+    lines = [
+        _class_line(source, dataset, method, component)
+        for method in source.config.methods
+        for component in main_components(source.components(dataset, method))
+    ]
+    return _class_table(source, dataset, lines, "AUROC of the anomaly score per inlier class")
+
+
+def _ablation(source: _Source, dataset: str) -> Table:
+    lines = [
+        _class_line(source, dataset, method, component)
+        for method in source.config.methods
+        for components in [source.components(dataset, method)]
+        for component in components
+        if "reconstruction" in components
+    ]
+    return _class_table(source, dataset, lines, "AUROC of each loss as the score")
+
+
+def _class_line(source: _Source, dataset: str, method: str, component: str) -> _Line:
+    config = source.config
+    ratio = layout.main_ratio(config)
+    identity = {"dataset": dataset, "method": method, "component": component}
+    rows = source.numbers.select(**identity, metric="auroc", outlier_ratio=ratio)
+    classes = source.classes(dataset)
+    values = papers.find(
+        source.published, papers.data_source(config, dataset), method, component, "AUROC"
+    )
+    names = {AVERAGE: "average", **classes}
+    behind = source.runs(dataset, method)
+    # AVERAGE sorts first, so that it stands in sight on a narrow screen.
+    records = [
+        _record(
+            {**identity, "metric": "auroc", "outlier_ratio": ratio},
+            {"inlier": inlier, "class_name": names[inlier], **behind},
+            found,
+            values.get(inlier),
+        )
+        for inlier, found in sorted(by_class(rows, config, dataset, list(classes)).items())
+    ]
+    return _Line(source.title(method), captions.component(component), records)
+
+
+def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: str) -> Table:
+    config = source.config
+    caption = (
+        f"{what}, {captions.dataset(config, dataset)}. {_spread(config)}"
+        f"{captions.conditions(config, source.found.runs, dataset)}"
+        f"{_weight(config)}{_published_epochs(source, dataset, lines)}"
+    )
+    head = ["Method", "Score", "Average", *source.classes(dataset).values()]
+    return _table(caption, head, lines)
+
+
+def _outliers(source: _Source, dataset: str) -> Table:
+    config = source.config
+    lines = [
+        _ratio_line(source, dataset, method, component, metric)
+        for metric in ("f1", "auroc")
+        for method in config.methods
+        for component in main_components(source.components(dataset, method))
+    ]
+    naive = ", ".join(f"{2 * (1 - r) / (2 - r):.3f}" for r in config.outlier_ratios)
+    caption = (
+        f"F1 and AUROC by the share of outliers in the test set, average over the inlier classes, "
+        f"{captions.dataset(config, dataset)}. {_spread(config)}"
+        f"{captions.conditions(config, source.found.runs, dataset, ratio=False)} "
+        f"F1 is that of the inliers at the threshold that flags the known share of outliers; the "
+        f"threshold behind the published F1 is not known. Calling every image an inlier gives F1 "
+        f"{naive}.{_published_epochs(source, dataset, lines)}"
+    )
+    head = ["Method", "Metric", *(f"{ratio:.0%}" for ratio in config.outlier_ratios)]
+    return _table(caption, head, lines)
+
+
+def _ratio_line(source: _Source, dataset: str, method: str, component: str, metric: str) -> _Line:
+    config = source.config
+    label = metric.upper()
+    classes = source.classes(dataset)
+    identity = {"dataset": dataset, "method": method, "component": component}
+    records = []
+    behind = source.runs(dataset, method)
+    for ratio in config.outlier_ratios:
+        rows = source.numbers.select(**identity, metric=metric, outlier_ratio=ratio)
+        value = papers.find(
+            source.published, papers.data_source(config, dataset), method, component, label, ratio
+        ).get(AVERAGE)
+        records.append(
+            _record(
+                {**identity, "metric": metric, "outlier_ratio": ratio},
+                {"inlier": AVERAGE, "class_name": "average", **behind},
+                by_class(rows, config, dataset, list(classes))[AVERAGE],
+                value,
+            )
+        )
+    title = source.title(method)
+    named = title if component == "score" else f"{title} {captions.component(component)}"
+    return _Line(named, label, records)
+
+
+def _cost(source: _Source) -> Table:
+    config, runs = source.config, source.found.runs
+    records, rows = [], []
+    for dataset, settings in config.datasets.items():
+        for method in config.methods:
+            mine = runs[(runs["dataset"] == dataset) & (runs["method"] == method)]
+            done = mine[mine["status"] == "complete"]
+            stated = papers.find(
+                source.published, papers.data_source(config, dataset), method, "", "parameters"
+            )
+            value = stated.get(AVERAGE)
+            record = {
+                "dataset": dataset,
+                "method": method,
+                "parameters": _mean(done["parameters"]),
+                "published_parameters": value.value if value else np.nan,
+                **source.runs(dataset, method),
+                "fit_seconds": _mean(done["fit_seconds"]),
+                "score_milliseconds": 1000 * _mean(done["score_seconds"] / done["n_scored"]),
+                "device": ", ".join(sorted({str(name) for name in done["device"].dropna()})),
+                "runs": len(done),
+                "expected_runs": len(mine),
+            }
+            records.append(record)
+            rows.append(_cost_row(record, settings.title, source.title(method), value))
+    caption = (
+        "Cost: trained parameters, training time per run (one inlier class, one seed) and "
+        "inference time per test image, means over complete runs; "
+        f"{captions.seeds(config)}. Times are those of the machines that ran them, which may have "
+        "been busy with other runs."
+    )
+    head = [
+        *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s"),
+        *("Inference, ms", "Device", "Runs"),
+    ]
+    return Table(caption, head, rows, _legend(rows), pd.DataFrame(records))
+
+
+def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Published | None) -> Row:
+    def shown(number: float, form: str) -> Cell:
+        return Cell() if np.isnan(number) else Cell(format(number, form))
+
+    stated = shown(record["published_parameters"], ",.0f")
+    marks = RECALLED * (value is not None and value.recalled)
+    count = f"{record['runs']} of {record['expected_runs']}"
+    return Row(
+        [dataset, title],
+        [
+            shown(record["parameters"], ",.0f"),
+            Cell(stated.text, marks=marks),
+            Cell(record["epochs"] or Cell.MISSING),
+            shown(record["fit_seconds"], ",.1f"),
+            shown(record["score_milliseconds"], ".3g"),
+            Cell(record["device"] or Cell.MISSING),
+            Cell(count, marks=INCOMPLETE * (record["runs"] < record["expected_runs"])),
+        ],
+    )
+
+
+def _record(
+    identity: Mapping[str, Any],
+    place: Mapping[str, Any],
+    found: Estimate,
+    value: Published | None,
+) -> dict[str, Any]:
+    return {
+        **identity,
+        **place,
+        "mean": found.mean,
+        "spread": found.spread,
+        "found": found.found,
+        "expected": found.expected,
+        "constant": found.constant,
+        "published": value.value if value else np.nan,
+        "published_as": value.method if value else "",
+        "published_place": value.place if value else "",
+        "published_recalled": value.recalled if value else None,
+        "published_copied": value.copied if value else None,
+    }
+
+
+def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
+    rows = []
+    for line in lines:
+        rows.append(Row([line.label, line.detail], [_cell(record) for record in line.records]))
+        stated = [record for record in line.records if record["published_place"]]
+        if stated:
+            places = ", ".join(dict.fromkeys(record["published_place"] for record in stated))
+            copied = ", from an earlier paper" if stated[0]["published_copied"] else ""
+            cells = [_published_cell(record) for record in line.records]
+            label = f"published, {stated[0]['published_as']}"
+            rows.append(Row([label, f"{places}{copied}"], cells, published=True))
+    frame = pd.DataFrame([dict(record) for line in lines for record in line.records])
+    return Table(caption, list(head), rows, _legend(rows), frame)
+
+
+def _cell(record: Mapping[str, Any]) -> Cell:
+    if np.isnan(record["mean"]):
+        return Cell()
+    marks = (
+        INCOMPLETE * (record["found"] < record["expected"])
+        + UNDER * (record["metric"] == "auroc" and record["mean"] < 0.5)
+        + CONSTANT * record["constant"]
+    )
+    spread = "" if np.isnan(record["spread"]) else f"{record['spread']:.3f}"
+    return Cell(f"{record['mean']:.3f}", spread, marks)
+
+
+def _published_cell(record: Mapping[str, Any]) -> Cell:
+    if not record["published_place"]:
+        return Cell("")
+    return Cell(
+        f"{record['published']:.3f}", marks=RECALLED if record["published_recalled"] else ""
+    )
+
+
+def _legend(rows: Iterable[Row]) -> list[str]:
+    """The meaning of the marks that occur."""
+    cells = [cell for row in rows for cell in row.cells]
+    used = {mark for cell in cells for mark in cell.marks}
+    legend = [f"{mark} {text}" for mark, text in NOTES.items() if mark in used]
+    if any(cell.text == Cell.MISSING for cell in cells):
+        legend.append(f"{Cell.MISSING} not run, failed or refused: the report gives the reason")
+    return [f"{note}." for note in legend]
+
+
+def _mean(values: pd.Series) -> float:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _spread(config: Config) -> str:
+    several = len(config.seeds) > 1
+    return "Mean ± standard deviation over seeds; " if several else ""
+
+
+def _weight(config: Config) -> str:
+    return (
+        f" Anomaly score: reconstruction error, plus latent loss (VAE), plus {config.beta:g} times "
+        "the gradient loss for models trained with the gradient constraint."
+    )
+
+
+def _published_epochs(source: _Source, dataset: str, lines: Iterable[_Line]) -> str:
+    stated = any(record["published_place"] for line in lines for record in line.records)
+    runs = source.found.runs
+    longest = runs.loc[runs["dataset"] == dataset, "epochs"].max()
+    short = stated and longest < papers.EPOCHS
+    return f" The published GradCon has {papers.EPOCHS} epochs." if short else ""

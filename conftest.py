@@ -1,0 +1,21 @@
+"""Options of the conformance test, so that authors can run it on a method of their own."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--detector`` and ``--hyperparameters``."""
+    group = parser.getgroup("conformance", "conformance of a detector (tests/test_conformance.py)")
+    group.addoption(
+        "--detector",
+        action="append",
+        metavar="PACKAGE.MODULE:CLASS",
+        help="test this detector in place of the registered ones; may be repeated",
+    )
+    group.addoption(
+        "--hyperparameters",
+        default="{}",
+        metavar="JSON",
+        help="its hyperparameters, small ones, such as '{\"width\": 4}'; by default epochs are 3 "
+        "and batches 16",
+    )

@@ -1,0 +1,353 @@
+"""What every detector must do, whatever its method: the interface of ``benchmark.detector``.
+
+Runs over all registered methods. Authors of a new one run it on theirs:
+
+    pytest tests/test_conformance.py --detector mypackage.mymodule:MyDetector
+"""
+
+import importlib.util
+import inspect
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.modules import module as torch_module
+
+from benchmark import methods
+from benchmark.detector import Detector, FitFailed, Images
+from tests.digits import of_class
+
+SMALL: dict[str, dict[str, Any]] = {
+    "alocc": {"architecture": "released"},
+}
+"""Hyperparameters that keep a method fast, beside 3 epochs and batches of 16."""
+
+LONGER: dict[str, int] = {
+    "alocc": 15,
+}
+"""Epochs until the scores of noise are those of outliers, where 8 are not enough."""
+
+UNDIRECTED = {
+    ("cae", "gradient"),  # of a model without the constraint
+    ("vae", "gradient"),
+    ("vae", "latent"),  # one term of a sum, near zero at first
+    ("vae_grad", "latent"),
+}
+"""Components that need not be higher for noise than for inliers after a short training."""
+
+SEED = 3
+MILESTONES = (1, 3, 50)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A detector class and small hyperparameters for it."""
+
+    name: str
+    path: str
+    given: str = "{}"
+    changes: tuple[tuple[str, Any], ...] = field(default=())
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        known = methods.hyperparameters(self.path).model_fields
+        epochs = {name: 3 for name in known if name.endswith("epochs")}
+        batches = {name: 16 for name in known if name.endswith("batch_size")}
+        small = {**epochs, **batches, **SMALL.get(self.name, {}), **json.loads(self.given)}
+        return small | {name: value for name, value in self.changes if name in known}
+
+    def create(self) -> Detector:
+        return methods.create(self.path, self.parameters)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = metafunc.config.getoption("--detector")
+    given = metafunc.config.getoption("--hyperparameters")
+    cases = [Method(path, path, given) for path in chosen or ()] or [
+        Method(slug, method.path) for slug, method in methods.METHODS.items()
+    ]
+    metafunc.parametrize(
+        "method",
+        [
+            pytest.param(case, id=case.name, marks=[] if _exists(case.path) else _MISSING)
+            for case in cases
+        ],
+    )
+
+
+_MISSING = pytest.mark.skip(reason="its module is not there yet")
+
+
+def _exists(path: str) -> bool:
+    return importlib.util.find_spec(path.partition(":")[0]) is not None
+
+
+def frozen(images: Images) -> Images:
+    """A copy that raises when written to, as a memory map does."""
+    images = images.copy()
+    images.flags.writeable = False
+    return images
+
+
+def inliers(start: int, stop: int, channels: int = 1) -> Images:
+    return frozen(of_class(0, stop, channels)[start:])
+
+
+def noise(count: int, seed: int = 0) -> Images:
+    return frozen(np.random.default_rng(seed).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8))
+
+
+# 33 = 2 * 16 + 1: the last batch has one image, which batch normalisation alone cannot take.
+TRAIN, VALIDATION = (0, 33), (33, 50)
+
+
+def fit(method: Method, channels: int = 1, checkpoint: Path | None = None) -> Detector:
+    return method.create().fit(
+        inliers(*TRAIN, channels),
+        inliers(*VALIDATION, channels),
+        seed=SEED,
+        checkpoint=checkpoint,
+        milestones=MILESTONES,
+    )
+
+
+@cache
+def fitted(method: Method, channels: int = 1) -> Detector:
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    return fit(method, channels)
+
+
+def test_images(channels: int = 1) -> Images:
+    outliers = np.repeat(noise(5), channels, axis=3)
+    return frozen(np.concatenate([inliers(50, 56, channels), outliers]))
+
+
+test_images.__test__ = False  # type: ignore[attr-defined]
+
+
+def assert_equal(one: Detector, other: Detector, models: tuple[str, ...]) -> None:
+    """Bit-equal scores, and the same account of the training."""
+    images = test_images()
+    for model in models:
+        scores, others = one.score(images, model), other.score(images, model)
+        assert list(scores) == list(others)
+        for name in scores:
+            assert scores[name].tobytes() == others[name].tobytes(), (model, name)
+    assert list(one.history) == list(other.history)
+    assert dict(one.facts) == dict(other.facts)
+
+
+def test_fit_takes_inliers_and_nothing_else(method: Method) -> None:
+    cls = type(method.create())
+    arguments = inspect.signature(cls.fit).parameters
+    positional = [p.name for p in arguments.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    keywords = {p.name for p in arguments.values() if p.kind is p.KEYWORD_ONLY}
+    assert positional == ["self", "train", "validation"]
+    assert keywords == {"seed", "checkpoint", "milestones", "device"}
+    assert len(arguments) == len(positional) + len(keywords)
+
+
+def test_account_of_the_training(method: Method) -> None:
+    detector = fitted(method)
+    assert isinstance(detector, Detector)
+    facts, history = detector.facts, detector.history
+    assert {"parameters", "epochs", "best_epoch"} <= facts.keys()
+    assert json.loads(json.dumps(dict(facts))) == dict(facts)
+    assert facts["parameters"] >= 0
+    assert detector.models[:2] == ("best", "last")
+    if not history:
+        assert len(detector.models) == 2
+        return
+    assert [row["epoch"] for row in history] == list(range(1, facts["epochs"] + 1))
+    assert 1 <= facts["best_epoch"] <= facts["epochs"]
+    for row in history:
+        assert any(name.startswith("train_") for name in row)
+        assert any(name.startswith("validation_") for name in row)
+        assert all(np.isfinite(value) for value in row.values())
+    # A method may train something else first, whose models cannot score.
+    reached = [f"epoch-{n}" for n in MILESTONES if n <= facts["epochs"]]
+    milestones = list(detector.models[2:])
+    assert milestones == reached[len(reached) - len(milestones) :]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scores(method: Method, channels: int) -> None:
+    detector, images = fitted(method, channels), test_images(channels)
+    for model in detector.models:
+        scores = detector.score(images, model)
+        assert tuple(scores) == tuple(type(detector).components)
+        for values in scores.values():
+            assert values.dtype == np.float32
+            assert values.shape == (len(images),)
+            assert np.isfinite(values).all()
+            assert np.ptp(values) > 0
+
+
+def test_higher_is_more_anomalous(method: Method) -> None:
+    """Uniform noise and negatives have a higher median than unseen inliers, in each component."""
+    known = methods.hyperparameters(method.path).model_fields
+    changes = [(name, LONGER.get(method.name, 8)) for name in known if name.endswith("epochs")]
+    if "learning_rate" in known:
+        changes.append(("learning_rate", max(known["learning_rate"].default, 1e-3)))
+    detector = replace(method, changes=tuple(changes)).create()
+    detector.fit(inliers(0, 97), inliers(97, 120), seed=0)
+    normal = inliers(120, 150)
+    outliers = frozen(np.concatenate([noise(15), 255 - normal[:15]]))
+    for name, scores in detector.score(normal).items():
+        if (method.name, name) not in UNDIRECTED:
+            assert np.median(detector.score(outliers)[name]) > np.median(scores), name
+
+
+def test_seed_decides(method: Method) -> None:
+    torch.manual_seed(99)
+    np.random.seed(99)  # noqa: NPY002
+    again = fit(method)
+    assert again.models == fitted(method).models
+    assert_equal(again, fitted(method), again.models)
+
+
+def global_generators() -> tuple[bytes, bytes, int]:
+    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002
+    return torch.get_rng_state().numpy().tobytes(), keys.tobytes(), position
+
+
+def test_global_generators_stay(method: Method) -> None:
+    detector = fitted(method)
+    before = global_generators()
+    detector.score(test_images())
+    assert global_generators() == before
+    fit(method)
+    assert global_generators() == before
+
+
+def test_save_and_load(method: Method, tmp_path: Path) -> None:
+    detector = fitted(method)
+    detector.save(tmp_path / "weights")
+    names = sorted(path.name for path in (tmp_path / "weights").iterdir())
+    assert names == ["best.safetensors", "detector.json", "last.safetensors"]
+    loaded = type(detector).load(tmp_path / "weights")
+    assert loaded.models == ("best", "last")
+    assert_equal(loaded, detector, ("best", "last"))
+
+
+def test_scores_do_not_depend_on_batch_mates(method: Method) -> None:
+    detector, images = fitted(method), test_images()
+    together = detector.score(images)
+    again = detector.score(images)
+    backwards = detector.score(images[::-1])
+    alone = [detector.score(images[i : i + 1]) for i in (0, len(images) - 1)]
+    for name, values in together.items():
+        assert np.array_equal(values, again[name])
+        # Sums are taken in another order in a batch of another size: rounding, no more.
+        near = {"rtol": 1e-4, "atol": 1e-4 * float(np.ptp(values))}
+        np.testing.assert_allclose(backwards[name][::-1], values, **near)
+        np.testing.assert_allclose([a[name][0] for a in alone], values[[0, -1]], **near)
+
+
+def test_unknown_model(method: Method) -> None:
+    with pytest.raises(KeyError):
+        fitted(method).score(test_images(), "epoch-50")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((40, 28, 24, 1), np.uint8),
+        np.zeros((40, 28, 28, 2), np.uint8),
+        np.zeros((40, 28, 28), np.uint8),
+        np.zeros((40, 28, 28, 1), np.float32),
+    ],
+    ids=["not-square", "two-channels", "no-channels", "floats"],
+)
+def test_wrong_images(method: Method, wrong: Images) -> None:
+    with pytest.raises(ValueError, match=r"(?s)\A[^\n]+\Z"):
+        method.create().fit(wrong, wrong, seed=0)
+    with pytest.raises(ValueError, match=r"(?s)\A[^\n]+\Z"):
+        fitted(method).score(wrong)
+
+
+def test_images_of_another_shape_than_fitted(method: Method) -> None:
+    for shape in [(2, 32, 32, 1), (2, 28, 28, 3)]:
+        with pytest.raises(ValueError, match=r"(?s)\A[^\n]+\Z"):
+            fitted(method).score(np.zeros(shape, np.uint8))
+
+
+class Interrupted(BaseException):
+    """Stands for a kill; not an Exception, so that nothing handles it."""
+
+
+@contextmanager
+def forward_hook(hook: Callable[[], None]) -> Iterator[None]:
+    """Call ``hook`` before each forward pass of any torch module."""
+    handle = torch_module.register_module_forward_pre_hook(lambda *_: hook())
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def test_interrupted_fit_goes_on(
+    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 10**9, 3600))  # training states are written every so many seconds
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    checkpoint = tmp_path / "training.safetensors"
+    passes = 0
+    stop = -1
+
+    def count() -> None:
+        nonlocal passes
+        passes += 1
+        if passes == stop:
+            raise Interrupted
+
+    with forward_hook(count):
+        fit(method)
+        whole, passes, stop = passes, 0, int(passes * 0.6)
+        if whole == 0:
+            pytest.skip("not made of torch modules, nothing to interrupt")
+        with pytest.raises(Interrupted):
+            fit(method, checkpoint=checkpoint)
+        assert checkpoint.is_file()
+        passes, stop = 0, -1
+        resumed = fit(method, checkpoint=checkpoint)
+    assert passes < whole
+    assert_equal(resumed, fitted(method), fitted(method).models)
+
+
+def test_nan_is_a_failure(method: Method) -> None:
+    passes = 0
+
+    def spoil(module: object, inputs: object, output: object) -> object:
+        nonlocal passes
+        passes += 1
+        return output * torch.nan if isinstance(output, torch.Tensor) else output
+
+    handle = torch_module.register_module_forward_hook(spoil)
+    try:
+        with pytest.raises(FitFailed, match=r"(?i)nan|infinite"):
+            fit(method)
+            if not passes:
+                pytest.skip("not made of torch modules")
+    finally:
+        handle.remove()
+
+
+def test_reconstructions(method: Method) -> None:
+    detector, images = fitted(method), test_images()
+    reconstruct = getattr(detector, "reconstruct", None)
+    if reconstruct is None:
+        pytest.skip("does not reconstruct")
+    pictures = reconstruct(images)
+    assert pictures.dtype == np.uint8
+    assert pictures.shape == images.shape
+    assert np.array_equal(pictures, reconstruct(images, "best"))

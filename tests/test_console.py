@@ -1,0 +1,41 @@
+"""What a script says, where it goes, and how it ends."""
+
+import io
+import sys
+
+import pytest
+
+from benchmark.console import logged
+from benchmark.errors import InputError
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "echoed"), [(Terminal(), True), (io.StringIO(), False)])
+def test_stderr_goes_to_the_log_and_to_a_terminal(tmp_path, monkeypatch, stream, echoed):
+    monkeypatch.setattr(sys, "stderr", stream)
+    with logged(tmp_path / "log"):
+        print("half way", file=sys.stderr)
+    assert sys.stderr is stream
+    assert (tmp_path / "log").read_text() == "half way\n"
+    assert stream.getvalue() == ("half way\n" if echoed else "")
+
+
+@pytest.mark.parametrize("error", [InputError("x.npz: no file"), OSError(28, "No space", "x.npz")])
+def test_what_the_user_can_mend_is_one_line(tmp_path, error):
+    with pytest.raises(SystemExit) as ended, logged(tmp_path / "log"):
+        raise error
+    assert ended.value.code == 1
+    assert (tmp_path / "log").read_text() == f"{error}\n"
+
+
+def test_a_defect_leaves_its_traceback(tmp_path):
+    with pytest.raises(SystemExit) as ended, logged(tmp_path / "log"):
+        raise KeyError("defect")
+    assert ended.value.code == 1
+    text = (tmp_path / "log").read_text()
+    assert "test_console.py" in text
+    assert text.endswith("KeyError: 'defect'\n")

@@ -1,0 +1,145 @@
+"""Digests: the closure is what Python imports; only edits of code change a digest."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import digest as digests
+from benchmark import modules
+from benchmark.digest import closure, digest
+from benchmark.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    "__init__.py": '"""Lab."""\n',
+    "model.py": '''"""A model."""
+from typing import TYPE_CHECKING
+from . import shapes
+from .deep.layers import Layer
+if TYPE_CHECKING:
+    from lab.types_only import Kind
+
+SIZE = 3
+"""The size."""
+
+
+class Model:
+    """Documented."""
+
+    def fit(self):
+        # a comment
+        import lab.late
+        return SIZE
+''',
+    "shapes.py": "import os\n",
+    "deep/__init__.py": "from ..above import X\n",
+    "deep/layers.py": "class Layer: ...\n",
+    "above.py": "X = 1\n",
+    "late.py": "import numpy\n",
+    "types_only.py": "Kind = int\n",
+    "unused.py": "Y = 1\n",
+}
+USED = ("lab", "lab.above", "lab.deep", "lab.deep.layers", "lab.late", "lab.model", "lab.shapes")
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A package outside of the project; returns its folder."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in FILES.items():
+        path = tmp_path / "lab" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    forget()
+    yield tmp_path / "lab"
+    forget()
+
+
+def forget():
+    """A new process would know nothing of the old text."""
+    for cached in (modules.find, modules.parse, digests._imports, digests._code):
+        cached.cache_clear()
+
+
+def after(path, old, new):
+    """The digest once a text in a file is replaced."""
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    forget()
+    return digest("lab.model")
+
+
+def test_closure_follows_every_way_of_importing(lab):
+    assert closure("lab.model") == USED
+    assert "lab.model" not in sys.modules
+
+
+@pytest.mark.parametrize("module", ["gradcon.detectors", "benchmark.metrics", "benchmark.plan"])
+def test_closure_holds_all_that_python_imports(module):
+    code = (
+        f"import sys, {module}; packages = ('gradcon', 'baselines', 'benchmark');"
+        "print(*[name for name in sys.modules if name.partition('.')[0] in packages])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) <= set(closure(module))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("model.py", "# a comment", "# quite another comment"),
+        ("model.py", '"""A model."""', '"""A very good model."""'),
+        ("model.py", '    """Documented."""\n', ""),
+        ("model.py", '"""The size."""', '"""The size, in pixels."""'),
+        ("model.py", "SIZE = 3", "SIZE = (\n    3\n)"),
+        ("unused.py", "Y = 1", "Y = 2"),
+        ("types_only.py", "int", "float"),
+    ],
+)
+def test_what_does_nothing_changes_nothing(lab, file, old, new):
+    before = digest("lab.model")
+    assert after(lab / file, old, new) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("model.py", "SIZE = 3", "SIZE = 4"),
+        ("model.py", "return SIZE", "return 'SIZE'"),
+        ("model.py", "def fit(self)", "def fit(self, *, x=1)"),
+        ("above.py", "X = 1", "X = 2"),
+        ("late.py", "import numpy", "import numpy as np"),
+        ("deep/__init__.py", "from ..above import X", "from ..above import X as Y"),
+    ],
+)
+def test_an_edit_of_code_changes_the_digest(lab, file, old, new):
+    before = digest("lab.model")
+    assert after(lab / file, old, new) != before
+
+
+def test_without_leaves_out_a_package_and_what_only_it_needs(lab):
+    assert closure("lab.model", without=("lab.deep",)) == tuple(
+        name for name in USED if name not in ("lab.deep", "lab.deep.layers", "lab.above")
+    )
+
+
+def test_a_run_does_not_depend_on_readers_and_the_registry():
+    from benchmark.plan import INDIRECT
+
+    used = closure("gradcon.detectors", "benchmark.runs", without=INDIRECT)
+    assert {"gradcon.networks", "benchmark.runs", "benchmark.splits"} <= set(used)
+    assert not [name for name in used if name.startswith(("benchmark.datasets", "baselines"))]
+    assert not {"benchmark.methods", "benchmark.config", "benchmark.metrics"} & set(used)
+
+
+def test_what_is_missing_or_broken_is_named(lab):
+    with pytest.raises(InputError, match=r"lab\.gone"):
+        digest("lab.gone")
+    (lab / "shapes.py").write_text("def (:\n")
+    forget()
+    with pytest.raises(InputError, match=r"shapes\.py:1"):
+        digest("lab.model")

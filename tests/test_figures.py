@@ -1,0 +1,215 @@
+import io
+import itertools
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark import figures, metrics, outputs
+from benchmark.figures import beta, epochs, histograms, reconstructions, style
+from benchmark.figures.style import Drawing
+from benchmark.metrics import BINS, Metrics
+from tests.conftest import Results
+from tests.synthetic import make_config, make_results
+
+
+@pytest.fixture(scope="module")
+def found(results: Results) -> Metrics:
+    return metrics.load(results.config, results.root)
+
+
+def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10") -> Drawing:
+    with style.look():
+        return figures.KINDS[kind](results.config, found, results.root, dataset)
+
+
+def test_writes_what_it_says(results: Results) -> None:
+    wanted = {Path(path) for path in outputs.figures(results.config, results.root)}
+    assert set((results.root / "figures").iterdir()) == wanted
+    assert len(wanted) == 2 * 4 * 3
+
+
+def test_files_say_what_they_were_made_from(results: Results, found: Metrics) -> None:
+    for path in (results.root / "figures").glob("*.png"):
+        with Image.open(path) as picture:
+            about = dict(picture.info)
+            assert picture.width >= 1300
+        assert about["Title"] == path.stem
+        assert "20 epochs; 2 seeds (0, 1)" in about["Description"]
+        vector = ET.parse(path.with_suffix(".svg"))  # our own file
+        described = "".join(vector.getroot().itertext())
+        assert about["Description"] in described
+        for text in (about["Source"], described):
+            assert f"config {results.config.name}" in text
+            assert found.provenance["runs_sha256"] in text
+        assert "<dc:date>" not in path.with_suffix(".svg").read_text()
+
+
+def test_same_numbers_same_bytes(results: Results, found: Metrics, tmp_path: Path) -> None:
+    for name in ("histograms-cifar10", "beta-cifar10", "epochs-cifar10", "reconstructions-cifar10"):
+        with style.look():
+            drawing = drawn(results, found, name.partition("-")[0])
+            style.save(drawing, tmp_path, name, found.provenance)
+        for suffix in ("png", "svg", "csv"):
+            again = (tmp_path / f"{name}.{suffix}").read_bytes()
+            assert again == (results.root / "figures" / f"{name}.{suffix}").read_bytes()
+
+
+def test_histograms_show_what_was_counted(results: Results, found: Metrics) -> None:
+    drawing = drawn(results, found, "histograms", "fashion_mnist")
+    shown = drawing.frame.groupby("component", sort=False)
+    assert {name: set(part["method"]) for name, part in shown} == {
+        "reconstruction": {"cae"},
+        "latent": {"vae"},
+        "gradient": {"cae_grad"},
+    }
+    # Two folds and two seeds of ten classes with 40 inliers each: 400 per histogram on average.
+    assert (shown[["inliers", "outliers"]].sum() == 400).all(axis=None)
+    assert (shown.size() == BINS).all()
+    texts = [text.get_text() for axis in drawing.figure.axes for text in axis.texts]
+    rows = found.table.query(
+        "dataset == 'fashion_mnist' and method == 'cae_grad' and component == 'gradient' "
+        "and metric == 'overlap' and model == 'best'"
+    )
+    by_seed = rows.groupby("seed")["value"].mean()
+    assert texts[2] == f"overlap {by_seed.mean():.1f} ± {by_seed.std():.1f} %"
+
+
+def test_overlap_of_an_incomplete_pool_is_marked(results: Results, found: Metrics) -> None:
+    drawing = drawn(results, found, "histograms")
+    marked = [text.get_text().endswith("*") for axis in drawing.figure.axes for text in axis.texts]
+    assert marked == [False, True, True]  # a VAE run was refused, a CAE + Grad run failed
+    assert "* Some inlier classes are missing." in drawing.caption
+
+
+def test_panels_follow_what_was_run() -> None:
+    def bars(*pairs: tuple[str, str]) -> pd.DataFrame:
+        return pd.DataFrame(pairs, columns=["component", "method"])
+
+    losses = bars(("reconstruction", "vae_grad"), ("gradient", "vae_grad"), ("score", "vae_grad"))
+    assert histograms.chosen(losses) == [("reconstruction", "vae_grad"), ("gradient", "vae_grad")]
+    assert histograms.chosen(bars(("reconstruction", "own"))) == [("reconstruction", "own")]
+    assert histograms.chosen(bars(("score", "kde"), ("score", "ocsvm"))) == [
+        ("score", "kde"),
+        ("score", "ocsvm"),
+    ]
+    assert histograms.chosen(bars()) == []
+
+
+def test_beta_curve_is_the_average_of_the_sweep(results: Results, found: Metrics) -> None:
+    frame = drawn(results, found, "beta", "fashion_mnist").frame
+    rows = found.table.query(
+        "dataset == 'fashion_mnist' and method == 'cae_grad' and beta_multiple == 4 "
+        "and model == 'best'"
+    )
+    (point,) = frame.query("method == 'cae_grad' and n == 4").itertuples()
+    assert point.mean == pytest.approx(rows["value"].mean())
+    assert point.spread == pytest.approx(rows.groupby("seed")["value"].mean().std())
+    assert point.beta == pytest.approx(0.12)
+    assert set(frame["method"]) == {"cae", "cae_grad", "vae"}
+
+
+def test_beta_curve_meets_the_table_at_the_main_beta(results: Results, found: Metrics) -> None:
+    frame = drawn(results, found, "beta", "fashion_mnist").frame
+    table = pd.read_csv(results.root / "tables/auroc-fashion_mnist.csv")
+    (point,) = frame.query("method == 'cae_grad' and beta == 0.12")["mean"]
+    (cell,) = table.query("method == 'cae_grad' and class_name == 'average'")["mean"]
+    assert point == pytest.approx(cell, abs=1e-5)
+
+
+def test_published_ocgan_is_the_dotted_line(results: Results, found: Metrics) -> None:
+    (axis,) = drawn(results, found, "beta").figure.axes
+    dotted = [line for line in axis.lines if line.get_linestyle() == ":"]
+    assert [line.get_ydata()[0] for line in dotted] == [0.657]
+    assert dotted[0].get_label() == "OCGAN, published 0.657"
+
+
+def test_nothing_published_no_dotted_line(tmp_path: Path) -> None:
+    config = make_config("digits", methods=("cae_grad",))
+    make_results(config, tmp_path, inliers=8)
+    found = metrics.compute(config, tmp_path)
+    with style.look():
+        drawing = beta.draw(config, found, tmp_path, "digits")
+    assert not [line for line in drawing.figure.axes[0].lines if line.get_linestyle() == ":"]
+
+
+def test_epoch_curve_is_the_average_of_the_milestones(results: Results, found: Metrics) -> None:
+    frame = drawn(results, found, "epochs", "fashion_mnist").frame
+    rows = found.table.query(
+        "dataset == 'fashion_mnist' and method == 'vae' and component == 'latent' "
+        "and model == 'epoch-5'"
+    )
+    (point,) = frame.query("method == 'vae' and component == 'latent' and epoch == 5").itertuples()
+    assert point.mean == pytest.approx(rows["value"].mean())
+    for _, line in frame.groupby(["method", "component"]):
+        assert line["epoch"].tolist() == [1, 5]
+
+
+def test_ticks_of_many_milestones_keep_apart() -> None:
+    chosen = epochs._ticks([1, 2, 3, 5, 10, 20, 25, 50, 100])
+    assert chosen[0] == 100
+    assert all(a / b >= 1.8 for a, b in itertools.pairwise(chosen))
+    assert epochs._ticks([7]) == [7]
+
+
+def test_reconstructions_stand_side_by_side() -> None:
+    images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) * np.ones((4, 14, 14, 1), np.uint8)
+    canvas, middles = reconstructions._canvas(
+        images, images + 100, [np.array([0, 2]), np.array([3])]
+    )
+    assert canvas.shape == (14 + 1 + 14, 3 * 15 - 1 + 7, 1)
+    assert [canvas[0, x, 0] for x in (0, 15, 37)] == [0, 2, 3]
+    assert [canvas[15, x, 0] for x in (0, 15, 37)] == [100, 102, 103]
+    assert canvas[14].min() == 255
+    assert middles == [14.5, 44.0]
+
+
+def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None:
+    drawing = drawn(results, found, "reconstructions")
+    assert set(drawing.frame["method"]) == {"cae_grad"}
+    with np.load(
+        results.root / "runs/cifar10/cae_grad/fold-0/inlier-0/seed-0/reconstructions.npz"
+    ) as arrays:
+        error = (arrays["images"][9] / 255 - arrays["reconstructions"][9] / 255) ** 2
+    (row,) = drawing.frame.query("class_name == 'plane' and sample_id == 9").itertuples()
+    assert row.squared_error == pytest.approx(error.mean())
+    assert not row.inlier
+
+
+@pytest.mark.parametrize("kind", outputs.FIGURES)
+def test_nothing_to_draw_is_said(tmp_path: Path, kind: str) -> None:
+    config = make_config("mnist")
+    metrics.write(config, tmp_path)
+    with style.look():
+        drawing = figures.KINDS[kind](config, metrics.load(config, tmp_path), tmp_path, "mnist")
+        style.save(drawing, tmp_path, kind, {"config": "none"})
+    assert drawing.caption.startswith("No ")
+    assert (tmp_path / f"{kind}.csv").read_text().strip() == ""
+    with Image.open(tmp_path / f"{kind}.png") as picture:
+        assert picture.info["Description"] == drawing.caption
+
+
+def test_other_figures_keep_their_look() -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    with style.look():
+        assert mpl.rcParams["svg.hashsalt"] == "benchmark"
+    assert dict(mpl.rcParams) == before
+
+
+def test_colours_keep_apart_without_hue() -> None:
+    """The two sides differ in lightness too, and the lines' colours all differ from each other."""
+
+    def lightness(colour: str) -> float:
+        red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+        return 0.299 * red + 0.587 * green + 0.114 * blue
+
+    assert abs(lightness(style.INLIER) - lightness(style.OUTLIER)) > 20
+    text = io.StringIO(style.SHEET.read_text()).read()
+    colours = text.split("color=[")[1].split("]")[0].split(", ")
+    markers = text.split("marker=[")[1].split("]")[0].split(", ")
+    assert len(set(colours)) == len(set(markers)) == 7

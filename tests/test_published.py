@@ -1,0 +1,124 @@
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmark import published
+from benchmark.errors import InputError
+from benchmark.methods import METHODS
+from benchmark.published import AVERAGE, COLUMNS, Published, find, load
+from tests.synthetic import CLASSES, make_config
+
+FACTS = Path(__file__).parents[1] / "../shared/facts/published.csv"
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[Published, ...]:
+    return load()
+
+
+@pytest.mark.skipif(not FACTS.is_file(), reason="the collected facts are not here")
+def test_every_collected_number_is_kept() -> None:
+    with FACTS.open(newline="") as lines:
+        collected = list(csv.DictReader(lines))
+    kept = []
+    for path in published.DIRECTORY.glob("*.csv"):
+        with path.open(newline="") as lines:
+            kept += [{name: row[name] for name in collected[0]} for row in csv.DictReader(lines)]
+    count = [Counter(tuple(sorted(row.items())) for row in part) for part in (collected, kept)]
+    assert count[0] == count[1]
+
+
+def test_every_row_can_be_found_from_a_run(rows: tuple[Published, ...]) -> None:
+    for row in rows:
+        assert row.run_method in METHODS
+        assert row.data_source in CLASSES
+        again = find(
+            rows, row.data_source, row.run_method, row.run_component, row.metric, row.outlier_ratio
+        )[row.inlier]
+        assert (again.value, again.run_method) == (row.value, row.run_method)
+
+
+def test_class_indices_are_those_of_the_data_sets(rows: tuple[Published, ...]) -> None:
+    for row in rows:
+        if row.inlier != AVERAGE:
+            assert CLASSES[row.data_source][row.inlier] == row.inlier_class
+
+
+def test_averages_agree_with_their_classes(rows: tuple[Published, ...]) -> None:
+    tables: dict[tuple[str, ...], list[Published]] = {}
+    for row in rows:
+        if row.metric == "AUROC" and row.outlier_ratio is None:
+            tables.setdefault((row.place, row.method, row.loss), []).append(row)
+    whole = [part for part in tables.values() if len(part) == 11]
+    assert len(whole) == 28
+    for part in whole:
+        (average,) = (row.value for row in part if row.inlier == AVERAGE)
+        classes = [row.value for row in part if row.inlier != AVERAGE]
+        assert sum(classes) / 10 == pytest.approx(average, abs=0.0016)
+
+
+def test_known_numbers(rows: tuple[Published, ...]) -> None:
+    ours = find(rows, "cifar10", "cae_grad", "score", "AUROC")[AVERAGE]
+    assert (ours.value, ours.recalled, ours.copied, ours.place) == (0.664, False, False, "Table 3")
+    ocgan = find(rows, "cifar10", "ocgan", "score", "AUROC")[AVERAGE]
+    assert (ocgan.value, ocgan.recalled, ocgan.copied) == (0.657, False, True)
+    assert find(rows, "fashion_mnist", "alocc", "dr", "AUROC")[AVERAGE].value == 0.753
+    assert find(rows, "cifar10", "cae_grad", "gradient", "AUROC")[1].recalled
+    assert find(rows, "mnist", "cae_grad", "", "parameters")[AVERAGE].value == 230_721
+    by_share = find(rows, "fashion_mnist", "gpnd", "score", "F1", 0.1)[AVERAGE]
+    assert (by_share.value, by_share.copied) == (0.968, True)
+    assert find(rows, "digits", "cae_grad", "score", "AUROC") == {}
+
+
+def test_compared_methods_are_marked_as_copied(rows: tuple[Published, ...]) -> None:
+    for row in rows:
+        if row.place in ("Table 3", "Table 4", "Table 7"):
+            assert row.copied == (row.method != "GradCon")
+            assert bool(row.copied_from) == row.copied
+
+
+def test_a_verified_number_goes_before_a_recalled_one(rows: tuple[Published, ...]) -> None:
+    chosen = find(rows, "cifar10", "ocgan", "score", "AUROC")[AVERAGE]
+    twin = Published(**{**vars(chosen), "value": 0.5, "confidence": "recalled"})
+    for order in ([chosen, twin], [twin, chosen]):
+        assert find(order, "cifar10", "ocgan", "score", "AUROC")[AVERAGE].value == 0.657
+
+
+def test_own_files_are_compared_by_key() -> None:
+    config = make_config("cifar10")
+    assert published.data_source(config, "cifar10") == "cifar10"
+    own = config.datasets["cifar10"].model_copy(update={"source": "npz"})
+    renamed = config.model_copy(update={"datasets": {"mine": own, "cifar10": own}})
+    assert published.data_source(renamed, "mine") == "mine"
+    assert published.data_source(renamed, "cifar10") == "cifar10"
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "message"),
+    [
+        ("source", " ", "table.csv, line 2: no source"),
+        ("value", "1.2", "table.csv, line 2: AUROC is 1.2"),
+        ("value", "high", "table.csv, line 2: could not convert"),
+    ],
+)
+def test_bad_rows_are_refused_by_line(
+    tmp_path: Path, rows: tuple[Published, ...], column: str, text: str, message: str
+) -> None:
+    good = next(row for row in rows if row.metric == "AUROC")
+    row = {name: str(getattr(good, name)) for name in COLUMNS} | {"outlier_ratio": ""}
+    with (tmp_path / "table.csv").open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, COLUMNS)
+        writer.writeheader()
+        writer.writerow(row | {column: text})
+    with pytest.raises(InputError, match=message):
+        load(tmp_path)
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no CSV files"):
+        load(tmp_path)
+    (tmp_path / "table.csv").write_text("place,value\nTable 1,0.5\n")
+    with pytest.raises(InputError, match="columns must be place, dataset"):
+        load(tmp_path)

@@ -1,0 +1,161 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from benchmark import metrics, outputs, reanalyse, report, tables
+from benchmark.errors import InputError
+from tests.conftest import Results
+from tests.synthetic import make_config, make_results
+
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Checks that elements are closed in order, and collects text, references and ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.open += [] if tag in VOID else [tag]
+        for name, value in attrs:
+            if name in ("src", "href") and value is not None:
+                self.references.append(value)
+            if name == "id" and value is not None:
+                self.ids.append(value)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(results: Results) -> Page:
+    (path,) = outputs.report(results.config, results.root)
+    return Page(Path(path).read_text(encoding="utf-8"))
+
+
+def test_needs_no_other_file_and_no_network(page: Page) -> None:
+    assert not page.tags & {"script", "link", "iframe", "object"}
+    pictures = [link for link in page.references if link.startswith("data:image/svg+xml;base64,")]
+    assert len(pictures) == 8
+    assert not [link for link in page.references if re.match(r"https?:|//|/", link)]
+
+
+def test_links_lead_somewhere(results: Results, page: Page) -> None:
+    assert len(set(page.ids)) == len(page.ids)
+    for link in page.references:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        elif not link.startswith("data:"):
+            assert (results.root / "report" / link).is_file()
+
+
+def test_says_what_was_run(results: Results, page: Page) -> None:
+    runs = metrics.load(results.config, results.root).runs
+    complete = int((runs["status"] == "complete").sum())
+    assert f"{complete} of {len(runs)} runs complete" in page.text
+    for text in ("2 seeds (0, 1)", "20 epochs", "beta = 0.12", "A CPU", "2.15.0", "0123456789ab"):
+        assert text in page.text
+    assert "snakemake --cores 8 --configfile config/made_up.yaml all" in page.text
+    assert "beta_multiples:" in page.text
+    for value in metrics.load(results.config, results.root).provenance.values():
+        assert value in page.text
+
+
+def test_has_every_table_and_caption(results: Results, page: Page) -> None:
+    for table in tables.build(results.config, results.root).values():
+        assert table.caption in page.text
+        for row in table.rows:
+            for cell in row.cells:
+                assert cell.text in page.text
+    assert "Inliers and outliers by loss" in page.text
+
+
+def test_lists_every_run_without_numbers(page: Page) -> None:
+    assert "1 failed" in page.text
+    assert "20 missing" in page.text
+    assert "1 refused" in page.text
+    assert "the loss became NaN in epoch 3" in page.text
+    assert re.search(r"scores\.parquet has sha256 [0-9a-f]{12}, run\.json says", page.text)
+    assert "class cat; fold 0; seed 1" in page.text
+    assert "classes plane, car, bird" in page.text
+
+
+def test_lists_odd_scores(page: Page) -> None:
+    assert "AUROC under 0.5" in page.text
+    assert "pooled over an incomplete set of classes" in page.text
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",), outlier_ratios=[0.5])
+    entry = config.datasets["mnist"].model_copy(update={"title": "<script>", "note": "a<b>"})
+    config = config.model_copy(update={"datasets": {"mnist": entry}})
+    make_results(config, tmp_path, inliers=8)
+    reanalyse.reanalyse(config, tmp_path)
+    page = Page((tmp_path / "report/index.html").read_text())
+    assert "script" not in page.tags
+    assert "a<b>" in page.text
+
+
+CONFIG = """
+name: tiny
+seeds: [0]
+datasets: {mnist: {source: mnist, path: nowhere, protocol: official}}
+methods: {cae_grad: {epochs: 20}}
+"""
+
+
+def test_command_rebuilds_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, over = tmp_path / "tiny.yaml", tmp_path / "over.yaml"
+    file.write_text(CONFIG)
+    over.write_text("beta: 0.06\n")
+    config = make_config("mnist", methods=("cae_grad",), outlier_ratios=[0.5])
+    make_results(config, tmp_path / "results/tiny", inliers=8)
+    arguments = ["--configfile", str(file), str(over), "--results", str(tmp_path / "results")]
+    assert reanalyse.main(arguments) == 0
+    page = tmp_path / "results/tiny/report/index.html"
+    assert str(page) in capsys.readouterr().out
+    assert "beta = 0.06" in page.read_text()
+
+
+def test_command_without_runs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(CONFIG)
+    assert reanalyse.main(["--configfile", str(file), "--results", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert f"{tmp_path}/tiny/runs: no run there" in message
+    assert not (tmp_path / "tiny").exists()
+    assert reanalyse.main(["--configfile", str(tmp_path / "none.yaml")]) == 1
+    assert "none.yaml" in capsys.readouterr().err
+
+
+def test_nothing_half_written(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "report/index.html"
+    monkeypatch.setattr(report, "outputs", lambda config, root: [str(target)])
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        report.write(results.config, results.root)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_no_runs_is_an_error_of_the_user(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run `snakemake all` first"):
+        reanalyse.reanalyse(make_config("mnist"), tmp_path)

@@ -1,0 +1,286 @@
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from benchmark import metrics, outputs, render, tables
+from benchmark.published import AVERAGE
+from benchmark.render import Cell, Row, Table
+from benchmark.summary import Numbers, estimate, spread_out
+from tests.conftest import Results
+from tests.synthetic import make_config, make_results
+
+NAN = float("nan")
+
+
+def test_estimate_by_hand() -> None:
+    # Two seeds, one fold, two classes.
+    found = estimate(np.array([[[0.6, 0.8]], [[0.7, 1.0]]]))
+    assert found.mean == pytest.approx(0.775)
+    assert found.spread == pytest.approx(np.std([0.7, 0.85], ddof=1))
+    assert (found.found, found.expected, found.complete) == (4, 4, True)
+
+
+def test_missing_runs_neither_shift_the_weight_of_classes_nor_enter_the_spread() -> None:
+    found = estimate(np.array([[[0.6, 0.8]], [[0.7, NAN]], [[0.8, 1.0]]]))
+    assert found.mean == pytest.approx((0.7 + 0.9) / 2)
+    assert found.spread == pytest.approx(np.std([0.7, 0.9], ddof=1))
+    assert (found.found, found.expected, found.complete) == (5, 6, False)
+
+
+def test_estimates_of_little_or_nothing() -> None:
+    assert np.isnan(estimate(np.array([[[0.6, 0.8]]])).spread)
+    nothing = estimate(np.full((2, 1, 3), NAN))
+    assert np.isnan(nothing.mean)
+    assert (nothing.found, nothing.complete) == (0, False)
+    assert np.isnan(estimate(np.empty((2, 1, 0))).mean)
+
+
+@given(arrays(np.float64, (3, 2, 4), elements=st.floats(0, 1)))
+def test_complete_estimate_is_the_plain_mean(cube: np.ndarray) -> None:
+    found = estimate(cube)
+    assert found.mean == pytest.approx(cube.mean())
+    assert found.spread == pytest.approx(cube.mean(axis=(1, 2)).std(ddof=1))
+
+
+def test_spread_out_puts_each_number_in_its_place() -> None:
+    rows = pd.DataFrame({"seed": [5, 9], "fold": [0, 1], "inlier": [3, 4], "value": [0.1, 0.2]})
+    cube = spread_out(rows, [9, 5], [0, 1], [4, 3])
+    assert cube[1, 0, 1] == 0.1
+    assert cube[0, 1, 0] == 0.2
+    assert np.isnan(cube).sum() == 6
+
+
+@pytest.fixture(scope="module")
+def built(results: Results) -> dict[str, Table]:
+    return tables.build(results.config, results.root)
+
+
+def row(table: Table, *labels: str) -> Row:
+    (found,) = (row for row in table.rows if tuple(row.labels) == labels)
+    return found
+
+
+def test_writes_what_it_says(results: Results) -> None:
+    wanted = {Path(path) for path in outputs.tables(results.config, results.root)}
+    assert set((results.root / "tables").iterdir()) == wanted
+    assert len(wanted) == 3 * (2 * 3 + 1)
+
+
+def test_means_are_those_of_the_metrics(results: Results, built: dict[str, Table]) -> None:
+    rows = metrics.load(results.config, results.root).table.query(
+        "dataset == 'fashion_mnist' and method == 'cae_grad' and component == 'score' "
+        "and model == 'best' and metric == 'auroc' and outlier_ratio == 0.5 "
+        "and beta_multiple.isna()"
+    )
+    frame = built["auroc-fashion_mnist"].frame.query("method == 'cae_grad'").set_index("inlier")
+    by_seed = rows.groupby("seed")["value"].mean()
+    assert frame.loc[AVERAGE, "mean"] == pytest.approx(by_seed.mean())
+    assert frame.loc[AVERAGE, "spread"] == pytest.approx(by_seed.std())
+    expected = rows[rows["inlier"] == 7]["value"].mean()
+    assert frame.loc[7, "mean"] == pytest.approx(expected)
+    assert frame.loc[7, ["found", "expected"]].tolist() == [4, 4]
+    assert frame.loc[7, ["epochs", "seeds"]].tolist() == ["20", "0 1"]
+    shown = row(built["auroc-fashion_mnist"], "CAE + Grad", "anomaly score")
+    assert shown.cells[0].text == f"{by_seed.mean():.3f}"
+    assert shown.cells[8].text == f"{expected:.3f}"
+
+
+def test_published_stands_under_reproduced(built: dict[str, Table]) -> None:
+    table = built["auroc-cifar10"]
+    place = [tuple(row.labels) for row in table.rows]
+    ours = place.index(("CAE + Grad", "anomaly score"))
+    assert place[ours + 1] == ("published, GradCon", "Table 3")
+    shown = table.rows[ours + 1]
+    assert shown.published
+    assert shown.cells[0] == Cell("0.664")
+    assert shown.cells[1] == Cell("0.760", marks="°")
+    assert row(table, "published, OCGAN", "Table 3, from an earlier paper").cells[0].text == "0.657"
+
+
+def test_missing_is_shown_as_missing(built: dict[str, Table]) -> None:
+    table = built["auroc-cifar10"]
+    assert {cell.text for cell in row(table, "OCGAN", "anomaly score").cells} == {"—"}
+    frame = table.frame.query("method == 'ocgan'")
+    assert frame["mean"].isna().all()
+    assert (frame["found"] == 0).all()
+    assert any(note.startswith("— not run") for note in table.notes)
+
+
+def test_incomplete_averages_are_marked(built: dict[str, Table]) -> None:
+    cells = row(built["auroc-cifar10"], "CAE + Grad", "anomaly score").cells
+    marked = [index for index, cell in enumerate(cells) if "*" in cell.marks]
+    assert marked == [0, 4]  # the average and class 3, of which one seed failed
+    assert cells[4].spread == ""
+    whole = row(built["auroc-fashion_mnist"], "CAE + Grad", "anomaly score").cells
+    assert not any("*" in cell.marks for cell in whole)
+
+
+def test_area_under_a_half_is_marked(built: dict[str, Table]) -> None:
+    for table in (built["auroc-cifar10"], built["ablation-cifar10"]):
+        for line in table.rows:
+            for cell in line.cells:
+                under = not line.published and cell.text != "—" and float(cell.text) < 0.4995
+                assert ("†" in cell.marks) >= under
+
+
+def test_constant_scores_are_marked(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",))
+    make_results(config, tmp_path, inliers=8, draw=lambda *key: np.zeros(sum(key[3:])))
+    metrics.write(config, tmp_path)
+    table = tables.build(config, tmp_path)["auroc-mnist"]
+    assert all(cell.marks == "‡" for cell in table.rows[0].cells)
+    assert table.frame["constant"].all()
+
+
+def test_ablation_has_every_loss_beside_table_1(built: dict[str, Table]) -> None:
+    table = built["ablation-cifar10"]
+    labels = [tuple(row.labels) for row in table.rows if not row.published]
+    assert labels == [
+        ("CAE", "reconstruction error"),
+        ("CAE", "gradient loss"),
+        ("CAE", "anomaly score"),
+        ("CAE + Grad", "reconstruction error"),
+        ("CAE + Grad", "gradient loss"),
+        ("CAE + Grad", "anomaly score"),
+        ("VAE", "reconstruction error"),
+        ("VAE", "latent loss"),
+        ("VAE", "gradient loss"),
+        ("VAE", "anomaly score"),
+    ]
+    frame = table.frame.query("method == 'vae' and component == 'latent'").set_index("inlier")
+    assert frame.loc[AVERAGE, "published"] == 0.583
+    assert frame.loc[0, "published_place"] == "Table 1"
+
+
+def test_unrun_methods_keep_their_rows_in_the_ablation(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae", "cae_grad"))
+    make_results(config, tmp_path, inliers=8)
+    more = make_config("cifar10", methods=("cae", "cae_grad", "vae_grad", "alocc"))
+    metrics.write(more, tmp_path)
+    built = tables.build(more, tmp_path)
+    cells = row(built["ablation-cifar10"], "VAE + Grad", "gradient loss").cells
+    assert {cell.text for cell in cells} == {"—"}
+    assert {cell.text for cell in row(built["auroc-cifar10"], "ALOCC", "DR").cells} == {"—"}
+
+
+def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
+    config = make_config("cifar10")
+    metrics.write(config, tmp_path)
+    tables.write(config, tmp_path)
+    for name, table in tables.build(config, tmp_path).items():
+        reproduced = [row for row in table.rows if not row.published]
+        assert len(reproduced) >= len(config.methods)
+        if name != "cost":
+            assert {cell.text for row in reproduced for cell in row.cells} == {"—"}
+            assert "epochs: none" in table.caption
+
+
+def test_two_scores_of_a_method_have_a_row_each(built: dict[str, Table]) -> None:
+    table = built["auroc-fashion_mnist"]
+    assert row(table, "ALOCC", "D").cells[0].text != row(table, "ALOCC", "DR").cells[0].text
+    assert row(table, "published, ALOCC DR", "Table 7, from an earlier paper").cells[0] == Cell(
+        "0.753"
+    )
+
+
+def test_outlier_shares_stand_beside_table_5(built: dict[str, Table]) -> None:
+    table = built["outliers-fashion_mnist"]
+    assert table.head == ["Method", "Metric", "10%", "50%"]
+    published = [row for row in table.rows if "Table 5" in row.labels[1]]
+    assert [[cell.text for cell in row.cells] for row in published] == [
+        ["0.964", "0.870"],  # F1
+        ["0.938", "0.934"],  # AUROC
+    ]
+    assert "gives F1 0.947, 0.667" in table.caption
+    assert not any(row.published for row in built["outliers-cifar10"].rows)
+
+
+def test_one_share_needs_no_table_of_shares() -> None:
+    config = make_config("mnist", outlier_ratios=[0.5])
+    assert outputs.table_names(config) == ["auroc-mnist", "ablation-mnist", "cost"]
+
+
+def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
+    frame = built["cost"].frame.set_index(["dataset", "method"])
+    ours = frame.loc[("cifar10", "cae_grad")]
+    assert (ours["parameters"], ours["fit_seconds"], ours["runs"]) == (230_721, 61.5, 19)
+    assert ours["score_milliseconds"] == pytest.approx(1000 * 0.4 / 80)
+    cells = row(built["cost"], "CIFAR-10", "CAE + Grad").cells
+    assert [cell.text for cell in cells][::6] == ["230,721", "19 of 20"]
+    missing = row(built["cost"], "CIFAR-10", "OCGAN").cells
+    assert [cell.text for cell in missing] == ["—"] * 6 + ["0 of 20"]
+
+
+def test_captions_say_how_it_was_made(results: Results, built: dict[str, Table]) -> None:
+    for name, table in built.items():
+        assert "2 seeds (0, 1)" in table.caption
+        if name != "cost":
+            assert "20 epochs" in table.caption
+            assert "best validation loss" in table.caption
+    assert "The published GradCon has 1000 epochs." in built["auroc-cifar10"].caption
+    assert "folds 0, 1 of 5" in built["auroc-fashion_mnist"].caption
+
+
+def test_note_of_a_data_set_is_in_its_captions(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",))
+    noted = config.datasets["mnist"].model_copy(update={"note": "rebuilt copy"})
+    config = config.model_copy(update={"datasets": {"mnist": noted}})
+    make_results(config, tmp_path, inliers=8)
+    metrics.write(config, tmp_path)
+    for name, table in tables.build(config, tmp_path).items():
+        assert ("MNIST (rebuilt copy)" in table.caption) == (name != "cost")
+
+
+def test_the_three_forms_agree(results: Results, built: dict[str, Table]) -> None:
+    folder = results.root / "tables"
+    for name, table in built.items():
+        text = (folder / f"{name}.md").read_text()
+        lines = [line for line in text.splitlines() if line.startswith("|")]
+        assert len(lines) == 2 + len(table.rows)
+        assert {line.count("|") for line in lines} == {len(table.head) + 1}
+        latex = (folder / f"{name}.tex").read_text()
+        body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+        assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {len(table.head) - 1}
+        for line, tex, shown in zip(lines[2:], body, table.rows, strict=True):
+            for cell in shown.cells:
+                assert cell.text in line
+                assert cell.text.replace("—", "---") in tex
+        rows = list(csv.DictReader(io.StringIO((folder / f"{name}.csv").read_text())))
+        assert len(rows) == len(table.frame)
+
+
+def test_latex_is_escaped() -> None:
+    table = Table("50% of A & B_1", ["M", "#", "x"], [Row(["a_b", "~^"], [Cell("1", "2")])], [],
+                  pd.DataFrame())  # fmt: skip
+    text = render.latex(table, "t")
+    assert r"50\% of A \& B\_1" in text
+    assert r"a\_b & \textasciitilde{}\textasciicircum{} & 1 {\scriptsize $\pm$ 2} \\" in text
+
+
+def test_html_is_escaped() -> None:
+    table = Table("a < b", ["<i>", "", "x"], [Row(["<script>", ""], [Cell()])], [], pd.DataFrame())
+    text = render.html(table)
+    assert "<script>" not in text
+    assert "a &lt; b" in text
+
+
+def test_bars_do_not_break_markdown() -> None:
+    table = Table("c", ["a|b", "", "x"], [Row(["k|l", ""], [Cell("1", "2", "*")])], [],
+                  pd.DataFrame())  # fmt: skip
+    last = render.markdown(table).splitlines()[-1]
+    assert last == r"| k\|l |  | 1 ± 2\* |"
+
+
+def test_numbers_leave_the_sweep_aside(results: Results) -> None:
+    table = metrics.load(results.config, results.root).table
+    rows = Numbers(table).select("cifar10", "cae_grad", "score", "auroc", 0.5)
+    assert len(rows) == 19
+    assert Numbers(table).select("cifar10", "ocgan", "score", "auroc", 0.5).empty

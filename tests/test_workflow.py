@@ -1,0 +1,257 @@
+"""The workflow, by real calls of Snakemake on a copy of the tree: what runs, and what reruns."""
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "config", "gradcon")
+CONFIG = {
+    "name": "tiny",
+    "seeds": [0],
+    "milestones": [1],
+    "beta_multiples": [0, 1],
+    "datasets": {"digits": {"source": "digits", "protocol": "folds", "inliers": [0]}},
+    "methods": {
+        "cae": {"epochs": 1},
+        "toy": {"detector": "toy.detector:Toy", "title": "Toy"},
+        "broken": {"detector": "toy.detector:Toy", "title": "Broken", "fail": True},
+    },
+}
+TOY = '''"""The distance to the mean training image."""
+
+import json
+import numpy as np
+from benchmark.detector import FitFailed
+
+
+class Toy:
+    components = ("score",)
+    models = ("best", "last")
+    history = ()
+    facts = {"parameters": 784, "epochs": 1, "best_epoch": 1}
+
+    def __init__(self, *, fail: bool = False):
+        self.fail = fail
+
+    def fit(self, train, validation, *, seed, checkpoint=None, milestones=(), device="cpu"):
+        if self.fail:
+            raise FitFailed("the loss became NaN in epoch 1")
+        self.mean = train.astype(np.float64).mean(axis=0)
+        return self
+
+    def score(self, images, model="best"):
+        # the mean over pixels
+        return {"score": ((images - self.mean) ** 2).mean(axis=(1, 2, 3)).astype(np.float32)}
+
+    def save(self, directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "detector.json").write_text(json.dumps({"fail": self.fail}))
+'''
+AFTER_RUNS = {"metrics": 1, "tables": 1, "figures": 1, "report": 1, "all": 1}
+
+
+def snakemake(tree, *arguments, device="cpu", config="config/tiny.yaml", path=""):
+    files = ["--configfile", config] if config else []
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, "--nocolor", *files],
+        cwd=tree,
+        env={
+            **os.environ,
+            "GRADCON_DEVICE": device,
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(path),
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+def planned(tree, **options):
+    """The jobs of each rule that a dry run announces; none when all is up to date."""
+    done = snakemake(tree, "all", "--dry-run", **options)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    if "Nothing to be done" in said:
+        return {}
+    table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.+?)\ntotal", said, re.DOTALL)
+    assert table, said
+    return {rule: int(count) for rule, count in (line.split() for line in table[1].split("\n"))}
+
+
+def processor_time():
+    """Seconds that child processes computed for: unlike the clock's, not those of other work."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def edited(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy of the tree, with a method of its own, where the tiny configuration has run."""
+    tree = tmp_path_factory.mktemp("workflow") / "tree"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in (*COPIED, "profiles", "workflow", "results/published"):
+        source, target = ROOT / name, tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=ignore)
+        else:
+            shutil.copy2(source, target)
+    (tree / "toy").mkdir()
+    (tree / "toy" / "__init__.py").touch()
+    (tree / "toy" / "detector.py").write_text(TOY)
+    (tree / "config" / "tiny.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    done = snakemake(tree, "all", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    return tree
+
+
+@pytest.fixture
+def tree(finished):
+    """The finished tree, put back after a test that edits it."""
+    kept = {path: path.read_bytes() for path in sources(finished)}
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    yield finished
+    for path in sources(finished):
+        if path not in kept:
+            path.unlink()
+    for path, content in kept.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(times[path], times[path]))
+
+
+def sources(tree):
+    folders = [tree / name for name in ("config", "gradcon", "toy", "benchmark", "workflow")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.suffix in (".py", ".yaml", ".smk")]
+
+
+def test_everything_is_made_and_stays(finished):
+    root = finished / "results" / "tiny"
+    assert (root / "report" / "index.html").stat().st_size > 1000
+    table = pd.read_csv(root / "tables" / "auroc-digits.csv", comment="#")
+    assert set(table["method"]) >= {"cae", "toy"}
+    for rule in ("metrics", "tables", "figures", "report"):
+        assert (root / "logs" / f"{rule}.log").exists()
+    measured = json.loads(
+        (root / "benchmarks/train/digits/toy/fold-0/inlier-0/seed-0.jsonl").read_text()
+    )
+    assert measured["rule_name"] == "train"
+    assert planned(finished) == {}
+
+
+def test_a_failed_run_is_recorded_and_takes_no_other_down(finished):
+    runs = finished / "results/tiny/runs/digits"
+    broken = runs / "broken/fold-0/inlier-0/seed-0"
+    record = json.loads((broken / "run.json").read_text())
+    assert (record["status"], record["reason"]) == ("failed", "the loss became NaN in epoch 1")
+    assert len(pd.read_parquet(broken / "scores.parquet")) == 0
+    fine = json.loads((runs / "toy/fold-0/inlier-0/seed-0/run.json").read_text())
+    assert fine["status"] == "complete"
+    metrics = pd.read_parquet(finished / "results/tiny/metrics/metrics.parquet")
+    assert "broken" not in set(metrics["method"])
+    assert "toy" in set(metrics["method"])
+    assert "NaN in epoch 1" in (finished / "results/tiny/report/index.html").read_text()
+
+
+def test_an_edit_of_a_comment_reruns_nothing(tree):
+    edited(tree / "toy/detector.py", "# the mean over pixels", "# mean of squares")
+    for name in ("gradcon/networks.py", "benchmark/runs.py", "benchmark/tables.py"):
+        path = tree / name
+        path.write_text("# A new first line.\n" + path.read_text() + "\n\n# And a last one.\n")
+    assert planned(tree) == {}
+
+
+def test_an_edit_of_code_reruns_what_depends_on_it(tree):
+    path = tree / "gradcon" / "networks.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert planned(tree) == {"train": 1, **AFTER_RUNS}
+
+
+def test_an_edit_after_the_scores_trains_nothing(tree):
+    path = tree / "benchmark" / "tables.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert planned(tree) == {"tables": 1, "report": 1, "all": 1}
+
+
+def test_a_hyperparameter_reruns_its_method_and_a_beta_no_run(tree):
+    edited(tree / "config/tiny.yaml", "epochs: 1", "epochs: 2")
+    assert planned(tree) == {"train": 1, **AFTER_RUNS}
+    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
+    edited(tree / "config/tiny.yaml", "seeds:", "beta: 0.5\nseeds:")
+    assert planned(tree) == AFTER_RUNS
+
+
+def test_on_an_accelerator_the_same_files_come_from_one_job_per_method(tree):
+    assert planned(tree, device="cuda") == {}
+    edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
+    assert planned(tree) == {"train": 6, **AFTER_RUNS}
+    assert planned(tree, device="cuda") == {"train_digits": 3, **AFTER_RUNS}
+
+
+def test_a_configfile_replaces_the_default(tree):
+    default = dict(CONFIG, name="default", methods={"toy": CONFIG["methods"]["toy"]})
+    (tree / "config/paper.yaml").write_text(yaml.safe_dump(default))
+    jobs = planned(tree, config=None)
+    assert jobs == {"data": 1, "splits": 1, "train": 1, **AFTER_RUNS}
+    # Merged with the default, the tiny configuration would have a key that is not allowed.
+    default["methods"]["other"] = {"detector": "toy.detector:Toy", "title": "Other"}
+    (tree / "config/paper.yaml").write_text(yaml.safe_dump({**default, "unknown": 1}))
+    assert planned(tree) == {}
+
+
+def test_a_mistake_in_a_configuration_ends_at_once(tree):
+    edited(tree / "config/tiny.yaml", "epochs: 1", "epochz: 1")
+    begin = processor_time()
+    done = snakemake(tree, "all", "--cores", "2")
+    assert processor_time() - begin < 3
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Using ")]
+    assert lines == ["config/tiny.yaml: methods.cae.epochz: unknown key; did you mean 'epochs'?"]
+
+
+def test_reanalyse_takes_the_runs_that_exist(tree):
+    root = tree / "results" / "tiny"
+    shutil.rmtree(tree / ".snakemake")
+    shutil.rmtree(root / "runs/digits/cae")
+    for name in ("metrics", "tables", "figures", "report"):
+        shutil.rmtree(root / name)
+    poison = tree / "poison"
+    poison.mkdir()
+    (poison / "torch.py").write_text("raise RuntimeError('torch was imported')")
+    for _ in range(2):
+        done = snakemake(tree, "reanalyse", "--cores", "1", path=poison)
+        assert done.returncode == 0, done.stderr
+        assert "Rule: reanalyse" in done.stderr
+    assert not (root / "runs/digits/cae").exists()
+    runs = pd.read_parquet(root / "metrics" / "runs.parquet").set_index("method")
+    assert dict(runs["status"]) == {"cae": "missing", "toy": "complete", "broken": "failed"}
+    for name in ("tables/auroc-digits.md", "figures/histograms-digits.png", "report/index.html"):
+        assert (root / name).exists()
+
+
+def test_lint_and_names():
+    done = snakemake(ROOT, "--lint", config="config/demo.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+    named = set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
+    assert scripts - {"train"} == named
+    assert set(re.findall(r"scripts/(\w+)\.py", rules)) == scripts
+    assert not re.search(r"\blambda\b|^\s*run:", rules, re.MULTILINE)

@@ -1,0 +1,35 @@
+rule figures:
+    input:
+        metrics=rules.metrics.output,
+        published=plan.published(),
+        style=plan.asset("figures/figures.mplstyle"),
+    output:
+        [
+            report(
+                figure.path,
+                caption=f"../report/{figure.kind}.rst",
+                category="Figures",
+                subcategory=figure.dataset,
+                labels={"data set": figure.dataset, "figure": figure.kind},
+            )
+            for figure in plan.figures()
+            if figure.shown
+        ],
+        [figure.path for figure in plan.figures() if not figure.shown],
+    log:
+        "<logs>/figures.log",
+    benchmark:
+        "<benchmarks>/figures.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        analysis=plan.analysis(),
+        code=plan.code("figures"),
+    message:
+        "Drawing figures"
+    script:
+        "../scripts/figures.py"

@@ -1,0 +1,25 @@
+rule metrics:
+    input:
+        runs=expand("{run}/run.json", run=plan.runs()),
+        scores=expand("{run}/scores.parquet", run=plan.runs()),
+        epochs=expand("{run}/epochs.parquet", run=plan.runs()),
+        splits=plan.splits(),
+    output:
+        outputs.metrics(plan.config, plan.config.root),
+    log:
+        "<logs>/metrics.log",
+    benchmark:
+        "<benchmarks>/metrics.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        analysis=plan.analysis(),
+        code=plan.code("metrics"),
+    message:
+        "Computing AUROC, F1 and overlap of all runs"
+    script:
+        "../scripts/metrics.py"

@@ -1,0 +1,46 @@
+rule report:
+    input:
+        metrics=rules.metrics.output,
+        tables=rules.tables.output,
+        figures=rules.figures.output,
+        template=plan.asset("templates/report.html.j2"),
+    output:
+        report(
+            outputs.report(plan.config, plan.config.root),
+            caption="../report/report.rst",
+            category="Report",
+        ),
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        analysis=plan.analysis(),
+        code=plan.code("report"),
+    message:
+        "Writing the report"
+    script:
+        "../scripts/report.py"
+
+
+# It takes whatever runs there are, so it has no input. It runs whenever it is asked for, so it has
+# no output either, and no benchmark, which would count as one.
+rule reanalyse:
+    log:
+        "<logs>/reanalyse.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Rebuilding metrics, tables, figures and the report from the runs that exist"
+    script:
+        "../scripts/reanalyse.py"

@@ -1,0 +1,10 @@
+"""Read a data set, resize it and keep it for the other jobs."""
+
+from pathlib import Path
+
+from benchmark import datasets
+from benchmark.console import logged
+
+with logged(snakemake.log[0]):
+    dataset = datasets.read(**snakemake.params.data)
+    datasets.prepare(dataset, Path(snakemake.output.description).parent)

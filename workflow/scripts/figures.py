@@ -1,0 +1,9 @@
+"""Draw the figures."""
+
+from benchmark import figures
+from benchmark.config import load
+from benchmark.console import logged
+
+with logged(snakemake.log[0]):
+    config = load(snakemake.config, data=False)
+    figures.write(config, config.root)

@@ -1,0 +1,9 @@
+"""Compute the numbers of all runs."""
+
+from benchmark import metrics
+from benchmark.config import load
+from benchmark.console import logged
+
+with logged(snakemake.log[0]):
+    config = load(snakemake.config, data=False)
+    metrics.write(config, config.root)

@@ -1,0 +1,9 @@
+"""Write the report."""
+
+from benchmark import report
+from benchmark.config import load
+from benchmark.console import logged
+
+with logged(snakemake.log[0]):
+    config = load(snakemake.config, data=False)
+    report.write(config, config.root)

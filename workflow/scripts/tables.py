@@ -1,0 +1,9 @@
+"""Write the tables."""
+
+from benchmark import tables
+from benchmark.config import load
+from benchmark.console import logged
+
+with logged(snakemake.log[0]):
+    config = load(snakemake.config, data=False)
+    tables.write(config, config.root)

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from benchmark.errors import InputError
+
 State = dict[str, Tensor]
 """A ``state_dict`` on the CPU."""
 
@@ -37,9 +39,16 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def write_tensors(path: Path, tensors: State, header: Mapping[str, Any] | None = None) -> None:
-    """Write tensors, with JSON values in the header of the file."""
+    """Write tensors, with JSON values in the header of the file.
+
+    Raises:
+        OSError: the file cannot be written (safetensors has an error of its own for that).
+    """
     with beside(path) as sibling:
-        save_file(tensors, sibling, {k: json.dumps(v) for k, v in (header or {}).items()})
+        try:
+            save_file(tensors, sibling, {k: json.dumps(v) for k, v in (header or {}).items()})
+        except SafetensorError as error:
+            raise OSError(f"{path} cannot be written ({error}): free space or allow it") from error
 
 
 def read_tensors(path: Path) -> tuple[State, dict[str, Any]]:
@@ -83,18 +92,18 @@ class StateFile:
         """Read progress, models, and optimiser states by optimiser, parameter and slot.
 
         Raises:
-            ValueError: not a training state, or one of another fit.
+            InputError: not a training state, or one of another fit.
         """
         remedy = "delete the file to train from the start"
         try:
             tensors, header = read_tensors(self.path)
             identity, progress = header["identity"], header["progress"]
         except (SafetensorError, KeyError) as error:
-            raise ValueError(f"{self.path} is not a training state: {remedy}") from error
+            raise InputError(f"{self.path} is not a training state: {remedy}") from error
         here = json.loads(json.dumps(self.identity))
         for key in sorted(identity.keys() | here.keys()):
             if identity.get(key) != here.get(key):
-                raise ValueError(
+                raise InputError(
                     f"{self.path} is the training state of another fit "
                     f"({key}: {identity.get(key)} there, {here.get(key)} here): {remedy}"
                 )

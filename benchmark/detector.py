@@ -77,8 +77,11 @@ class Detector(Protocol):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The fitted models: always ``best`` (lowest validation loss) and ``last``, then the
-        milestones reached, as ``epoch-<n>``. A method without epochs has the one model twice."""
+        """The fitted models.
+
+        Always ``best`` (lowest validation loss) and ``last``, then the milestones reached, as
+        ``epoch-<n>``. A method without epochs has the one model twice.
+        """
         ...
 
     @property
@@ -88,8 +91,10 @@ class Detector(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Plain values for ``run.json``: at least ``parameters`` (trained scalars), ``epochs``
-        and ``best_epoch``."""
+        """Plain values for ``run.json``.
+
+        At least ``parameters`` (trained scalars), ``epochs`` and ``best_epoch``.
+        """
         ...
 
     def score(self, images: Images, model: str = "best") -> Scores:

@@ -35,7 +35,7 @@ METHODS: Mapping[str, Method] = {
     "vae": Method("VAE", "gradcon.detectors:VAE"),
     "vae_grad": Method("VAE + Grad", "gradcon.detectors:GradConVAE"),
     "alocc": Method("ALOCC", "baselines.alocc:ALOCC"),
-    "and_vae": Method("AND", "baselines.and_vae:ANDVAE"),
+    "and_vae": Method("VAE (LSA network)", "baselines.and_vae:ANDVAE"),
     "anogan": Method("AnoGAN", "baselines.anogan:AnoGAN"),
     "dae": Method("DAE", "baselines.dae:DAE"),
     "dcae": Method("DCAE", "baselines.dcae:DCAE"),

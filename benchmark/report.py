@@ -90,9 +90,19 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "cost": _table("cost", built["cost"]),
         "environments": _environments(runs),
         "provenance": found.provenance,
-        "config": yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        "config": _file(config),
         "configfile": f"config/{config.name}.yaml",
     }
+
+
+def _file(config: Config) -> str:
+    """The configuration as a file that gives it again."""
+    plain = config.model_dump(mode="json")
+    plain["methods"] = {
+        key: {name: value for name, value in method.items() if name != "params"} | method["params"]
+        for key, method in plain["methods"].items()
+    }
+    return str(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100))
 
 
 def _facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
@@ -168,6 +178,7 @@ def _environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Each distinct machine and software of the complete runs."""
     names = ["device", "cpu", "threads", "platform", "python", "torch", "commit"]
     done = runs.loc[runs["status"] == "complete", names]
+    done = done.assign(threads=[captions.span([number]) for number in done["threads"]])
     counted = done.astype(str).value_counts(sort=True).reset_index(name="runs")
     return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
 

@@ -256,14 +256,15 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
     def shown(number: float, form: str) -> Cell:
         return Cell() if np.isnan(number) else Cell(format(number, form))
 
-    stated = shown(record["published_parameters"], ",.0f")
-    marks = RECALLED * (value is not None and value.recalled)
+    stated = Cell("")
+    if value:
+        stated = Cell(f"{value.value:,.0f}", marks=RECALLED * value.recalled)
     count = f"{record['runs']} of {record['expected_runs']}"
     return Row(
         [dataset, title],
         [
             shown(record["parameters"], ",.0f"),
-            Cell(stated.text, marks=marks),
+            stated,
             Cell(record["epochs"] or Cell.MISSING),
             shown(record["fit_seconds"], ",.1f"),
             shown(record["score_milliseconds"], ".3g"),

@@ -28,7 +28,7 @@ from benchmark.files import atomic
 from gradcon import checkpoint as checkpoints
 from gradcon.batches import to_unit
 from gradcon.losses import RECONSTRUCTION
-from gradcon.networks import Autoencoder, VariationalAutoencoder, latent_side
+from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised, latent_side
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.state import Model, Trained
@@ -239,7 +239,7 @@ class AutoencoderDetector:
         if model not in trained.models:
             raise KeyError(f"no model {model!r}; there are {', '.join(trained.models)}")
         side, _, channels = self._image_shape
-        network = self.network(channels, side)
+        network = initialised(self.network, channels, side, seed=0)
         network.load_state_dict(trained.models[model].parameters)
         return network.to(self._device), trained.models[model].reference
 
@@ -262,6 +262,7 @@ class CAE(AutoencoderDetector):
         batch_size: PositiveInt = 64,
         learning_rate: PositiveFloat = 1e-3,
         reference: Literal["total", "reconstruction"] = "total",
+        precision: Literal["float32", "bfloat16"] = "float32",
         checkpoint_every: PositiveInt = 1,
     ) -> None:
         super().__init__(
@@ -273,6 +274,7 @@ class CAE(AutoencoderDetector):
                 reference=reference,
                 reconstruction_loss="squared_error",
                 latent_weight=0.0,
+                precision=precision,
                 checkpoint_every=checkpoint_every,
             )
         )
@@ -289,6 +291,7 @@ class GradCon(AutoencoderDetector):
         learning_rate: PositiveFloat = 1e-3,
         alpha: NonNegativeFloat = ALPHA,
         reference: Literal["total", "reconstruction"] = "total",
+        precision: Literal["float32", "bfloat16"] = "float32",
         checkpoint_every: PositiveInt = 1,
     ) -> None:
         super().__init__(
@@ -300,6 +303,7 @@ class GradCon(AutoencoderDetector):
                 reference=reference,
                 reconstruction_loss="squared_error",
                 latent_weight=0.0,
+                precision=precision,
                 checkpoint_every=checkpoint_every,
             )
         )
@@ -325,6 +329,7 @@ class VAE(AutoencoderDetector):
         reference: Literal["total", "reconstruction"] = "total",
         reconstruction_loss: Literal["squared_error", "cross_entropy"] = "cross_entropy",
         latent_weight: NonNegativeFloat = 1.0,
+        precision: Literal["float32", "bfloat16"] = "float32",
         checkpoint_every: PositiveInt = 1,
     ) -> None:
         super().__init__(
@@ -336,6 +341,7 @@ class VAE(AutoencoderDetector):
                 reference=reference,
                 reconstruction_loss=reconstruction_loss,
                 latent_weight=latent_weight,
+                precision=precision,
                 checkpoint_every=checkpoint_every,
             )
         )
@@ -361,6 +367,7 @@ class GradConVAE(AutoencoderDetector):
         reference: Literal["total", "reconstruction"] = "total",
         reconstruction_loss: Literal["squared_error", "cross_entropy"] = "cross_entropy",
         latent_weight: NonNegativeFloat = 1.0,
+        precision: Literal["float32", "bfloat16"] = "float32",
         checkpoint_every: PositiveInt = 1,
     ) -> None:
         super().__init__(
@@ -372,6 +379,7 @@ class GradConVAE(AutoencoderDetector):
                 reference=reference,
                 reconstruction_loss=reconstruction_loss,
                 latent_weight=latent_weight,
+                precision=precision,
                 checkpoint_every=checkpoint_every,
             )
         )

@@ -25,6 +25,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradcon.convolution import TransposedConvolution
+
 LAYERS = 4
 CHANNELS = (1, 3)
 
@@ -51,7 +53,7 @@ def decoder(channels: int) -> nn.Sequential:
     """The latent map, (B, 64, n, n), to logits, (B, C, 16 n - 20, 16 n - 20)."""
     layers: list[nn.Module] = []
     for inputs, outputs, padding in ((64, 64, 2), (64, 32, 1), (32, 32, 2), (32, channels, 1)):
-        layers += [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=padding), nn.ReLU()]
+        layers += [TransposedConvolution(inputs, outputs, 4, stride=2, padding=padding), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 

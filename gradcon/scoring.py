@@ -1,12 +1,16 @@
-"""Scores of test images: exact gradients of every single image, computed for a whole chunk at once.
+"""Scores of test images: the gradient of every single image, exactly, for a whole chunk at once.
 
 One forward and one backward pass give each decoder layer's input a and the gradient d of the loss
 at its output, image by image, since the images do not interact. The gradient of a layer's weights
 is then a matrix product over the P positions of the layer's input,
 
-    G[i, o k l] = sum_p a[i, p] U[o k l, p],
+    G[i, o] = sum_p a[i, p] u[o, p],
 
-with U the 4x4 patches of d that the transposed convolution connects to each position.
+with u the 4x4 patches of d that the transposed convolution connects to each position, o counting
+output channels and places in the kernel. The cosine with the reference R needs <G, R> and |G|^2.
+Where the positions are fewer than the entries of G would ask for, neither needs G itself:
+
+    <G, R> = <conv_transpose(a, R), d>,    |G|^2 = sum_pq (a^T a)[p, q] (u^T u)[p, q].
 """
 
 from collections.abc import Callable, Mapping
@@ -16,54 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradcon.batches import to_unit
-from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, decoder_weights
 
-CHUNK = 256
-"""Images scored at once: bounds the memory (some 0.7 MB an image) whatever the number of images."""
-
-
-def decoder_gradients(
-    network: Autoencoder, images: Tensor, reconstruction_loss: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Per-image gradients of the reconstruction loss at the decoder's weights.
-
-    Args:
-        network: on the device of the images.
-        images: (B, C, H, W) in [0, 1].
-        reconstruction_loss: per image, from logits and images.
-
-    Returns:
-        Gradients per decoder layer, (B, in, out, 4, 4); reconstruction loss, (B,); latent, (B,).
-    """
-    with torch.no_grad():
-        activation, latent_loss = network.encode(images)
-    inputs: list[Tensor] = []
-    outputs: list[Tensor] = []
-    with torch.enable_grad():
-        activation.requires_grad_()
-        for layer in network.decoder:
-            if isinstance(layer, nn.ConvTranspose2d):
-                inputs.append(activation)
-                activation = layer(activation)
-                outputs.append(activation)
-            else:
-                activation = layer(activation)
-        loss = reconstruction_loss(activation, images)
-        at_outputs = torch.autograd.grad(loss.sum(), outputs)
-    layers = [layer for layer in network.decoder if isinstance(layer, nn.ConvTranspose2d)]
-    gradients = [
-        _weight_gradient(layer, a.detach(), d)
-        for layer, a, d in zip(layers, inputs, at_outputs, strict=True)
-    ]
-    return gradients, loss.detach(), latent_loss
-
-
-def _weight_gradient(layer: nn.ConvTranspose2d, a: Tensor, d: Tensor) -> Tensor:
-    side, padding = layer.kernel_size[0], int(layer.padding[0])
-    patches = F.unfold(d, layer.kernel_size, stride=layer.stride, padding=padding)
-    gradient = torch.bmm(a.flatten(2), patches.transpose(1, 2))
-    return gradient.view(len(a), a.shape[1], -1, side, side)
+CHUNK = 64
+"""Images scored at once: bounds the memory whatever the number of images, and fits the caches."""
 
 
 def score_images(
@@ -85,13 +45,68 @@ def score_images(
     Returns:
         ``reconstruction``, ``latent`` and ``gradient``, each (N,), on the CPU.
     """
-    device = next(network.parameters()).device
-    means = [reference[name].unsqueeze(0).to(device) for name in decoder_weights(network)]
+    first = next(network.parameters())
+    # Copied, because a matrix product's last bit can depend on how its memory is aligned, which
+    # differs between trained and loaded tensors.
+    means = [reference[name].to(first, copy=True) for name in decoder_weights(network)]
     parts: dict[str, list[Tensor]] = {"reconstruction": [], "latent": [], "gradient": []}
     for batch in torch.split(images, chunk):
-        pixels = to_unit(batch.to(device), next(network.parameters()).dtype)
-        gradients, reconstruction, latent = decoder_gradients(network, pixels, reconstruction_loss)
-        parts["reconstruction"].append(reconstruction)
-        parts["latent"].append(latent)
-        parts["gradient"].append(gradient_loss(gradients, means))
-    return {name: torch.cat(values).detach().cpu() for name, values in parts.items()}
+        pixels = to_unit(batch.to(first.device), first.dtype)
+        if not pixels.is_cuda:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        losses = _score_chunk(network, means, pixels, reconstruction_loss)
+        for values, loss in zip(parts.values(), losses, strict=True):
+            values.append(loss)
+    return {name: torch.cat(values).cpu() for name, values in parts.items()}
+
+
+def _score_chunk(
+    network: Autoencoder,
+    means: list[Tensor],
+    images: Tensor,
+    reconstruction_loss: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reconstruction, latent and gradient losses, (B,) each."""
+    with torch.no_grad():
+        activation, latent_loss = network.encode(images)
+    layers: list[nn.ConvTranspose2d] = []
+    inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
+    with torch.enable_grad():
+        activation.requires_grad_()
+        for layer in network.decoder:
+            if isinstance(layer, nn.ConvTranspose2d):
+                layers.append(layer)
+                inputs.append(activation)
+                activation = layer(activation)
+                outputs.append(activation)
+            else:
+                activation = layer(activation)
+        loss = reconstruction_loss(activation, images)
+        at_outputs = torch.autograd.grad(loss.sum(), outputs)
+    with torch.no_grad():
+        cosines = [
+            _cosine(layer, a, d, mean)
+            for layer, a, d, mean in zip(layers, inputs, at_outputs, means, strict=True)
+        ]
+    return loss.detach(), latent_loss, -torch.stack(cosines).mean(0)
+
+
+def _cosine(layer: nn.ConvTranspose2d, a: Tensor, d: Tensor, mean: Tensor) -> Tensor:
+    """Cosine of each image's weight gradient with the reference, (B,); 0 where either is zero."""
+    padding = int(layer.padding[0])
+    u = F.unfold(d, layer.kernel_size, stride=layer.stride, padding=padding)
+    flat = a.flatten(2)
+    rows, columns, positions = flat.shape[1], u.shape[1], flat.shape[2]
+    if positions * (rows + columns) < rows * columns:
+        through = F.conv_transpose2d(a, mean, None, layer.stride, padding)
+        product = (through * d).flatten(1).sum(1)
+        gram = torch.bmm(flat.mT, flat) * torch.bmm(u.mT, u)
+        square = gram.flatten(1).sum(1)
+    else:
+        gradient = torch.bmm(flat, u.mT).flatten(1)
+        product = gradient @ mean.reshape(-1)
+        square = gradient.square().sum(1)
+    norms = square.clamp_min(0).sqrt() * torch.linalg.vector_norm(mean)
+    cosine: Tensor = product / norms.clamp_min(1e-30)
+    return cosine

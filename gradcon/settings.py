@@ -20,6 +20,8 @@ class Settings:
     latent_weight: float
     """Weight of the latent loss per pixel: the sum of the losses over an image is
     reconstruction + latent_weight * latent."""
+    precision: Literal["float32", "bfloat16"]
+    """Of the forward and backward passes; weights, losses and Adam are float32 in both."""
     checkpoint_every: int
     """An epoch can become the best model only if its index (from 0) is a multiple of this, or if
     it is the last; 1 considers all, 5 is the official code's rule."""

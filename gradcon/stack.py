@@ -1,9 +1,12 @@
 """A stack of K networks of one architecture as one function of stacked weights."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from gradcon.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, Output
 
 
@@ -14,11 +17,18 @@ class Stack:
         module: gives the architecture; its own weights are not used.
         vectorise: all models in one batched call, which an accelerator needs to be busy; otherwise
             one call per model, which is faster on a CPU.
+        precision: of the passes, when it is another than that of the weights.
     """
 
-    def __init__(self, module: Autoencoder, *, vectorise: bool) -> None:
+    def __init__(
+        self, module: Autoencoder, *, vectorise: bool, precision: torch.dtype | None = None
+    ) -> None:
         self.module = module
         self.vectorise = vectorise
+        self.precision = precision
+        for layer in module.modules():
+            if isinstance(layer, TransposedConvolution):
+                layer.closed = not vectorise
 
     def __call__(
         self, parameters: dict[str, Tensor], images: Tensor, noise: Tensor | None
@@ -36,7 +46,7 @@ class Stack:
         outputs = [
             self._one(
                 {name: value[k] for name, value in parameters.items()},
-                batch,
+                batch.contiguous(memory_format=torch.channels_last),
                 None if noise is None else noise[k],
             )
             for k, batch in enumerate(images)
@@ -47,5 +57,9 @@ class Stack:
     def _one(
         self, parameters: dict[str, Tensor], images: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        output: Output = functional_call(self.module, parameters, (images, noise))
-        return output.logits, output.latent_loss
+        if self.precision is None:
+            return cast(Output, functional_call(self.module, parameters, (images, noise)))
+        low = {name: value.to(self.precision) for name, value in parameters.items()}
+        inputs = [None if value is None else value.to(self.precision) for value in (images, noise)]
+        output: Output = functional_call(self.module, low, tuple(inputs))
+        return output.logits.to(images.dtype), output.latent_loss.to(images.dtype)

@@ -81,7 +81,8 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         states.restore(state, checkpoint, identity)
     batched = (device != "cpu" if vectorise is None else vectorise) and len(data) > 1
-    stack = Stack(modules[0], vectorise=batched)
+    precision = torch.bfloat16 if settings.precision == "bfloat16" else None
+    stack = Stack(modules[0], vectorise=batched, precision=precision)
     images, counts = resident(data, device)
     validation_images, validation_counts = resident(validation, device)
     validation_order = batch_order(validation_counts, settings.batch_size).to(device)

@@ -62,11 +62,11 @@ def test_training_draws_codes_and_sums_the_terms() -> None:
     (phase,) = ANDVAE().phases(network)
     torch.manual_seed(0)
     losses = phase.step(torch.zeros(20_000, 1, 28, 28), 1)
-    assert float(losses["latent"]) == pytest.approx(KL, rel=1e-5)
+    assert losses["latent"].item() == pytest.approx(KL, rel=1e-5)
     # E|z_0|^2 = 0.5^2 + 1
-    assert float(losses["reconstruction"]) == pytest.approx(784 * 1.25, rel=0.03)
-    total = float(losses["reconstruction"] + losses["latent"])
-    assert float(losses["negative_elbo"]) == pytest.approx(total)
+    assert losses["reconstruction"].item() == pytest.approx(784 * 1.25, rel=0.03)
+    total = (losses["reconstruction"] + losses["latent"]).item()
+    assert losses["negative_elbo"].item() == pytest.approx(total)
     (codes,) = network.codes
     assert codes.mean(0).tolist() == pytest.approx([0.5, -1.0], abs=0.05)
     assert codes.std(0).tolist() == pytest.approx([1.0, 2.0], rel=0.03)
@@ -78,5 +78,5 @@ def test_validation_is_the_mean_of_the_scores() -> None:
     images = torch.rand(5, 1, 28, 28)
     losses = phase.validation(images)
     assert next(iter(losses)) == "negative_elbo"
-    expected = float(ANDVAE().anomaly(network, images)["score"].mean())
-    assert float(losses["negative_elbo"]) == pytest.approx(expected)
+    expected = ANDVAE().anomaly(network, images)["score"].mean().item()
+    assert losses["negative_elbo"].item() == pytest.approx(expected)

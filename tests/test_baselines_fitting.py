@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -324,6 +325,18 @@ def test_failed_write_leaves_the_earlier_state(
     with pytest.raises(OSError, match="disk full"):
         fit(TwoPhases(), checkpoint=tmp_path / "fresh")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "state"]
+
+
+def test_full_disk_is_an_os_error(
+    tmp_path: Path, reference: TwoPhases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("baselines._state.save_file", full)
+    with pytest.raises(OSError, match=r"best.safetensors cannot be written .*No space left"):
+        reference.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nan_fails_with_epoch_and_loss() -> None:

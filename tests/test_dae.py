@@ -74,8 +74,8 @@ def test_block_sums_its_branches() -> None:
     nn.init.constant_(block.branch.weight, -3.0)
     nn.init.constant_(block.branch.bias, 0.5)
     # -3 * 2 + 0.5 + 2 = -3.5, and the leaky ReLU leaves a hundredth.
-    assert float(block(torch.tensor([[2.0]]))) == pytest.approx(-0.035)
-    assert float(block(torch.tensor([[-2.0]]))) == pytest.approx(4.5)
+    assert block(torch.tensor([[2.0]])).item() == pytest.approx(-0.035)
+    assert block(torch.tensor([[-2.0]])).item() == pytest.approx(4.5)
 
 
 class Identity(nn.Module):
@@ -105,7 +105,7 @@ def test_training_compares_the_noisy_image_s_output_with_the_clean_image() -> No
     images = torch.full((64, 1, 28, 28), 0.5)
     torch.manual_seed(0)
     for losses in (phase.step(images, 1), phase.validation(images)):
-        assert float(losses["denoising"]) == pytest.approx(784 * 0.01, rel=0.02)
+        assert losses["denoising"].item() == pytest.approx(784 * 0.01, rel=0.02)
     noisy = network.seen[0]
     assert float(noisy.mean()) == pytest.approx(0.5, abs=0.002)
     assert float(noisy.std()) == pytest.approx(0.1, rel=0.02)

@@ -70,7 +70,8 @@ def test_step_is_adam_with_weight_decay_on_the_mean_of_the_scores() -> None:
     loss = (networks(images) - images).pow(2).sum((1, 2, 3)).mean()
     gradients = torch.autograd.grad(loss, list(networks.parameters()))
     (phase,) = detector.phases(networks)
-    assert float(phase.step(images, 1)["reconstruction"]) == pytest.approx(float(loss), rel=1e-5)
+    stepped = phase.step(images, 1)["reconstruction"]
+    assert stepped.item() == pytest.approx(loss.item(), rel=1e-5)
     for old, new, gradient in zip(before, networks.parameters(), gradients, strict=True):
         direction = gradient + 5e-4 * old
         # Adam's first step: the mean over the root of the mean square, which is the sign.

@@ -29,6 +29,7 @@ def settings(**changes):
         "reference": "total",
         "reconstruction_loss": "squared_error",
         "latent_weight": 1.0,
+        "precision": "float32",
         "checkpoint_every": 1,
     }
     return Settings(**(defaults | changes))

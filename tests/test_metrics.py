@@ -137,6 +137,26 @@ def test_anomaly_score_from_the_files(
     assert found == pytest.approx(roc_auc_score(~rows["inlier"], score), abs=1e-6)
 
 
+def test_f1_from_the_files(results: Results, table: pd.DataFrame) -> None:
+    path = results.root / "runs/cifar10/cae_grad/fold-0/inlier-7/seed-1/scores.parquet"
+    rows = pd.read_parquet(path).query("model == 'best'")
+    rows = rows[rows["outlier_rank"] < round(40 * 0.1 / 0.9)]
+    kept = rows["gradient"].rank(method="first") <= 40
+    (found,) = lookup(
+        table, dataset="cifar10", method="cae_grad", inlier=7, seed=1, model="best",
+        component="gradient", outlier_ratio=0.1, metric="f1",
+    )["value"]  # fmt: skip
+    assert found == pytest.approx(f1_score(rows["inlier"], kept))
+
+
+def test_histograms_are_of_the_main_share_of_outliers(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",), outlier_ratios=[0.1, 0.5, 0.75])
+    make_results(config, tmp_path, inliers=8)
+    bars = metrics.compute(config, tmp_path).histograms
+    best = bars[bars["model"] == "best"]
+    assert best[["inliers", "outliers"]].sum().tolist() == [80, 80]
+
+
 def test_beta_sweep_from_the_files(results: Results, table: pd.DataFrame) -> None:
     path = results.root / "runs/cifar10/cae/fold-0/inlier-2/seed-0/scores.parquet"
     rows = pd.read_parquet(path).query("model == 'best'").astype({"gradient": float})

@@ -1,9 +1,12 @@
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
+from benchmark import config as configuration
 from benchmark import metrics, outputs, reanalyse, report, tables
 from benchmark.errors import InputError
 from tests.conftest import Results
@@ -75,6 +78,12 @@ def test_says_what_was_run(results: Results, page: Page) -> None:
     assert "beta_multiples:" in page.text
     for value in metrics.load(results.config, results.root).provenance.values():
         assert value in page.text
+
+
+def test_shows_a_configuration_that_can_be_loaded(results: Results) -> None:
+    (path,) = outputs.report(results.config, results.root)
+    shown = Path(path).read_text().split("<h3>Configuration</h3>\n<pre>")[1].split("</pre>")[0]
+    assert configuration.load(yaml.safe_load(unescape(shown)), data=False) == results.config
 
 
 def test_has_every_table_and_caption(results: Results, page: Page) -> None:

@@ -79,6 +79,12 @@ def initial(modules: Sequence[Autoencoder]) -> State:
     )
 
 
+def tensors(state: State) -> list[Tensor]:
+    """Everything that an iteration changes, in place."""
+    groups = (getattr(state, group).values() for group in _STACKED)
+    return [state.iterations, *(tensor for group in groups for tensor in group)]
+
+
 def record(
     state: State, settings: Settings, epoch: int, losses: Tensor, validation_losses: Tensor
 ) -> None:

@@ -17,7 +17,7 @@ One iteration, as in the official code (paper, section 4):
 import hashlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from benchmark.detector import FitFailed
 from gradcon import state as states
 from gradcon.adam import adam_step
 from gradcon.batches import batch_order, latent_noise, resident, take_batch
+from gradcon.graphs import captured
 from gradcon.losses import RECONSTRUCTION, gradient_loss
 from gradcon.networks import Autoencoder, initialised
 from gradcon.settings import Settings
@@ -86,6 +87,7 @@ def train(
     images, counts = resident(data, device)
     validation_images, validation_counts = resident(validation, device)
     validation_order = batch_order(validation_counts, settings.batch_size).to(device)
+    train_epoch = Epoch(stack, settings, state, images)
     written = time.monotonic()
     bar = tqdm(
         range(state.epoch + 1, settings.epochs + 1),
@@ -101,7 +103,7 @@ def train(
             break
         order = batch_order(left, settings.batch_size, seeds, epoch).to(device)
         noise = latent_noise(order, network.noise_size(image_size), seeds, epoch, dtype)
-        losses = train_epoch(stack, settings, state, images, order, noise)
+        losses = train_epoch(order, noise)
         validation_losses = validate(stack, settings, state, validation_images, validation_order)
         states.record(state, settings, epoch, losses, validation_losses)
         if epoch in milestones:
@@ -114,34 +116,55 @@ def train(
     return [states.outcome(state, k) for k in range(len(data))]
 
 
-def train_epoch(
-    stack: Stack,
-    settings: Settings,
-    state: State,
-    images: Tensor,
-    order: Tensor,
-    noise: Tensor | None,
-) -> Tensor:
-    """Update ``state`` once per batch.
+class Epoch:
+    """One pass over the training images, batch by batch, on buffers that stay in place.
 
-    Args:
-        stack: the network.
-        settings: hyperparameters.
-        state: updated in place.
-        images: (K, N, C, H, W) uint8.
-        order: image numbers, (K, batches, B); -1 for none.
-        noise: (K, batches, B, Z), or none.
-
-    Returns:
-        Losses as a mean over the epoch's images, (K, 4): total, reconstruction, latent, gradient.
+    On a CUDA device an iteration is recorded once as a CUDA graph and then replayed, so that no
+    iteration waits for Python, and nothing is read back before the epoch ends. On a CPU the same
+    iteration is called.
     """
-    sums = images.new_zeros((len(images), 4), dtype=torch.float64)
-    for step in range(order.shape[1]):
-        batch, weight = take_batch(images, order[:, step], state.iterations.dtype)
-        epsilon = None if noise is None else noise[:, step, : batch.shape[1]]
-        losses = iterate(stack, settings, state, batch, weight, epsilon)
-        sums += losses.double() * weight.sum(1, keepdim=True)
-    return sums / (order >= 0).sum((1, 2)).clamp_min(1).unsqueeze(1)
+
+    def __init__(self, stack: Stack, settings: Settings, state: State, images: Tensor) -> None:
+        self.stack = stack
+        self.settings = settings
+        self.state = state
+        self.images = images
+        self.numbers = torch.full((len(images), settings.batch_size), -1, device=images.device)
+        self.noise: Tensor | None = None
+        self.sums = images.new_zeros((len(images), 4), dtype=torch.float64)
+        self._run: Callable[[], None] | None = None
+
+    def __call__(self, order: Tensor, noise: Tensor | None) -> Tensor:
+        """Update the state once per batch.
+
+        Args:
+            order: image numbers, (K, batches, B); -1 for none.
+            noise: (K, batches, B, Z), or none.
+
+        Returns:
+            Losses as a mean over the epoch's images, (K, 4): total, reconstruction, latent,
+            gradient.
+        """
+        if self._run is None:
+            self.noise = None if noise is None else noise[:, 0].clone()
+            self.numbers.copy_(order[:, 0])
+            self._run = self._iterate
+            if self.images.is_cuda:
+                self._run = captured(self._iterate, states.tensors(self.state))
+        self.sums.zero_()
+        for step in range(order.shape[1]):
+            self.numbers.copy_(order[:, step])
+            if self.noise is not None and noise is not None:
+                self.noise.copy_(noise[:, step])
+            self._run()
+        return self.sums / (order >= 0).sum((1, 2)).clamp_min(1).unsqueeze(1)
+
+    def _iterate(self) -> None:
+        state = self.state
+        batch, weight = take_batch(self.images, self.numbers, state.iterations.dtype)
+        noise = None if self.noise is None else self.noise[:, : batch.shape[1]]
+        losses = iterate(self.stack, self.settings, state, batch, weight, noise)
+        self.sums += losses.double() * weight.sum(1, keepdim=True)
 
 
 def iterate(

@@ -38,7 +38,7 @@ check: $(READY)
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: $(READY)
-	$(BIN)/python -m pytest benchmarks
+	$(BIN)/python -m benchmarks.bench
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo

@@ -1,0 +1,255 @@
+"""What is measured. Each function gives rows for the table: what, at which size, how fast."""
+
+import multiprocessing
+import resource
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import reference as plain
+from benchmarks.timing import alternate
+from gradcon import GradCon
+from gradcon import state as states
+from gradcon.batches import to_unit
+from gradcon.convolution import TransposedConvolution
+from gradcon.losses import RECONSTRUCTION
+from gradcon.networks import Autoencoder, decoder_weights, initialised
+from gradcon.scoring import CHUNK, score_images
+from gradcon.settings import Settings
+from gradcon.stack import Stack
+from gradcon.training import iterate, train
+
+Row = dict[str, Any]
+SQUARED_ERROR = RECONSTRUCTION["squared_error"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much to measure."""
+
+    repeats: int = 15
+    batch: int = 64
+    scored: int = 512
+    scored_plainly: int = 64
+    epoch: int = 1000
+    models: tuple[int, ...] = (1, 2, 5, 10, 20)
+    images: tuple[int, ...] = (250, 500, 1000, 2000)
+    image_sizes: tuple[int, ...] = (12, 28, 44, 60)
+    memory: tuple[int, ...] = (1000, 4000, 16000)
+
+
+SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,))
+"""Sizes for a test that everything runs."""
+
+
+def settings(alpha: float = 0.03, epochs: int = 1, batch_size: int = 64) -> Settings:
+    """The paper's hyperparameters."""
+    return Settings(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=1e-3,
+        alpha=alpha,
+        reference="total",
+        reconstruction_loss="squared_error",
+        latent_weight=0.0,
+        precision="float32",
+        checkpoint_every=1,
+    )
+
+
+def training_step(sizes: Sizes) -> Iterator[Row]:
+    """One iteration of GradCon in each formulation, against the official one."""
+    for channels in (1, 3):
+        batch = torch.rand(sizes.batch, channels, 28, 28)
+        candidates = {
+            "official formulation": _plain_step(batch, 0.03),
+            "one gradient call for all layers": _step(batch, closed=False),
+            "closed convolutions, channels last": _step(batch),
+            "the same in bfloat16": _step(batch, precision=torch.bfloat16),
+            "no constraint (CAE)": _step(batch, alpha=0.0),
+        }
+        yield from _rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
+
+
+def scoring(sizes: Sizes) -> Iterator[Row]:
+    """Scores of test images, per image, against one backward pass per image."""
+    for channels in (1, 3):
+        network, reference, images = _scored(sizes.scored, channels)
+        few = to_unit(images[: sizes.scored_plainly])
+        candidates = {
+            "one backward pass per image": partial(
+                plain.score, network, list(reference.values()), few
+            ),
+            "batched, exact": partial(score_images, network, reference, images, SQUARED_ERROR),
+            "forward pass alone": partial(_forward, network, images),
+        }
+        counts = {"one backward pass per image": sizes.scored_plainly}
+        yield from _rows("scoring, per image", candidates, sizes, counts, channels=channels)
+
+
+def stacks(sizes: Sizes) -> Iterator[Row]:
+    """One iteration of K models, per model: one after the other, or as one batched network."""
+    for models in sizes.models:
+        batch = torch.rand(sizes.batch, 3, 28, 28)
+        candidates = {
+            "model by model": _step(batch, models=models),
+            "batched": _step(batch, models=models, vectorise=True),
+        }
+        per_model = dict.fromkeys(candidates, models)
+        yield from _rows("stack, per model and step", candidates, sizes, per_model, models=models)
+
+
+def end_to_end(sizes: Sizes) -> Iterator[Row]:
+    """One class, one epoch: train, validate, score a test set of the same size."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (sizes.epoch, 28, 28, 3), dtype=np.uint8)
+    few = images[: sizes.epoch // 10 + 1]
+    candidates = {
+        "official formulation": partial(_plain_run, images, few),
+        "this suite": partial(_run, images, few),
+    }
+    yield from _rows(
+        "one class, one epoch, scored", candidates, sizes, images=sizes.epoch, repeats=2
+    )
+
+
+def growth(sizes: Sizes) -> Iterator[Row]:
+    """How the cost grows with images and image size."""
+    for count in sizes.images:
+        network, reference, images = _scored(count, 3)
+        score = partial(score_images, network, reference, images, SQUARED_ERROR)
+        yield from _rows("scoring by images", {"batched, exact": score}, sizes, images=count)
+        data = [images]
+        once = partial(train, Autoencoder, settings(), data, [images[:2]], seeds=[0])
+        yield from _rows("an epoch by images", {"GradCon": once}, sizes, images=count, repeats=2)
+    for side in sizes.image_sizes:
+        batch = torch.rand(sizes.batch, 3, side, side)
+        yield from _rows(
+            "training step by image size", {"GradCon": _step(batch)}, sizes, image_size=side
+        )
+
+
+def memory(sizes: Sizes) -> Iterator[Row]:
+    """Peak memory beyond that of the loaded libraries and images."""
+    context = multiprocessing.get_context("spawn")
+    for what, measured in (("scoring", _memory_of_scoring), ("an epoch", _memory_of_training)):
+        for count in sizes.memory:
+            with context.Pool(1) as pool:
+                peak = pool.apply(measured, (count,))
+            yield {"section": "peak memory", "case": what, "images": count, "peak_mb": peak}
+
+
+SECTIONS: tuple[Callable[[Sizes], Iterable[Row]], ...] = (
+    training_step,
+    scoring,
+    stacks,
+    end_to_end,
+    growth,
+    memory,
+)
+
+
+def _rows(
+    section: str,
+    candidates: dict[str, Callable[[], object]],
+    sizes: Sizes,
+    counts: dict[str, int] | None = None,
+    repeats: int | None = None,
+    **size: int,
+) -> Iterator[Row]:
+    """Times per unit: a candidate's time over its count (of images or models), 1 unless given."""
+    timed = alternate(candidates, repeats or sizes.repeats)
+    first = next(iter(candidates))
+    counts = counts or {}
+    default = sizes.scored if section.startswith("scoring, per image") else 1
+    for name, (seconds, ratio) in timed.items():
+        units, first_units = counts.get(name, default), counts.get(first, default)
+        yield {
+            "section": section,
+            "case": name,
+            **size,
+            "median_ms": 1000 * seconds / units,
+            "times_faster": ratio * units / first_units,
+        }
+
+
+def _plain_step(batch: Tensor, alpha: float) -> Callable[[], object]:
+    network = initialised(Autoencoder, batch.shape[1], batch.shape[2], 0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    return partial(plain.training_step, network, optimiser, reference, batch, alpha)
+
+
+def _step(
+    batch: Tensor,
+    alpha: float = 0.03,
+    *,
+    closed: bool = True,
+    precision: torch.dtype | None = None,
+    models: int = 1,
+    vectorise: bool = False,
+) -> Callable[[], object]:
+    networks = [
+        initialised(Autoencoder, batch.shape[1], batch.shape[2], seed) for seed in range(models)
+    ]
+    state = states.initial(networks)
+    stack = Stack(networks[0], vectorise=vectorise, precision=precision)
+    for layer in networks[0].modules():
+        if isinstance(layer, TransposedConvolution):
+            layer.closed = closed and not vectorise
+    batches = batch.expand(models, *batch.shape)
+    weight = torch.ones(models, len(batch))
+    return partial(iterate, stack, settings(alpha), state, batches, weight, None)
+
+
+def _scored(count: int, channels: int) -> tuple[Autoencoder, dict[str, Tensor], Tensor]:
+    torch.manual_seed(0)
+    network = initialised(Autoencoder, channels, 28, 0)
+    parameters = dict(network.named_parameters())
+    reference = {name: torch.randn_like(parameters[name]) for name in decoder_weights(network)}
+    images = torch.randint(0, 256, (count, channels, 28, 28), dtype=torch.uint8)
+    return network, reference, images
+
+
+def _forward(network: Autoencoder, images: Tensor) -> None:
+    with torch.no_grad():
+        for part in torch.split(images, CHUNK):
+            network(to_unit(part).contiguous(memory_format=torch.channels_last))
+
+
+def _plain_run(images: np.ndarray[Any, Any], validation: np.ndarray[Any, Any]) -> None:
+    data = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    network = initialised(Autoencoder, 3, 28, 0)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    for numbers in torch.randperm(len(data)).split(64):
+        plain.training_step(network, optimiser, reference, to_unit(data[numbers]), 0.03)
+    plain.score(network, reference, to_unit(data))
+
+
+def _run(images: np.ndarray[Any, Any], validation: np.ndarray[Any, Any]) -> None:
+    GradCon(epochs=1).fit(images, validation).score(images)
+
+
+def _memory_of_scoring(count: int) -> float:
+    network, reference, images = _scored(count, 3)
+    before = _peak()
+    score_images(network, reference, images, SQUARED_ERROR)
+    return _peak() - before
+
+
+def _memory_of_training(count: int) -> float:
+    _, _, images = _scored(count, 3)
+    before = _peak()
+    train(Autoencoder, settings(), [images[: min(count, 2000)]], [images[:2]], seeds=[0])
+    return _peak() - before
+
+
+def _peak() -> float:
+    """Largest memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -7,6 +7,9 @@ import pandas as pd
 from benchmark.config import Config, DatasetConfig
 from benchmark.outputs import main_ratio
 
+RECALLED = "°"
+RECALLED_NOTE = "published value that could not be checked in a source"
+
 COMPONENTS = {
     "reconstruction": "reconstruction error",
     "latent": "latent loss",

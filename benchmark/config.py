@@ -24,7 +24,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from benchmark.datasets import SOURCES, has_official_split, peek
+from benchmark.cure_tsr.selection import CLEAN, Selection
+from benchmark.datasets import CHALLENGED, SOURCES, has_official_split, peek
+from benchmark.datasets.gtsrb import NAME as STAND_IN
 from benchmark.detector import (
     NonNegativeFloat,
     NonNegativeInt,
@@ -62,6 +64,19 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
 """A key that becomes part of paths: lower-case letters, digits and underscores."""
 
 
+_Place = tuple[str, Path | None, Selection | None]
+
+
+def _place(info: ValidationInfo, path: Path | None) -> _Place | None:
+    """What to look at a data set's files with; None where that is not asked for or not possible."""
+    found = info.data
+    if not info.context or not {"source", "challenges", "optional"} <= found.keys():
+        return None
+    if found["optional"] and path is not None and not path.expanduser().exists():
+        return None
+    return found["source"], path, found["challenges"]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
@@ -74,6 +89,15 @@ class DatasetConfig(_Model):
     source: str = Field(
         description="Where the images come from; `npz` and `folder` take any images.",
         json_schema_extra={"enum": list(SOURCES)},
+    )
+    challenges: Selection | None = Field(
+        default=None,
+        description="For `cure_tsr` and `gtsrb_challenges`: which challenges and signs.",
+    )
+    optional: bool = Field(
+        default=False,
+        description="Whether the data set is left out, and reported as not run, while its `path` "
+        "does not exist.",
     )
     path: Path | None = Field(
         default=None,
@@ -96,6 +120,11 @@ class DatasetConfig(_Model):
     )
     note: str = Field(default="", description="Printed in every caption of the data set.")
 
+    @property
+    def there(self) -> bool:
+        """Whether to run it: an optional data set only where its files are."""
+        return not (self.optional and self.path and not self.path.expanduser().exists())
+
     @field_validator("source")
     @classmethod
     def _check_source(cls, source: str) -> str:
@@ -103,21 +132,39 @@ class DatasetConfig(_Model):
             raise ValueError(f"no source {source!r}; {_choice(source, SOURCES)}")
         return source
 
+    @field_validator("challenges")
+    @classmethod
+    def _check_challenges(cls, challenges: Selection | None, info: ValidationInfo) -> object:
+        if challenges and info.data.get("source") not in CHALLENGED:
+            raise ValueError(f"only for the sources {', '.join(CHALLENGED)}; remove it")
+        return challenges
+
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        if info.context and "source" in info.data:
-            peek(info.data["source"], path)
+        if place := _place(info, path):
+            peek(*place)
         return path
+
+    @field_validator("title")
+    @classmethod
+    def _check_title(cls, title: str, info: ValidationInfo) -> str:
+        stands_in = info.data.get("source") == "gtsrb_challenges"
+        if stands_in and STAND_IN.lower() not in title.lower():
+            raise ValueError(f"must say {STAND_IN!r}, as these are no images of CURE-TSR")
+        return title
 
     @field_validator("protocol")
     @classmethod
     def _check_protocol(cls, protocol: str, info: ValidationInfo) -> str:
-        known = info.context and {"source", "path"} <= info.data.keys()
-        if known and protocol == "official":
-            source = info.data["source"]
-            if not has_official_split(source, info.data["path"]):
-                raise ValueError(f"{source!r} has no official split; set it to folds")
+        found = info.data
+        if protocol != "official" and found.get("source") in CHALLENGED:
+            raise ValueError(f"{found['source']!r} has only the protocol official; set it to that")
+        place = _place(info, found.get("path")) if "path" in found else None
+        if place and protocol == "official" and not has_official_split(*place):
+            if found["source"] in CHALLENGED:
+                raise ValueError(f"{found['path']} has no Real_Train and Real_Test; add them")
+            raise ValueError(f"{found['source']!r} has no official split; set it to folds")
         return protocol
 
     @field_validator("folds")
@@ -135,8 +182,11 @@ class DatasetConfig(_Model):
     def _check_inliers(
         cls, inliers: tuple[int | str, ...] | None, info: ValidationInfo
     ) -> tuple[int | str, ...] | None:
-        if info.context and inliers and {"source", "path"} <= info.data.keys():
-            names = peek(info.data["source"], info.data["path"])
+        if info.data.get("source") in CHALLENGED and inliers not in ((CLEAN,), (0,)):
+            raise ValueError(f"the inliers of challenges are [{CLEAN}]; remove it")
+        place = _place(info, info.data["path"]) if inliers and "path" in info.data else None
+        if place and inliers:
+            names = peek(*place)
             for inlier in inliers:
                 if inlier not in names and inlier not in range(len(names)):
                     raise ValueError(f"no class {inlier!r}; {_choice(str(inlier), names)}")
@@ -311,12 +361,25 @@ def _with_defaults(mapping: dict[str, Any]) -> dict[str, Any]:
     filled = dict(mapping)
     if isinstance(datasets := mapping.get("datasets"), dict):
         filled["datasets"] = {
-            key: {"title": key} | entry if isinstance(entry, dict) else entry
+            key: {"title": key} | _challenged(entry) | entry if isinstance(entry, dict) else entry
             for key, entry in datasets.items()
         }
     if isinstance(methods := mapping.get("methods"), dict):
         filled["methods"] = {key: _method(key, entry or {}) for key, entry in methods.items()}
     return filled
+
+
+def _challenged(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows for a data set from its being one of challenges."""
+    if entry.get("source") not in CHALLENGED:
+        return {}
+    title = {"title": STAND_IN[:1].upper() + STAND_IN[1:]}
+    return {
+        "protocol": "official",
+        "inliers": [CLEAN],
+        "challenges": {},
+        **(title if entry["source"] == "gtsrb_challenges" else {}),
+    }
 
 
 def _method(key: str, entry: Any) -> Any:

@@ -25,6 +25,15 @@ class _Tee(io.TextIOBase):
             stream.flush()
 
 
+def _log(path: Path) -> TextIO:
+    try:
+        return path.open("w", buffering=1, encoding="utf-8")
+    except OSError as error:
+        reason = f"{path}: cannot be written ({error.strerror})"
+        print(f"{reason}; free disk space or give write permission", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
 @contextmanager
 def logged(path: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
@@ -34,7 +43,7 @@ def logged(path: str | Path) -> Iterator[None]:
     """
     terminal = sys.stderr
     with (
-        Path(path).open("w", buffering=1, encoding="utf-8") as log,
+        _log(Path(path)) as log,
         redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
     ):
         try:

@@ -1,7 +1,7 @@
 """Writing files so that none is ever half-written."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -12,10 +12,16 @@ def atomic(path: Path) -> Iterator[Path]:
     On an error the sibling is removed and an earlier ``path`` stays as it was. The sibling keeps
     the suffix of ``path``, for writers that go by it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         beside.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(
+            f"{path}: cannot be written ({reason}); free disk space or give write permission"
+        ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """From scores to numbers: AUROC, F1 and the overlap of histograms, one long tidy table.
 
 ``metrics.parquet`` has one row per number: dataset, method, fold, inlier, class_name, seed, model
-(``best``, ``last``, ``epoch-<n>``), component, beta_multiple, outlier_ratio, metric, value, flag.
+(``best``, ``last``, ``epoch-<n>``), component, beta_multiple, outlier_ratio, metric, value, error,
+flag. ``error`` is the standard error of an AUROC over test samples (DeLong; empty elsewhere).
 The component ``score`` is the anomaly score; ``beta_multiple`` is set for the beta sweep only.
 ``flag`` is empty, ``not finite`` (then there is no value), ``constant``, ``below 0.5``,
 ``too few outliers`` (no value) or, for an overlap pooled over classes, ``incomplete``.
@@ -22,6 +23,7 @@ import pandas as pd
 from benchmark import outputs as layout
 from benchmark.config import Config
 from benchmark.files import atomic
+from benchmark.measures import bin_edges, counts, f1, overlap, placements
 from benchmark.scores import (
     Run,
     TestScores,
@@ -31,20 +33,16 @@ from benchmark.scores import (
     read,
 )
 from benchmark.splits import outlier_count
+from benchmark.statistics import delong_error
 
 Array = npt.NDArray[np.float64]
 
 POOLED = -1
 """The ``inlier`` of a number that is pooled over all inlier classes."""
 
-BINS = 50
-TAIL = 0.1
-"""Histograms have ``BINS`` bins from the ``TAIL`` to the 100 - ``TAIL`` percentile of all scores;
-the scores beyond are counted in the outermost bins."""
-
 COLUMNS = (
     *("dataset", "method", "fold", "inlier", "class_name", "seed", "model", "component"),
-    *("beta_multiple", "outlier_ratio", "metric", "value", "flag"),
+    *("beta_multiple", "outlier_ratio", "metric", "value", "error", "flag"),
 )
 HISTOGRAM_COLUMNS = (
     *("dataset", "method", "fold", "seed", "model", "component", "outlier_ratio"),
@@ -74,83 +72,6 @@ class Metrics:
     runs: pd.DataFrame
     histograms: pd.DataFrame
     provenance: dict[str, str]
-
-
-def placements(inliers: Array, outliers: Array) -> Array:
-    """Share of inliers that score lower than each outlier, ties counted half.
-
-    Args:
-        inliers: (..., n) scores, higher is more anomalous.
-        outliers: (..., m).
-
-    Returns:
-        (..., m) in 0..1. Their mean is the AUROC; the mean over the first k outliers is the AUROC
-        of the test set with those k outliers.
-    """
-    n = inliers.shape[-1]
-    placed = np.empty(outliers.shape)
-    below = np.sort(inliers, axis=-1)
-    # Looking up sorted values is twice as fast as looking up unsorted ones.
-    order = np.argsort(outliers, axis=-1)
-    for row in np.ndindex(outliers.shape[:-1]):
-        query = outliers[row][order[row]]
-        lower, upper = (np.searchsorted(below[row], query, side) for side in ("left", "right"))
-        placed[row][order[row]] = (lower + upper) / (2 * n)
-    return placed
-
-
-def auroc(inliers: Array, outliers: Array) -> Array:
-    """Area under the ROC curve, (..., n) and (..., m) to (...): P(inlier < outlier) + P(=) / 2."""
-    return np.asarray(placements(inliers, outliers).mean(axis=-1))
-
-
-def f1(inliers: Array, outliers: Array) -> Array:
-    """F1 of the inliers at the threshold that flags the known share of outliers.
-
-    With n inliers, the threshold is the n-th smallest of all scores and whatever lies above it is
-    flagged. No label chooses it, but the share of outliers is known. The positive class is the
-    inliers, as in the GPND code; the GradCon code has no F1, so the rule behind the paper's Table 5
-    is not known.
-
-    Args:
-        inliers: (..., n) scores, higher is more anomalous.
-        outliers: (..., m).
-
-    Returns:
-        (...) in 0..1; ties at the threshold count as inliers.
-    """
-    n = inliers.shape[-1]
-    both = np.concatenate([inliers, outliers], axis=-1)
-    threshold = np.partition(both, n - 1, axis=-1)[..., n - 1 : n]
-    kept = (inliers <= threshold).sum(axis=-1)
-    passed = (outliers <= threshold).sum(axis=-1)
-    return np.asarray(2 * kept / (n + kept + passed))
-
-
-def overlap(inliers: npt.NDArray[np.integer[Any]], outliers: npt.NDArray[np.integer[Any]]) -> float:
-    """Percentage of overlap of two histograms on the same bins, 0..100.
-
-    The paper's A.2: the number of samples in the overlapped region of the histograms over the total
-    number of samples. In a bin with a inliers and b outliers the overlapped region is min(a, b)
-    high and holds min(a, b) samples of each histogram, so the percentage is
-    100 * 2 * sum(min(a, b)) / sum(a + b): 0 for disjoint histograms, 100 for equal ones. (Counting
-    the region's samples once instead would halve every percentage.)
-    """
-    total = inliers.sum() + outliers.sum()
-    return float(200 * np.minimum(inliers, outliers).sum() / total) if total else float("nan")
-
-
-def bin_edges(values: Array) -> Array:
-    """Edges of the histograms' bins for pooled scores, (BINS + 1,)."""
-    low, high = np.percentile(values, [TAIL, 100 - TAIL])
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, BINS + 1)
-
-
-def counts(values: Array, edges: Array) -> npt.NDArray[np.int64]:
-    """Samples per bin, (BINS,); those beyond the edges lie in the outermost bins."""
-    return np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].astype(np.int64)
 
 
 def compute(config: Config, root: Path) -> Metrics:
@@ -214,22 +135,28 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
             count = outlier_count(inliers.shape[-1], ratio)
             enough = 0 < count <= outliers.shape[-1]
             taken = slice(count if enough else None)
+            some = outliers[:plain, taken]
+            errors = np.full(len(names), np.nan)
+            errors[:plain] = delong_error(placements(some, inliers[:plain]), placed[:plain, taken])
             measured = {
-                "auroc": placed[:, taken].mean(axis=-1),
-                "f1": f1(inliers[:plain], outliers[:plain, taken]),
+                "auroc": (placed[:, taken].mean(axis=-1), errors),
+                "f1": (f1(inliers[:plain], some), np.full(plain, np.nan)),
             }
             for metric, found in measured.items():
-                for (component, multiple), value, flag in zip(names, found, odd, strict=False):
-                    if multiple is None or ratio == main:
-                        where = (*head, model, component, multiple, ratio, metric)
-                        yield (*where, *_checked(metric, float(value), flag, enough=enough))
+                for name, flag, value, error in zip(names, odd, *found, strict=False):
+                    if name[1] is None or ratio == main:
+                        where = (*head, model, *name, ratio, metric)
+                        number = float(value), float(error), flag
+                        yield (*where, *_checked(metric, *number, enough=enough))
 
 
-def _checked(metric: str, value: float, odd: str, *, enough: bool) -> tuple[float | None, str]:
-    """The value, or None where there is none to give, and its flag."""
+def _checked(
+    metric: str, value: float, error: float, odd: str, *, enough: bool
+) -> tuple[float | None, float | None, str]:
+    """The value and its error, or None where there is none to give, and the flag."""
     if odd == "not finite" or not enough:
-        return None, odd or "too few outliers"
-    return value, odd or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
+        return None, None, odd or "too few outliers"
+    return value, error, odd or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
 
 
 def _oddities(values: Array) -> list[str]:
@@ -307,7 +234,7 @@ class _Pool:
             flag = "" if classes == self.expected[part] else "incomplete"
             yield (
                 *(*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio),
-                *("overlap", overlap(inliers, outliers), flag),
+                *("overlap", overlap(inliers, outliers), None, flag),
             )
 
     def _binned(self) -> Iterable[tuple[Any, ...]]:
@@ -338,7 +265,10 @@ def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
-    """What the numbers were made from; equal hashes mean equal numbers."""
+    """What the numbers were made from; equal hashes mean equal numbers.
+
+    ``commit`` names those that the complete runs were made at, ``+`` after one with changes.
+    """
     lines = "\n".join(
         " ".join(
             [run.key.path, run.status]
@@ -349,7 +279,10 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
     # Where the images lie is no part of what was run: the runs name their split by its hash.
     settings = config.model_dump(mode="json", exclude={"datasets": {"__all__": {"path"}}})
     plain = json.dumps(settings, sort_keys=True)
+    environments = (run.manifest.get("environment") or {} for run in runs if run.usable)
+    commits = {str(each.get("commit") or "unknown") for each in environments}
     return {
+        "commit": " ".join(sorted(commits)) or "unknown",
         "config": config.name,
         "config_sha256": hashlib.sha256(plain.encode()).hexdigest(),
         "runs_sha256": hashlib.sha256(lines.encode()).hexdigest(),

@@ -7,9 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark.config import Config
+from benchmark.published import SOURCES, data_source
 
 FIGURES = ("histograms", "beta", "reconstructions", "epochs")
 """One of each per data set, named ``<figure>-<dataset>``."""
+
+CHALLENGE_FIGURES = ("challenges", "signs")
+"""These too for a data set of challenges."""
 
 MAIN_RATIO = 0.5
 """The paper's test sets are half outliers, except in its Table 5."""
@@ -21,14 +25,32 @@ def main_ratio(config: Config) -> float:
 
 
 def table_names(config: Config) -> list[str]:
-    """Names of the tables: per data set, then the cost of all."""
+    """Names of the tables: verdicts and claims, per data set, then the cost of all."""
     kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
-    return [f"{kind}-{dataset}" for dataset in config.datasets for kind in kinds] + ["cost"]
+    kinds += ["selection"]
+    by_dataset = [
+        f"{kind}-{dataset}"
+        for dataset, settings in config.datasets.items()
+        for kind in ["challenges"] * bool(settings.challenges)
+        + kinds
+        + ["verdicts"] * (data_source(config, dataset) in SOURCES)
+    ]
+    return ["verdicts", "claims"] * judged(config) + by_dataset + ["cost"]
+
+
+def judged(config: Config) -> bool:
+    """Whether a data set of the paper's is among the configuration's."""
+    sources = {data_source(config, dataset) for dataset in config.datasets}
+    return not sources.isdisjoint({*SOURCES, "cure_tsr"})
 
 
 def figure_names(config: Config) -> list[str]:
     """Names of the figures."""
-    return [f"{kind}-{dataset}" for dataset in config.datasets for kind in FIGURES]
+    return [
+        f"{kind}-{dataset}"
+        for dataset, settings in config.datasets.items()
+        for kind in CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
+    ]
 
 
 def metrics(config: Config, root: Path | str) -> list[str]:
@@ -36,6 +58,15 @@ def metrics(config: Config, root: Path | str) -> list[str]:
     return _files(root, "metrics", ("metrics", "runs", "histograms"), ("parquet",)) + _files(
         root, "metrics", ("provenance",), ("json",)
     )
+
+
+def challenges(config: Config, root: Path | str) -> dict[str, str]:
+    """Files of ``benchmark.cure_tsr.study`` by data set."""
+    return {
+        dataset: str(Path(root) / "metrics" / f"challenges-{dataset}.parquet")
+        for dataset, settings in config.datasets.items()
+        if settings.challenges
+    }
 
 
 def tables(config: Config, root: Path | str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from benchmark import modules, outputs
 from benchmark.config import Config
+from benchmark.cure_tsr.codes import PARTS
 from benchmark.datasets import peek
 from benchmark.digest import digest
 from benchmark.published import DIRECTORY
@@ -24,6 +25,9 @@ RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
 INDIRECT = ("benchmark.config", "benchmark.datasets", "benchmark.methods")
 """What acts on runs and on what follows them through params and input files alone, so that neither
 a new reader nor a new method reruns anything."""
+
+BELOW = {"folder": ("train", "test"), "cure_tsr": PARTS}
+"""The sources that are trees of images, and the folders in them that hold folders of images."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,11 @@ class Plan:
         ]
 
     def runs(self) -> list[str]:
-        """The directories of all runs."""
+        """The directories of all runs; none of an optional data set that is not there."""
         return [
             str(self.config.root / "runs" / RUN.format(**Place(dataset, *rest)._asdict()))
             for dataset, settings in self.config.datasets.items()
+            if settings.there
             for rest in product(
                 self.config.methods, settings.folds, self.inliers(dataset), self.config.seeds
             )
@@ -114,6 +119,7 @@ class Plan:
         return [
             str(self.config.root / "splits" / dataset / f"fold-{fold}.json")
             for dataset, settings in self.config.datasets.items()
+            if settings.there
             for fold in settings.folds
         ]
 
@@ -123,7 +129,7 @@ class Plan:
         chosen = settings.inliers
         return [
             index
-            for index, name in enumerate(peek(settings.source, settings.path))
+            for index, name in enumerate(peek(settings.source, settings.path, settings.challenges))
             if chosen is None or index in chosen or name in chosen
         ]
 
@@ -138,28 +144,33 @@ class Plan:
         root = path.expanduser()
         if root.is_file():
             return [str(root)]
-        if self.config.datasets[wildcards.dataset].source != "folder":
+        below = BELOW.get(self.config.datasets[wildcards.dataset].source)
+        if below is None:
             return []
-        parts = [root, root / "train", root / "test"]
+        parts = [root, *(root / name for name in below)]
         inside = (child for part in parts if part.is_dir() for child in part.iterdir())
         return sorted({str(root), *(str(child) for child in inside if child.is_dir())})
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """What a prepared data set depends on."""
         settings = self.config.datasets[wildcards.dataset]
-        return {
+        selection = settings.challenges
+        depends = {
             "source": settings.source,
             "path": None if settings.path is None else str(settings.path),
             "image_size": self.config.image_size,
         }
+        return depends | ({"selection": selection.model_dump()} if selection else {})
 
     def split(self, wildcards: Any) -> dict[str, Any]:
         """What a split depends on."""
+        settings = self.config.datasets[wildcards.dataset]
         return {
-            "protocol": self.config.datasets[wildcards.dataset].protocol,
+            "protocol": settings.protocol,
             "split_seed": self.config.split_seed,
             "inliers": self.inliers(wildcards.dataset),
-            "max_ratio": max(self.config.outlier_ratios),
+            # Each challenge and level is tested, not a draw from their mixture.
+            "max_ratio": None if settings.challenges else max(self.config.outlier_ratios),
         }
 
     def method(self, wildcards: Any) -> dict[str, Any]:

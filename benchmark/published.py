@@ -21,6 +21,12 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
 EPOCHS = 1000
 """Epochs of the published GradCon numbers (official code)."""
 
+GRADCON = ("cae", "cae_grad", "vae", "vae_grad")
+"""Methods of the paper itself; the others were compared with it, mostly by copied numbers."""
+
+SOURCES = ("mnist", "fashion_mnist", "cifar10")
+"""The ``data_source`` of some published row."""
+
 AVERAGE = -1
 """Stands for the average over the inlier classes."""
 

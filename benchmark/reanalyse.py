@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmark import config as configuration
 from benchmark import figures, metrics, report, tables
 from benchmark.config import Config
+from benchmark.cure_tsr import study
 from benchmark.errors import InputError
 
 
@@ -21,7 +22,7 @@ def reanalyse(config: Config, root: Path) -> None:
     """
     if not any((root / "runs").glob("*/*/fold-*/inlier-*/seed-*/run.json")):
         raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
-    for step in (metrics, tables, figures, report):
+    for step in (metrics, study, tables, figures, report):
         step.write(config, root)
 
 

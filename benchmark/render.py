@@ -10,13 +10,18 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as it is shown: its text, its spread (maybe empty) and footnote marks."""
+    """A number as it is shown: its text, its spread (maybe empty) and footnote marks.
+
+    ``note`` is said beside it; ``kind`` is its class in HTML, for a colour.
+    """
 
     MISSING: ClassVar[str] = "—"
 
     text: str = MISSING
     spread: str = ""
     marks: str = ""
+    note: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def html(table: Table) -> str:
     body = []
     for row in table.rows:
         first, *rest = (escape(label) for label in row.labels)
-        cells = "".join(f"<td>{_html_cell(cell)}</td>" for cell in row.cells)
+        cells = "".join(_html_cell(cell) for cell in row.cells)
         labels = f'<th scope="row">{first}</th>' + "".join(
             f'<td class="label">{label}</td>' for label in rest
         )
@@ -116,7 +121,8 @@ def html(table: Table) -> str:
 
 def _plain(cell: Cell) -> str:
     spread = f" ± {cell.spread}" if cell.spread else ""
-    return f"{cell.text}{spread}{cell.marks}".replace("*", "\\*")
+    note = f" ({cell.note})" if cell.note else ""
+    return f"{cell.text}{spread}{cell.marks}{note}".replace("*", "\\*")
 
 
 def _notes(table: Table) -> list[str]:
@@ -143,6 +149,13 @@ _TEX = {
     "°": r"$^\circ$",
     "*": r"$^*$",
     "—": "---",
+    "–": "--",
+    "…": r"$\ldots$",
+    "§": r"\S{}",
+    "×": r"$\times$",
+    "✓": r"$\surd$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
 }
 
 
@@ -152,10 +165,13 @@ def _tex(text: str) -> str:
 
 def _tex_cell(cell: Cell) -> str:
     spread = rf" {{\scriptsize $\pm$ {cell.spread}}}" if cell.spread else ""
-    return f"{_tex(cell.text)}{spread}{_tex(cell.marks)}"
+    note = rf" {{\scriptsize ({_tex(cell.note)})}}" if cell.note else ""
+    return f"{_tex(cell.text)}{spread}{_tex(cell.marks)}{note}"
 
 
 def _html_cell(cell: Cell) -> str:
     spread = f" <small>± {escape(cell.spread)}</small>" if cell.spread else ""
     marks = f"<sup>{escape(cell.marks)}</sup>" if cell.marks else ""
-    return f"{escape(cell.text)}{marks}{spread}"
+    note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
+    kind = f' class="{escape(cell.kind)}"' if cell.kind else ""
+    return f"<td{kind}>{escape(cell.text)}{marks}{spread}{note}</td>"

@@ -11,7 +11,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from benchmark import captions, metrics, render, tables
+from benchmark import captions, findings, metrics, render, tables
 from benchmark import outputs as layout
 from benchmark.config import Config
 from benchmark.files import atomic
@@ -21,12 +21,18 @@ outputs = layout.report
 TEMPLATES = Path(__file__).with_name("templates")
 
 TABLE_TITLES = {
+    "challenges": "Challenge study",
     "auroc": "AUROC per inlier class",
     "ablation": "Ablation: each loss as the score",
     "outliers": "Share of outliers",
+    "selection": "What the choice of the model is worth",
+    "verdicts": "Published against reproduced",
+    "claims": "Claims",
     "cost": "Cost",
 }
 FIGURE_TITLES = {
+    "challenges": "AUROC against the level of each challenge",
+    "signs": "A sign under the challenges",
     "histograms": "Inliers against outliers",
     "beta": "Weight of the gradient loss",
     "reconstructions": "Reconstructions",
@@ -36,13 +42,17 @@ FIGURE_TITLES = {
 
 @dataclass(frozen=True)
 class Item:
-    """A table or figure: its files' stem beside the report, and its HTML or picture."""
+    """A table or figure: its files' stem beside the report, and its HTML or picture.
+
+    ``folded``: shown when it is asked for.
+    """
 
     name: str
     title: str
     body: str
     caption: str = ""
     drawn: bool = True
+    folded: bool = False
 
 
 def write(config: Config, root: Path) -> None:
@@ -73,12 +83,16 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "facts": _facts(config, runs),
         "problems": list(_problems(config, runs)),
         "flags": list(_flags(config, found.table)),
+        "judged": [_table(name, built[name]) for name in ("verdicts", "claims") if name in built],
         "sections": [
             {
                 "key": key,
                 "title": settings.title,
                 "note": settings.note,
                 "tables": [_table(name, built[name]) for name in built if name.endswith(f"-{key}")],
+                "commands": findings.commands(config, built["verdicts"].frame, key)
+                if "verdicts" in built
+                else {},
                 "figures": [
                     _figure(root, name)
                     for name in layout.figure_names(config)
@@ -184,7 +198,11 @@ def _environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _table(name: str, table: render.Table) -> Item:
-    return Item(name, TABLE_TITLES[name.partition("-")[0]], render.html(table))
+    kind, _, dataset = name.partition("-")
+    # Hundreds of numbers of a data set, whose averages stand at the top.
+    folded = kind == "verdicts" and dataset != ""
+    title = f"{TABLE_TITLES[kind]}{', number by number' * folded}"
+    return Item(name, title, render.html(table), folded=folded)
 
 
 def _figure(root: Path, name: str) -> Item:

@@ -9,7 +9,9 @@ what the user can mend (a file, the disk) stops the job instead and leaves no re
 import hashlib
 import json
 import platform
+import shutil
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -93,6 +95,8 @@ def run_stack(
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
     for attempt in attempts:
         attempt.directory.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(attempt.directory / "weights", ignore_errors=True)
+        (attempt.directory / "reconstructions.npz").unlink(missing_ok=True)
     checkpoint = _checkpoint(specs, directories[0])
     images = [
         tuple(dataset.images[ids] for ids in splits.fit_indices(table, spec.inlier))
@@ -146,7 +150,11 @@ def _fit(
     for k, (attempt, failure) in enumerate(zip(attempts, failures, strict=True)):
         attempt.seconds["fit"] = elapsed / len(attempts)
         attempt.failure = _reason(failure)
-        attempt.detector = None if attempt.failure else detectors[k]
+        if attempt.failure:
+            print(f"{attempt.directory}: failed: {attempt.failure}", file=sys.stderr)
+        else:
+            attempt.detector = detectors[k]
+            attempt.seconds["fit"] = getattr(detectors[k], "fit_seconds", attempt.seconds["fit"])
 
 
 def _fit_one(
@@ -271,8 +279,16 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _checkpoint(specs: Sequence[RunSpec], directory: Path) -> Path:
-    """The training state's file: named after code and runs, so that stale ones are never met."""
-    key = "/".join([specs[0].code_digest, *(f"{s.inlier}.{s.seed}" for s in specs)])
+    """The training state's file, named after all that it depends on: stale ones are never met."""
+    key = json.dumps(
+        [
+            specs[0].code_digest,
+            dict(specs[0].params),
+            list(specs[0].milestones),
+            [(spec.inlier, spec.seed) for spec in specs],
+        ],
+        sort_keys=True,
+    )
     name = hashlib.sha256(key.encode()).hexdigest()[:12]
     return directory / f"training-{name}.safetensors"
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.config import Config
+from benchmark.cure_tsr.selection import CLEAN
 from benchmark.errors import InputError
 
 Vector = npt.NDArray[np.float64]
@@ -70,13 +71,16 @@ class TestScores:
     """The scores of one model on its test set.
 
     ``rank`` is -1 for inliers and the draw order of each outlier, (N,); ``components`` maps a
-    component's name to its scores, (N,), higher is more anomalous.
+    component's name to its scores, (N,), higher is more anomalous. ``label`` is the class of each
+    sample and ``sample_id`` its row in the data set, (N,).
     """
 
     __test__ = False  # not a test case, whatever pytest makes of the name
 
     rank: npt.NDArray[np.int32]
     components: Mapping[str, Vector]
+    label: npt.NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
+    sample_id: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def split(self, values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Split (..., N) into inliers (..., n) and outliers (..., m), these in draw order."""
@@ -120,7 +124,9 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
         InputError: a damaged file.
     """
     described = root / "data" / dataset / "dataset.json"
-    if described.is_file():
+    if config.datasets[dataset].challenges:
+        names = dict(enumerate([CLEAN]))
+    elif described.is_file():
         names = dict(enumerate(_stated(described, "class_names")))
     else:
         paths = (root / "runs" / dataset).glob("*/fold-*/inlier-*/seed-*/run.json")
@@ -236,12 +242,15 @@ def _models(table: pa.Table, key: str, prefix: str = "") -> dict[str, TestScores
     if not np.array_equal(table["inlier"].to_numpy(zero_copy_only=False), rank < 0):
         raise ValueError("inlier and outlier_rank disagree")
     components = {name: table[name].to_numpy().astype(np.float64) for name in names}
+    label, sample_id = (table[name].to_numpy() for name in ("label", "sample_id"))
     owner = table[key].combine_chunks().dictionary_encode()
     code = owner.indices.to_numpy(zero_copy_only=False)
     return {
         f"{prefix}{model}": TestScores(
             rank[code == index],
             {name: values[code == index] for name, values in components.items()},
+            label[code == index],
+            sample_id[code == index],
         )
         for index, model in enumerate(owner.dictionary.to_pylist())
     }

@@ -36,11 +36,11 @@ class Protocol:
     """A way of putting images into parts.
 
     Attributes:
-        assign: ``(labels, n_train, fold, split_seed) -> (N,)`` indices into ``PARTS``.
+        assign: ``(labels, n_train, fold, split_seed, groups) -> (N,)`` indices into ``PARTS``.
         folds: how many folds there are.
     """
 
-    assign: Callable[[Labels, int | None, int, int], Ids]
+    assign: Callable[[Labels, int | None, int, int, Labels | None], Ids]
     folds: int
 
 
@@ -51,7 +51,8 @@ def make_split(
     fold: int,
     split_seed: int,
     inliers: Iterable[int],
-    max_ratio: float,
+    max_ratio: float | None,
+    groups: Labels | None = None,
 ) -> pd.DataFrame:
     """Draw the split of each inlier class.
 
@@ -66,7 +67,10 @@ def make_split(
             validates.
         split_seed: fixes all draws.
         inliers: the inlier classes.
-        max_ratio: the largest share of outliers in a test set, between 0 and 1.
+        max_ratio: the largest share of outliers in a test set, between 0 and 1; None for all
+            outliers that there are.
+        groups: (N,) images of one thing; ``official`` never takes one apart between training and
+            validation.
 
     Returns:
         Columns ``inlier`` (int16, the inlier class), ``part`` (one of ``PARTS``), ``sample_id``
@@ -83,7 +87,7 @@ def make_split(
     folds = PROTOCOLS[protocol].folds
     if not 0 <= fold < folds:
         raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {folds - 1}")
-    parts = PROTOCOLS[protocol].assign(labels, n_train, fold, split_seed)
+    parts = PROTOCOLS[protocol].assign(labels, n_train, fold, split_seed, groups)
     return pd.concat(
         [
             _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
@@ -207,19 +211,25 @@ def read_split(path: Path) -> pd.DataFrame:
     return split
 
 
-def _assign_official(labels: Labels, n_train: int | None, fold: int, split_seed: int) -> Ids:
+def _assign_official(
+    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
+) -> Ids:
     """90 % and 10 % of each class's official training part; the official test part."""
     if n_train is None:
         raise InputError("protocol official: the data set has no official split; use folds")
     parts = np.full(len(labels), _TEST)
     parts[:n_train] = _TRAIN
     for label in np.unique(labels[:n_train]).tolist():
-        ids = _shuffled(np.flatnonzero(labels[:n_train] == label), split_seed, _PARTITION, label)
-        parts[ids[len(ids) * 9 // 10 :]] = _VALIDATION
+        own = np.flatnonzero(labels[:n_train] == label)
+        things = own if groups is None else np.unique(groups[own])
+        held = _shuffled(things, split_seed, _PARTITION, label)[len(things) * 9 // 10 :]
+        parts[held if groups is None else own[np.isin(groups[own], held)]] = _VALIDATION
     return parts
 
 
-def _assign_folds(labels: Labels, n_train: int | None, fold: int, split_seed: int) -> Ids:
+def _assign_folds(
+    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
+) -> Ids:
     """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
     of_fold = np.full(PROTOCOLS["folds"].folds, _TRAIN)
     of_fold[fold] = _TEST
@@ -245,7 +255,7 @@ def _split_class(
     fold: int,
     split_seed: int,
     inlier: int,
-    max_ratio: float,
+    max_ratio: float | None,
 ) -> pd.DataFrame:
     own = labels == inlier
     ids = [np.flatnonzero(own & (parts == part)) for part in range(len(PARTS))]
@@ -257,7 +267,7 @@ def _split_class(
             f"{FEWEST_IMAGES}, some in each part: add images or leave it out of `inliers`"
         )
     candidates = np.flatnonzero(~own & (parts == _TEST))
-    needed = outlier_count(sizes[_TEST], max_ratio)
+    needed = len(candidates) if max_ratio is None else outlier_count(sizes[_TEST], max_ratio)
     if needed > len(candidates):
         raise InputError(
             f"class {inlier}, fold {fold}: outlier ratio {max_ratio} with {sizes[_TEST]} inliers "

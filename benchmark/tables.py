@@ -3,7 +3,7 @@
 Each is written as CSV (one row per number), Markdown and LaTeX (as the paper prints it).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import captions, render
+from benchmark import captions, claims, findings, render, verdicts
 from benchmark import metrics as numbers
 from benchmark import outputs as layout
 from benchmark import published as papers
 from benchmark.config import Config
+from benchmark.cure_tsr import table as challenges
+from benchmark.evidence import Evidence
 from benchmark.files import atomic
 from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE, Published
@@ -24,12 +26,12 @@ from benchmark.summary import Estimate, Numbers, by_class
 
 outputs = layout.tables
 
-INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", "°"
+INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", captions.RECALLED
 NOTES = {
     INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
     UNDER: "AUROC under 0.5: outliers score lower than inliers",
     CONSTANT: "some of its runs give every image the same score",
-    RECALLED: "published value that could not be checked in a source",
+    RECALLED: captions.RECALLED_NOTE,
 }
 
 
@@ -87,11 +89,29 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     """All tables by name, from what ``benchmark.metrics`` wrote under ``root``."""
     found = numbers.load(config, root)
     source = _Source(config, found, Numbers(found.table), papers.load())
-    kinds = {"auroc": _auroc, "ablation": _ablation, "outliers": _outliers}
+    known = Evidence(config, found)
+    judged = verdicts.judge(known, source.published) if layout.judged(config) else []
+    builders: dict[str, Callable[[str], Table]] = {
+        "verdicts": lambda key: findings.verdict_table(known, judged, key),
+        "claims": lambda _: findings.claim_table(
+            known, claims.judge(known, root, source.published, claims.load())
+        ),
+        "challenges": lambda key: challenges.build(config, found, root, key),
+        "auroc": lambda key: _auroc(source, key),
+        "ablation": lambda key: _ablation(source, key),
+        "outliers": lambda key: _outliers(source, key),
+        "selection": lambda key: findings.selection_table(
+            known,
+            key,
+            {method: source.components(key, method) for method in config.methods},
+            source.published,
+        ),
+        "cost": lambda _: _cost(source),
+    }
     tables = {}
     for name in layout.table_names(config):
         kind, _, dataset = name.partition("-")
-        tables[name] = kinds[kind](source, dataset) if dataset else _cost(source)
+        tables[name] = builders[kind](dataset)
     return tables
 
 

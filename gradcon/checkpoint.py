@@ -20,7 +20,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, A
         try:
             save_file(contiguous, beside, metadata={"description": json.dumps(description)})
         except SafetensorError as error:
-            raise OSError(f"{path}: cannot be written ({error}); free space or allow it") from error
+            raise OSError(str(error)) from error
+        beside.chmod(0o644)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

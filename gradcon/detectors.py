@@ -24,11 +24,18 @@ from benchmark.detector import (
     PositiveInt,
     Scores,
 )
+from benchmark.errors import InputError
 from benchmark.files import atomic
 from gradcon import checkpoint as checkpoints
 from gradcon.batches import to_unit
 from gradcon.losses import RECONSTRUCTION
-from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised, latent_side
+from gradcon.networks import (
+    Autoencoder,
+    VariationalAutoencoder,
+    decoder_weights,
+    initialised,
+    latent_side,
+)
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.state import Model, Trained
@@ -140,6 +147,11 @@ class AutoencoderDetector:
         return self._fitted().history
 
     @property
+    def fit_seconds(self) -> float:
+        """Time spent in epochs, over all sessions of a training that was resumed."""
+        return self._fitted().seconds
+
+    @property
     def facts(self) -> Mapping[str, Any]:
         """Parameters, epochs, the best model's epoch and its validation loss."""
         trained = self._fitted()
@@ -199,6 +211,7 @@ class AutoencoderDetector:
             "settings": asdict(self.settings),
             "image_shape": list(self._image_shape),
             "best_epoch": trained.best_epoch,
+            "seconds": trained.seconds,
             "history": trained.history,
         }
         for name in ("best", "last"):
@@ -214,19 +227,33 @@ class AutoencoderDetector:
         """Read what ``save`` wrote.
 
         Raises:
-            ValueError: the directory holds another detector, or a damaged file.
+            InputError: the directory holds another detector, or a damaged or foreign file.
         """
         path = directory / "detector.json"
-        description = json.loads(path.read_text())
-        checkpoints.require_same(path, description, {"detector": cls.__name__})
+        try:
+            description = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: cannot be read ({error}); name a directory that save wrote"
+            ) from error
+        if description.get("detector") != cls.__name__:
+            raise InputError(
+                f"{path}: holds a {description.get('detector')}, not a {cls.__name__}; "
+                f"load it with {description.get('detector')}.load"
+            )
         detector = cls.__new__(cls)
         AutoencoderDetector.__init__(detector, Settings(**description["settings"]))
         detector._image_shape = tuple(description["image_shape"])
         models = {}
         for name in ("best", "last"):
-            tensors, _ = checkpoints.read(directory / f"{name}.safetensors")
-            models[name] = Model(_group(tensors, "parameters"), _group(tensors, "reference"))
-        detector._trained = Trained(models, description["history"], description["best_epoch"])
+            file = directory / f"{name}.safetensors"
+            tensors, _ = checkpoints.read(file)
+            model = Model(_group(tensors, "parameters"), _group(tensors, "reference"))
+            _require_fitting(file, model, detector._fresh_network())
+            models[name] = model
+        detector._trained = Trained(
+            models, description["history"], description["best_epoch"], description["seconds"]
+        )
         return detector
 
     def _fitted(self) -> Trained:
@@ -238,10 +265,13 @@ class AutoencoderDetector:
         trained = self._fitted()
         if model not in trained.models:
             raise KeyError(f"no model {model!r}; there are {', '.join(trained.models)}")
-        side, _, channels = self._image_shape
-        network = initialised(self.network, channels, side, seed=0)
+        network = self._fresh_network()
         network.load_state_dict(trained.models[model].parameters)
         return network.to(self._device), trained.models[model].reference
+
+    def _fresh_network(self) -> Autoencoder:
+        side, _, channels = self._image_shape
+        return initialised(self.network, channels, side, seed=0)
 
     def _checked(self, images: Images) -> Tensor:
         if images.shape[1:] != self._image_shape:
@@ -389,17 +419,29 @@ def _tensor(images: Images) -> Tensor:
     """(N, H, W, C) uint8 to a tensor of (N, C, H, W).
 
     Raises:
-        ValueError: another type or shape, no images, or an unsupported size.
+        InputError: another type or shape, no images, or an unsupported size.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
-        raise ValueError(
+        raise InputError(
             f"images of shape {images.shape} and type {images.dtype}: "
             "give square ones as (N, H, W, C) uint8 in 0..255"
         )
     if len(images) == 0:
-        raise ValueError("no images: training, validation and scoring need at least one")
+        raise InputError("no images: training, validation and scoring need at least one")
     latent_side(images.shape[1], images.shape[3])
     return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _require_fitting(file: Path, model: Model, network: Autoencoder) -> None:
+    """Refuse weights of another architecture, by name and shape."""
+    expected = {name: value.shape for name, value in network.named_parameters()}
+    found = {name: value.shape for name, value in model.parameters.items()}
+    means = {name: value.shape for name, value in model.reference.items()}
+    if found != expected or means != {name: expected[name] for name in decoder_weights(network)}:
+        raise InputError(
+            f"{file}: weights of another architecture than detector.json beside it says; "
+            "put back the file that save wrote"
+        )
 
 
 def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from benchmark.errors import InputError
 from gradcon.convolution import TransposedConvolution
 
 LAYERS = 4
@@ -61,11 +62,11 @@ def latent_side(image_size: int, channels: int) -> int:
     """Side n of the latent map of square images.
 
     Raises:
-        ValueError: a size whose decoder does not give it back, or other channels than 1 and 3.
+        InputError: a size whose decoder does not give it back, or other channels than 1 and 3.
     """
     side = (image_size + 20) // 16
     if image_size < 12 or 16 * side - 20 != image_size or channels not in CHANNELS:
-        raise ValueError(
+        raise InputError(
             f"images of {image_size}x{image_size} with {channels} channels are not supported: "
             "the autoencoders take 1 or 3 channels and sizes 12, 28, 44, 60, ... (16 n - 20); "
             "resize them (image_size: 28 is the paper's)"

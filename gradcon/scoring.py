@@ -25,6 +25,10 @@ from gradcon.networks import Autoencoder, decoder_weights
 CHUNK = 64
 """Images scored at once: bounds the memory whatever the number of images, and fits the caches."""
 
+EPSILON = 1e-8
+"""Norms count as no smaller, as in the official code's ``cosine_similarity``: the gradient of a
+saturated output is as good as zero, and its direction is rounding."""
+
 
 def score_images(
     network: Autoencoder,
@@ -93,7 +97,7 @@ def _score_chunk(
 
 
 def _cosine(layer: nn.ConvTranspose2d, a: Tensor, d: Tensor, mean: Tensor) -> Tensor:
-    """Cosine of each image's weight gradient with the reference, (B,); 0 where either is zero."""
+    """Cosine of each image's weight gradient with the reference, (B,); 0 where either vanishes."""
     padding = int(layer.padding[0])
     u = F.unfold(d, layer.kernel_size, stride=layer.stride, padding=padding)
     flat = a.flatten(2)
@@ -107,6 +111,6 @@ def _cosine(layer: nn.ConvTranspose2d, a: Tensor, d: Tensor, mean: Tensor) -> Te
         gradient = torch.bmm(flat, u.mT).flatten(1)
         product = gradient @ mean.reshape(-1)
         square = gradient.square().sum(1)
-    norms = square.clamp_min(0).sqrt() * torch.linalg.vector_norm(mean)
-    cosine: Tensor = product / norms.clamp_min(1e-30)
+    own = square.clamp_min(0).sqrt().clamp_min(EPSILON)
+    cosine: Tensor = product / (own * torch.linalg.vector_norm(mean).clamp_min(EPSILON))
     return cosine

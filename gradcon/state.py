@@ -35,6 +35,8 @@ class Trained:
     models: dict[str, Model]
     history: list[dict[str, float]]
     best_epoch: int
+    seconds: float
+    """Time spent in epochs, over all sessions; of a stack, the share of one model."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class State:
     kept: dict[str, tuple[Tensors, Tensors]] = field(default_factory=dict)
     """Weights and references of ``best`` and of the milestones."""
     epoch: int = 0
+    seconds: float = 0.0
     best_loss: list[float] = field(default_factory=list)
     best_epoch: list[int] = field(default_factory=list)
     history: list[list[dict[str, float]]] = field(default_factory=list)
@@ -149,7 +152,8 @@ def outcome(state: State, k: int) -> Trained | FitFailed:
         )
         for name, (parameters, reference) in kept.items()
     }
-    return Trained(models, state.history[k], state.best_epoch[k])
+    seconds = state.seconds / len(state.failures)
+    return Trained(models, state.history[k], state.best_epoch[k], seconds)
 
 
 def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:
@@ -162,7 +166,7 @@ def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:
         tensors |= {f"kept/{kept}/reference/{name}": value for name, value in reference.items()}
     progress = {
         name: getattr(state, name)
-        for name in ("epoch", "best_loss", "best_epoch", "history", "failures")
+        for name in ("epoch", "seconds", "best_loss", "best_epoch", "history", "failures")
     }
     checkpoints.write(path, tensors, {"identity": dict(identity), "progress": progress})
 

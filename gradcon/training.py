@@ -26,6 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.detector import FitFailed
+from benchmark.errors import InputError
 from gradcon import state as states
 from gradcon.adam import adam_step
 from gradcon.batches import batch_order, latent_noise, resident, take_batch
@@ -81,6 +82,11 @@ def train(
     state = states.initial(modules)
     if checkpoint is not None and checkpoint.exists():
         states.restore(state, checkpoint, identity)
+        if state.epoch > settings.epochs:
+            raise InputError(
+                f"{checkpoint}: holds a training of {state.epoch} epochs, {settings.epochs} are "
+                "wanted; delete the file to start over"
+            )
     batched = (device != "cpu" if vectorise is None else vectorise) and len(data) > 1
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
     stack = Stack(modules[0], vectorise=batched, precision=precision)
@@ -98,6 +104,7 @@ def train(
         mininterval=1.0,
     )
     for epoch in bar:
+        begun = time.monotonic()
         left = [0 if f else n for n, f in zip(counts, state.failures, strict=True)]
         if not any(left):
             break
@@ -108,6 +115,7 @@ def train(
         states.record(state, settings, epoch, losses, validation_losses)
         if epoch in milestones:
             states.keep(state, f"epoch-{epoch}")
+        state.seconds += time.monotonic() - begun
         bar.set_postfix_str(f"validation loss {min(state.best_loss):.4g}", refresh=False)
         due = time.monotonic() - written > CHECKPOINT_SECONDS or epoch == settings.epochs
         if checkpoint is not None and due:

@@ -76,8 +76,9 @@ def make_results(
     root: Path,
     inliers: int = 60,
     draw: Callable[[RunKey, str, np.random.Generator, int, int], Any] | None = None,
+    epochs: int = 20,
 ) -> None:
-    """Write every run of ``config`` under ``root``, complete.
+    """Write every run of ``config`` under ``root``, complete after ``epochs``.
 
     ``draw`` gives the scores of a component for n inliers, then m outliers, instead of normals.
     """
@@ -86,7 +87,7 @@ def make_results(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "dataset.json").write_text(json.dumps({"class_names": CLASSES[dataset]}))
     for run in collect(config, root):
-        make_run(config, run.key, run.class_name, run.directory, inliers, draw)
+        make_run(config, run.key, run.class_name, run.directory, inliers, draw, epochs)
 
 
 def make_run(
@@ -96,6 +97,7 @@ def make_run(
     directory: Path,
     inliers: int = 60,
     draw: Callable[[RunKey, str, np.random.Generator, int, int], Any] | None = None,
+    epochs: int = 20,
 ) -> None:
     """Write one complete run."""
     rng = np.random.default_rng([hash_of(key.dataset + key.method), key.fold, key.inlier, key.seed])
@@ -133,11 +135,11 @@ def make_run(
             inlier=np.arange(16) < 8,
             sample_id=np.arange(16),
         )
-    write_manifest(directory, key, class_name, inliers + outliers)
+    write_manifest(directory, key, class_name, inliers + outliers, epochs)
 
 
 def write_manifest(
-    directory: Path, key: RunKey, class_name: str, n_scored: int, **over: Any
+    directory: Path, key: RunKey, class_name: str, n_scored: int, epochs: int = 20, **over: Any
 ) -> None:
     """Write ``run.json`` for the scores that lie in ``directory``."""
     scores = directory / "scores.parquet"
@@ -146,10 +148,10 @@ def write_manifest(
         "class_name": class_name,
         "status": "complete",
         "reason": None,
-        "config": {"epochs": 20},
+        "config": {"epochs": epochs},
         "facts": {
             "parameters": 230_721,
-            "epochs": 20,
+            "epochs": epochs,
             "best_epoch": 15,
             **({"alpha": 0.0} if key.method in UNCONSTRAINED else {}),
         },
@@ -176,3 +178,15 @@ def normal(key: RunKey, component: str, rng: np.random.Generator, n: int, m: int
 
 def hash_of(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+def exactly(auroc: Callable[[RunKey, str], float]) -> Callable[..., Any]:
+    """Scores of that AUROC, to one in the number of outliers; NaN gives NaN scores."""
+
+    def draw(key: RunKey, component: str, rng: np.random.Generator, n: int, m: int) -> Any:
+        area = auroc(key, component)
+        if np.isnan(area):
+            return np.full(n + m, np.nan)
+        return np.r_[np.zeros(n), np.where(np.arange(m) < round(area * m), 1.0, -1.0)]
+
+    return draw

@@ -61,6 +61,7 @@ def test_the_paper_is_the_papers():
         "mnist": "official",
         "fashion_mnist": "folds",
         "cifar10": "official",
+        "cure_tsr": "official",
     }
     assert paper.datasets["fashion_mnist"].folds == (0, 1, 2, 3, 4)
     assert paper.beta == pytest.approx(4 * paper.alpha)

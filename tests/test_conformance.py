@@ -28,15 +28,23 @@ from tests.digits import of_class
 
 SMALL: dict[str, dict[str, Any]] = {
     "alocc": {"architecture": "released"},
+    "anogan": {"width": 4, "search_steps": 5, "validation_steps": 2},
+    "gpnd": {"width": 8, "latent": 4},
+    "lsa": {"width": 2, "bins": 10},
+    "ocgan": {"width": 2, "discriminator_width": 2, "mining_after": 1},
+    "pixelcnn": {"width": 8, "blocks": 2, "head_width": 16},
 }
 """Hyperparameters that keep a method fast, beside 3 epochs and batches of 16."""
 
 LONGER: dict[str, int] = {
     "alocc": 15,
+    "anogan": 25,
 }
 """Epochs until the scores of noise are those of outliers, where 8 are not enough."""
 
 UNDIRECTED = {
+    ("ocgan", "d"),  # a discriminator's opinion of something it has never seen
+    ("ocgan", "dr"),
     ("cae", "gradient"),  # of a model without the constraint
     ("vae", "gradient"),
     ("vae", "latent"),  # one term of a sum, near zero at first

@@ -703,7 +703,8 @@ def test_unknown_source_and_missing_path():
 
 
 def test_every_source_is_known():
-    assert datasets.SOURCES == ("digits", "mnist", "fashion_mnist", "cifar10", "npz", "folder")
+    plain = ("digits", "mnist", "fashion_mnist", "cifar10", "npz", "folder")
+    assert (*plain, "cure_tsr", "gtsrb_challenges") == datasets.SOURCES
 
 
 def test_peek_and_load_import_nothing_heavy(tmp_path):

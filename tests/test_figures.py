@@ -11,7 +11,8 @@ from PIL import Image
 from benchmark import figures, metrics, outputs
 from benchmark.figures import beta, epochs, histograms, reconstructions, style
 from benchmark.figures.style import Drawing
-from benchmark.metrics import BINS, Metrics
+from benchmark.measures import BINS
+from benchmark.metrics import Metrics
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 

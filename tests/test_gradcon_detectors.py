@@ -110,7 +110,7 @@ def test_saved_and_loaded_scores_are_bit_equal(fitted, tmp_path):
             assert np.array_equal(values, loaded.score(images, model)[name])
     assert loaded.facts == fitted.facts
     other = GradConVAE if type(fitted) is CAE else CAE
-    with pytest.raises(ValueError, match=r"detector\.json: detector is"):
+    with pytest.raises(ValueError, match=r"detector\.json: holds a .*, not a"):
         other.load(tmp_path)
 
 
@@ -179,3 +179,30 @@ def test_package_exports_without_importing_torch():
 
     code = "import sys, gradcon; assert 'torch' not in sys.modules; gradcon.GradCon"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_saturated_model_scores_within_the_range_of_a_cosine():
+    torch.manual_seed(0)
+    module = Autoencoder(1)
+    with torch.no_grad():
+        module.decoder[-1].bias -= 60
+    images = torch.zeros(4, 1, 28, 28, dtype=torch.uint8)
+    names = [name for name, p in module.named_parameters() if "decoder" in name and p.dim() == 4]
+    reference = {n: torch.randn_like(dict(module.named_parameters())[n]) for n in names}
+    scores = score_images(module, reference, images, RECONSTRUCTION["squared_error"])
+    theirs = plain.score(module, list(reference.values()), images.float() / 255)
+    assert (scores["gradient"].abs() <= 1).all()
+    torch.testing.assert_close(scores["gradient"], theirs[1], rtol=1e-5, atol=1e-6)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    CAE(**QUICK).fit(of_class(1, 20)).save(tmp_path / "cae")
+    VAE(**QUICK).fit(of_class(1, 20)).save(tmp_path / "vae")
+    foreign = tmp_path / "vae" / "best.safetensors"
+    foreign.replace(tmp_path / "cae" / "best.safetensors")
+    with pytest.raises(ValueError, match=r"best\.safetensors: weights of another architecture"):
+        CAE.load(tmp_path / "cae")
+    with pytest.raises(ValueError, match=r"nowhere/detector\.json: cannot be read"):
+        CAE.load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match=r"holds a VAE, not a CAE; load it with VAE\.load"):
+        CAE.load(tmp_path / "vae")

@@ -221,6 +221,13 @@ def test_a_finished_training_goes_on_with_more_epochs(tmp_path):
     assert longer.history == whole.history
 
 
+def test_a_checkpoint_of_more_epochs_is_refused(tmp_path):
+    images, path = tensor(2, 20), tmp_path / "training.safetensors"
+    train(Autoencoder, settings(epochs=2), [images], [images], seeds=[0], checkpoint=path)
+    with pytest.raises(ValueError, match=r"training of 2 epochs, 1 are wanted; delete the file"):
+        train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     images, path = tensor(2, 20), tmp_path / "training.safetensors"
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)

@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import metrics, outputs
-from benchmark.metrics import BINS, POOLED, auroc, bin_edges, counts, f1, overlap, placements
+from benchmark.measures import BINS, auroc, bin_edges, counts, f1, overlap, placements
+from benchmark.metrics import POOLED
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -287,3 +288,20 @@ def test_nothing_after_the_scores_imports_torch() -> None:
     code = "import benchmark.reanalyse, sys; sys.exit('torch' in sys.modules)"
     root = Path(__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_errors_from_the_files(results: Results, table: pd.DataFrame) -> None:
+    path = results.root / "runs/cifar10/cae_grad/fold-0/inlier-7/seed-1/scores.parquet"
+    rows = pd.read_parquet(path).query("model == 'best'")
+    rows = rows[rows["outlier_rank"] < round(40 * 0.1 / 0.9)]
+    values = rows["gradient"].to_numpy(float)
+    a, b = values[rows["inlier"]][:, None], values[~rows["inlier"]][None, :]
+    kernel = (a < b) + (a == b) / 2
+    variance = kernel.mean(1).var(ddof=1) / a.size + kernel.mean(0).var(ddof=1) / b.size
+    (found,) = lookup(
+        table, dataset="cifar10", method="cae_grad", inlier=7, seed=1, model="best",
+        component="gradient", outlier_ratio=0.1, metric="auroc",
+    )["error"]  # fmt: skip
+    assert found == pytest.approx(np.sqrt(variance))
+    assert lookup(table, metric="f1")["error"].isna().all()
+    assert table.loc[table["beta_multiple"].notna(), "error"].isna().all()

@@ -74,7 +74,7 @@ def test_says_what_was_run(results: Results, page: Page) -> None:
     assert f"{complete} of {len(runs)} runs complete" in page.text
     for text in ("2 seeds (0, 1)", "20 epochs", "beta = 0.12", "A CPU", "2.15.0", "0123456789ab"):
         assert text in page.text
-    assert "snakemake --cores 8 --configfile config/made_up.yaml all" in page.text
+    assert "snakemake --cores 8 all --configfile config/made_up.yaml" in page.text
     assert "beta_multiples:" in page.text
     for value in metrics.load(results.config, results.root).provenance.values():
         assert value in page.text

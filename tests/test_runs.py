@@ -144,6 +144,15 @@ def test_a_failure_is_recorded_without_scores(prepared, tmp_path, kind, reason):
     assert len(scores) == 0 and "sample_id" in scores
 
 
+def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
+    run(spec(params={"epochs": 1}), *prepared, tmp_path, "cpu")
+    assert (tmp_path / "weights").is_dir() and (tmp_path / "reconstructions.npz").is_file()
+    run(spec(params={"epochs": 1, "learning_rate": 1e30}), *prepared, tmp_path, "cpu")
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
+    assert not (tmp_path / "weights").exists()
+    assert not (tmp_path / "reconstructions.npz").exists()
+
+
 @pytest.mark.parametrize("kind, error", [("disk", OSError), ("mend", InputError)])
 def test_what_the_user_can_mend_stops_the_job(prepared, tmp_path, kind, error):
     with pytest.raises(error):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark import metrics, outputs, render, tables
+from benchmark import metrics, outputs, published, render, tables
 from benchmark.published import AVERAGE
 from benchmark.render import Cell, Row, Table
 from benchmark.summary import Numbers, estimate, spread_out
@@ -71,7 +71,7 @@ def row(table: Table, *labels: str) -> Row:
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in outputs.tables(results.config, results.root)}
     assert set((results.root / "tables").iterdir()) == wanted
-    assert len(wanted) == 3 * (2 * 3 + 1)
+    assert len(wanted) == 3 * (2 * 5 + 3)
 
 
 def test_means_are_those_of_the_metrics(results: Results, built: dict[str, Table]) -> None:
@@ -178,8 +178,19 @@ def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
     for name, table in tables.build(config, tmp_path).items():
         reproduced = [row for row in table.rows if not row.published]
         assert len(reproduced) >= len(config.methods)
-        if name != "cost":
-            assert {cell.text for row in reproduced for cell in row.cells} == {"—"}
+        kind = name.partition("-")[0]
+        if kind in ("verdicts", "claims"):
+            told = {cell.text for row in reproduced for cell in row.cells if cell.kind == "not-run"}
+            assert told == {"– not run"}
+            frame = table.frame
+            assert set(frame["outcome"]) == {"not run"}
+            assert frame["mean" if kind == "verdicts" else "effect"].isna().all()
+        elif kind != "cost":
+            cells = [cell for row in reproduced for cell in row.cells]
+            if kind == "selection":
+                cells = [cell for row in reproduced for cell in row.cells[:-1]]  # less published
+            assert {cell.text for cell in cells} == {"—"}
+        if kind != "cost":
             assert "epochs: none" in table.caption
 
 
@@ -205,7 +216,17 @@ def test_outlier_shares_stand_beside_table_5(built: dict[str, Table]) -> None:
 
 def test_one_share_needs_no_table_of_shares() -> None:
     config = make_config("mnist", outlier_ratios=[0.5])
-    assert outputs.table_names(config) == ["auroc-mnist", "ablation-mnist", "cost"]
+    kinds = ("auroc", "ablation", "selection", "verdicts")
+    by_dataset = [f"{kind}-mnist" for kind in kinds]
+    assert outputs.table_names(config) == ["verdicts", "claims", *by_dataset, "cost"]
+
+
+def test_only_the_papers_data_sets_are_judged() -> None:
+    config = make_config("digits", outlier_ratios=[0.5])
+    names = ["auroc-digits", "ablation-digits", "selection-digits", "cost"]
+    assert outputs.table_names(config) == names
+    stated = {row.data_source for row in published.load()}
+    assert stated == set(published.SOURCES)
 
 
 def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
@@ -252,7 +273,8 @@ def test_the_three_forms_agree(results: Results, built: dict[str, Table]) -> Non
         for line, tex, shown in zip(lines[2:], body, table.rows, strict=True):
             for cell in shown.cells:
                 assert cell.text in line
-                assert cell.text.replace("—", "---") in tex
+                plain = cell.text.replace("—", "---").replace("%", r"\%")
+                assert re.sub(r"[^\x00-\x7f]", "", plain).strip() in tex
         rows = list(csv.DictReader(io.StringIO((folder / f"{name}.csv").read_text())))
         assert len(rows) == len(table.frame)
 

@@ -1,5 +1,6 @@
 """The form that every data set takes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Dataset:
         n_train: the first ``n_train`` rows are the official training part and the others the
             official test part; None when the source has no such split.
         source: what it was read from, a key of the readers' registry.
+        groups: (N,) int64, the same number for images of one thing, such as the frames of a film,
+            which no split takes apart; None when each image stands for itself.
     """
 
     images: Images
@@ -34,10 +37,13 @@ class Dataset:
     class_names: tuple[str, ...]
     n_train: int | None
     source: str = ""
+    groups: Labels | None = None
 
 
-def check(dataset: Dataset, where: str | Path) -> None:
+def check(dataset: Dataset, where: str | Path, inliers: Collection[int] | None = None) -> None:
     """Hold a data set to what splits and models rely on.
+
+    Only the classes that can be ``inliers``, by default all, need a certain size.
 
     Raises:
         InputError: images and labels of different lengths, a label without a class, fewer than
@@ -65,7 +71,7 @@ def check(dataset: Dataset, where: str | Path) -> None:
     for name, count in zip(
         names, np.bincount(dataset.labels, minlength=len(names)).tolist(), strict=True
     ):
-        if count < FEWEST_IMAGES:
+        if count < FEWEST_IMAGES and (inliers is None or names.index(name) in inliers):
             raise InputError(
                 f"{where}: class {name!r} has {count or 'no'} images; a class needs at least "
                 f"{FEWEST_IMAGES}: add images or leave the class out"

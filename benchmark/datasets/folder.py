@@ -89,7 +89,12 @@ def _files(folder: Path) -> list[Path]:
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """The folders and the images in a folder, sorted by name."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be read ({error.strerror}); give read permission"
+        ) from error
     folders = [entry for entry in entries if entry.is_dir()]
     images = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
     return folders, [image for image in images if image not in set(folders)]

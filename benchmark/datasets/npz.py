@@ -25,14 +25,14 @@ _Arrays = np.lib.npyio.NpzFile
 
 def class_names(path: Path) -> tuple[str, ...]:
     """The names in the file, or the labels 0..K-1 as text; reads the labels only."""
-    with _open(path) as arrays:
+    with open_file(path) as arrays:
         labels = [_labels(arrays, y, path) for _, y in _parts(arrays, path)]
         return _names(arrays, np.concatenate(labels), path)
 
 
 def has_official_split(path: Path) -> bool:
     """Whether the file has ``x_train`` and its companions."""
-    with _open(path) as arrays:
+    with open_file(path) as arrays:
         return _parts(arrays, path) == _OFFICIAL
 
 
@@ -43,7 +43,7 @@ def read(path: Path, image_size: int) -> Dataset:
         InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
             dtype, or lengths that disagree.
     """
-    with _open(path) as arrays:
+    with open_file(path) as arrays:
         parts = _parts(arrays, path)
         pairs = [_pair(arrays, x, y, path, image_size) for x, y in parts]
         channels = {images.shape[-1] for images, _ in pairs}
@@ -61,7 +61,12 @@ def read(path: Path, image_size: int) -> Dataset:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[_Arrays]:
+def open_file(path: Path) -> Iterator[_Arrays]:
+    """Open an ``.npz`` file.
+
+    Raises:
+        InputError: a missing or damaged file; also for damage that shows as arrays are read.
+    """
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {found}; `path:` must be an .npz file")

@@ -12,10 +12,13 @@ from benchmark.datasets.dataset import Dataset
 from benchmark.errors import InputError
 from benchmark.files import atomic
 
+GROUPS = "groups.npy"
+
 
 def prepare(dataset: Dataset, directory: Path) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
+    With groups, ``groups.npy`` is written first.
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
     sha256 of each array's bytes in C order.
     """
@@ -26,6 +29,11 @@ def prepare(dataset: Dataset, directory: Path) -> None:
         "shape": dataset.images.shape,
         "sha256": {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)},
     }
+    groups = directory / GROUPS
+    groups.unlink(missing_ok=True)
+    if dataset.groups is not None:
+        with atomic(groups) as beside:
+            np.save(beside, dataset.groups)
     # The innermost is renamed first, so dataset.json appears once the arrays are there.
     with (
         atomic(directory / "dataset.json") as json_path,
@@ -51,6 +59,7 @@ def load(directory: Path) -> Dataset:
             class_names=tuple(facts["class_names"]),
             n_train=facts["n_train"],
             source=facts["source"],
+            groups=np.load(directory / GROUPS) if (directory / GROUPS).exists() else None,
         )
         if list(dataset.images.shape) != facts["shape"] or len(dataset.labels) != facts["shape"][0]:
             raise ValueError("the arrays do not have the shape that dataset.json states")

@@ -5,12 +5,14 @@ from pathlib import Path
 from benchmark import metrics
 from benchmark import outputs as layout
 from benchmark.config import Config
-from benchmark.figures import beta, epochs, histograms, reconstructions
+from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
 from benchmark.figures.style import look, save
 
 outputs = layout.figures
 
 KINDS = {
+    "challenges": challenges.draw,
+    "signs": signs.draw,
     "histograms": histograms.draw,
     "beta": beta.draw,
     "reconstructions": reconstructions.draw,

@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 from benchmark import captions
 from benchmark.config import Config
 from benchmark.figures.style import INLIER, OUTLIER, Drawing, nothing, panels
-from benchmark.metrics import BINS, TAIL, Metrics
+from benchmark.measures import BINS, TAIL
+from benchmark.metrics import Metrics
 from benchmark.outputs import main_ratio
 from benchmark.summary import Estimate, Numbers, pooled
 

@@ -6,6 +6,7 @@ rule metrics:
         splits=plan.splits(),
     output:
         outputs.metrics(plan.config, plan.config.root),
+        list(outputs.challenges(plan.config, plan.config.root).values()),
     log:
         "<logs>/metrics.log",
     benchmark:
@@ -19,6 +20,7 @@ rule metrics:
     params:
         analysis=plan.analysis(),
         code=plan.code("metrics"),
+        study=plan.code("cure_tsr.study"),
     message:
         "Computing AUROC, F1 and overlap of all runs"
     script:

@@ -2,6 +2,7 @@ rule tables:
     input:
         metrics=rules.metrics.output,
         published=plan.published(),
+        claims=plan.asset("claims.yaml"),
     output:
         [
             report(

@@ -6,5 +6,6 @@ from benchmark import datasets
 from benchmark.console import logged
 
 with logged(snakemake.log[0]):
-    dataset = datasets.read(**snakemake.params.data)
-    datasets.prepare(dataset, Path(snakemake.output.description).parent)
+    directory = Path(snakemake.output.description).parent
+    dataset = datasets.read(**snakemake.params.data, keep=directory)
+    datasets.prepare(dataset, directory)

@@ -8,6 +8,6 @@ from benchmark.console import logged
 with logged(snakemake.log[0]):
     dataset = datasets.load(Path(snakemake.input.description).parent)
     drawn = {"fold": int(snakemake.wildcards.fold), **snakemake.params.split}
-    split = splits.make_split(dataset.labels, dataset.n_train, **drawn)
+    split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)
     made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}
     splits.write_split(split, Path(snakemake.output.table), **made)

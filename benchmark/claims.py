@@ -1,0 +1,192 @@
+"""The paper's claims, decided: ``claims.yaml`` says what to compare, the runs say how it comes out.
+
+A claim is a set of comparisons that must all hold, so it holds when the weakest is shown to
+(intersection-union test), and fails when one is shown to be the other way round (Bonferroni over
+them). Holm's correction runs over all claims that can be tested. With one run per class the spread
+over seeds is unknown and nothing is decided; with fewer epochs than the paper it is a short run.
+
+Beside the claim itself: whether the paper's *gain*, the difference in the weakest comparison,
+replicates, even where absolute values moved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from benchmark import statistics
+from benchmark.comparisons import Comparison, Model, Result, Workbench
+from benchmark.errors import InputError
+from benchmark.evidence import Evidence
+from benchmark.published import Published
+
+FILE = Path(__file__).with_name("claims.yaml")
+
+Outcome = Literal["holds", "fails", "undecided", "short run", "not run"]
+Gain = Literal["", "replicates", "smaller", "larger", "not shown", "reversed"]
+
+
+class Claim(Model):
+    """A claim of the paper and what it takes to hold."""
+
+    id: str
+    place: str
+    claim: str
+    holds_if: Annotated[tuple[Comparison, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim with its verdict.
+
+    Attributes:
+        claim: as in ``claims.yaml``.
+        results: of all its comparisons.
+        outcome: the verdict.
+        detail: what a reader needs beside it, maybe empty.
+        weakest: the comparison of the smallest effect; None if none could be made.
+        p: two-sided, of the claim; NaN where it is not a matter of chance or not tested.
+        p_holm: the same by Holm over all claims.
+        gain: what became of the paper's difference in the weakest comparison, as ``gain`` says.
+    """
+
+    claim: Claim
+    results: Sequence[Result]
+    outcome: Outcome
+    detail: str
+    weakest: Result | None
+    p: float = float("nan")
+    p_holm: float = float("nan")
+    gain: Gain = ""
+
+
+def load(path: Path = FILE) -> tuple[Claim, ...]:
+    """The claims.
+
+    Raises:
+        InputError: a file that is not made as ``claims.yaml`` says, or an id that comes twice.
+    """
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        claims = TypeAdapter(tuple[Claim, ...]).validate_python(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {where}: {first['msg']}; correct it") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from None
+    names = [claim.id for claim in claims]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: the id {twice[0]} comes twice; rename one")
+    return claims
+
+
+def judge(
+    known: Evidence, root: Path, published: Sequence[Published], claims: Sequence[Claim]
+) -> list[Finding]:
+    """A verdict for every claim, from the runs under ``root``."""
+    bench = Workbench(known, root, published)
+    findings = [
+        _hear(claim, [result for part in claim.holds_if for result in bench.compare(part)])
+        for claim in claims
+    ]
+    tested = [index for index, found in enumerate(findings) if np.isfinite(found.p)]
+    adjusted = statistics.holm([findings[index].p for index in tested])
+    for index, p in zip(tested, adjusted, strict=True):
+        findings[index] = _rule(findings[index], float(p))
+    return findings
+
+
+def gain(result: Result) -> Gain:
+    """What became of the paper's difference.
+
+    ``reversed``: ours is shown to have the other sign; ``not shown``: to have neither.
+    ``replicates``: same sign, and the paper's lies in our 95 % interval; ``smaller`` or ``larger``:
+    same sign, but ours is further from it than that. Empty without a published difference or
+    without an interval.
+    """
+    published = result.case.published
+    if not np.isfinite(published) or not result.replicated or result.case.exact is not None:
+        return ""
+    low, high = (end * (-1 if published < 0 else 1) for end in (result.low, result.high))
+    low, high = min(low, high), max(low, high)
+    if high < 0:
+        return "reversed"
+    if low <= 0:
+        return "not shown"
+    if low <= abs(published) <= high:
+        return "replicates"
+    return "smaller" if high < abs(published) else "larger"
+
+
+def frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """The findings as a table, one row per comparison."""
+    return pd.DataFrame(
+        [
+            {
+                "id": found.claim.id,
+                "place": found.claim.place,
+                "claim": found.claim.claim,
+                "outcome": found.outcome,
+                "detail": found.detail,
+                "p": found.p,
+                "p_holm": found.p_holm,
+                "gain": found.gain,
+                "comparison": result.case.label,
+                "weakest": result is found.weakest,
+                "effect": result.effect,
+                "low": result.low,
+                "high": result.high,
+                "p_not_above": result.p_not_above,
+                "published_effect": result.case.published,
+                "effect_ratio": result.effect / (result.case.published or np.nan),
+                "runs": result.runs,
+                "short": result.short,
+                "borrowed": " ".join(result.case.borrowed),
+                "lacks": result.case.lacks,
+            }
+            for found in findings
+            for result in found.results
+        ]
+    )
+
+
+def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
+    """The verdict as far as it does not hang on the other claims' p-values."""
+    made = [result for result in results if not result.case.lacks]
+    weakest = min(made, key=lambda result: result.effect - result.case.least, default=None)
+    told = Finding(claim, results, "not run", "", weakest, gain=gain(weakest) if weakest else "")
+    if weakest is None or len(made) < len(results):
+        lacks = next(result.case.lacks for result in results if result.case.lacks)
+        part = f"{len(results) - len(made)} of {len(results)} comparisons: " if made else ""
+        return replace(told, detail=part + lacks)
+    borrowed = list(dict.fromkeys(name for result in made for name in result.case.borrowed))
+    beside = f"against published numbers of {', '.join(borrowed)}" if borrowed else ""
+    if all(result.case.exact is not None for result in made):
+        holds = weakest.effect >= weakest.case.least
+        return replace(told, outcome="holds" if holds else "fails", detail=beside)
+    short = next((result.short for result in made if result.short), "")
+    if short:
+        return replace(told, outcome="short run", detail=short)
+    told = replace(told, outcome="undecided", detail=beside)
+    if not all(result.replicated for result in made):
+        return replace(told, detail="one run per class: the spread over seeds is not known")
+    not_held = max(result.p_not_above for result in made)
+    not_failed = len(made) * min(result.p_not_below for result in made)
+    return replace(told, p=min(1.0, 2 * min(not_held, not_failed)))
+
+
+def _rule(found: Finding, p_holm: float) -> Finding:
+    """The verdict of a tested claim."""
+    told = replace(found, p_holm=p_holm)
+    if p_holm >= 1 - statistics.LEVEL:
+        return told
+    reversed_ = min(result.p_not_below for result in found.results) < 0.5 - statistics.LEVEL / 2
+    held = max(result.p_not_above for result in found.results) < 0.5 - statistics.LEVEL / 2
+    return replace(told, outcome="holds" if held and not reversed_ else "fails")

@@ -1,0 +1,126 @@
+"""Two figures from the images alone: Fig. 8 of the paper, and how near the simulation comes.
+
+>>> python -m benchmark.cure_tsr.pictures data/CURE-TSR gtsrb.npz results  # doctest: +SKIP
+
+``signs`` takes the real files where they exist and the simulation elsewhere, and frames each
+picture by its source. ``likeness`` has real files beside simulated ones of the same type and level.
+"""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark.cure_tsr import codes, index, plate, read
+from benchmark.cure_tsr.selection import Selection
+from benchmark.datasets import gtsrb
+from benchmark.datasets.images import resize
+from benchmark.detector import Images
+from benchmark.errors import InputError
+from benchmark.figures import likeness, signs
+from benchmark.figures.likeness import EACH, Condition
+from benchmark.figures.style import look, save
+
+MOST = 100
+"""Images of a source per type and level for the numbers of ``likeness``."""
+
+
+FIG8 = Selection(signs=(plate.SIGN,), on_problem="go")
+"""What Fig. 8 shows: a stop sign under the paper's challenges."""
+
+
+def fig8(
+    root: Path, photographs: Path, image_size: int = 28, selection: Selection = FIG8
+) -> plate.Plate:
+    """One sign under the challenges, real where there are files, else simulated."""
+    found = _index(root)
+    rows = read.chosen(found, selection, split=_is_split(root))
+    rows = rows[rows["test"]].reset_index(drop=True).assign(sign=plate.SIGN)
+    with TemporaryDirectory() as kept:
+        gtsrb.read(photographs, selection, image_size, Path(kept))
+        simulated = plate.load(Path(kept))
+    assert simulated is not None
+    if rows.empty:
+        return simulated
+    real = plate.of_photographs(_images(root, rows, image_size), rows, selection.class_names)
+    return plate.merged(real, simulated)
+
+
+def pairs(
+    root: Path, photographs: Path, image_size: int = 28
+) -> tuple[dict[Condition, Images], dict[Condition, Images]]:
+    """Real and simulated images of all twelve types and five levels, at most ``MOST`` of each."""
+    selection = Selection.model_validate({"types": codes.TYPES, "on_problem": "go"})
+    rows = read.chosen(_index(root), selection, split=_is_split(root))
+    images, classes, _ = gtsrb.load(photographs)
+    picked = np.sort(np.random.default_rng(0).permutation(len(classes))[:MOST])
+    # Pictures shown first: of different signs.
+    picked = picked[np.argsort([_rank(classes[picked], k) for k in range(len(picked))])]
+    real, simulated = {}, {}
+    for label, condition in enumerate(selection.conditions, start=1):
+        mine = _varied(rows[rows["label"] == label])[:MOST]
+        if len(mine):
+            real[condition] = _images(root, mine, image_size)
+        simulated[condition] = resize(gtsrb.under(images, picked, *condition), image_size)
+    return real, simulated
+
+
+def _rank(classes: npt.NDArray[np.int64], k: int) -> int:
+    """How many images before image k have its class."""
+    return int((classes[:k] == classes[k]).sum())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw both figures; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.cure_tsr.pictures",
+        description="Draw a sign under all challenges, and real beside simulated challenges.",
+    )
+    parser.add_argument("root", type=Path, help="the folder of CURE-TSR, whole or in part")
+    parser.add_argument("photographs", type=Path, help="the .npz file of GTSRB")
+    parser.add_argument("results", type=Path, help="the folder for the figures")
+    chosen = parser.parse_args(arguments)
+    try:
+        with look():
+            shown = fig8(chosen.root, chosen.photographs)
+            drawing = signs.sheet(shown, "CURE-TSR where it has the file")
+            source = {"images_sha256": hashlib.sha256(shown.images.tobytes()).hexdigest()}
+            save(drawing, chosen.results, "signs", source)
+            real, simulated = pairs(chosen.root, chosen.photographs)
+            save(likeness.draw(real, simulated), chosen.results, "likeness", source)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{chosen.results}/signs.png, {chosen.results}/likeness.png ({EACH} of each condition)")
+    return 0
+
+
+def _index(root: Path) -> pd.DataFrame:
+    with TemporaryDirectory() as kept:
+        return index.obtain(root, Path(kept) / "index.parquet")
+
+
+def _is_split(root: Path) -> bool:
+    return codes.parts(root) != ("",)
+
+
+def _varied(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first of each sign type, then the second, and so on."""
+    turn = rows.groupby("sign").cumcount()
+    return rows.assign(turn=turn).sort_values(["turn", "sign"], ignore_index=True)
+
+
+def _images(root: Path, rows: pd.DataFrame, image_size: int) -> Images:
+    places = rows[["part", "folder", "file"]].itertuples(index=False)
+    return np.stack(
+        [read.picture(root.joinpath(*filter(None, names)), image_size) for names in places]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""The challenge study: how well each loss tells challenged signs from clean ones (the paper's A.4).
+
+Computed from the runs' ``scores.parquet``: the label of a test image is its condition. One row per
+challenge type, level, method and loss, and one per difference of two methods' losses. The interval
+of a number is over test images and training seeds. The images of one sign are not independent, and
+each clean image has its challenged counterparts in the same test set, so the variance over images
+is that of clustered data (Obuchowski, Biometrics 1997), a cluster being all images of one sign.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from benchmark import outputs as layout
+from benchmark.config import Config
+from benchmark.files import atomic
+from benchmark.measures import placements
+from benchmark.scores import Run, TestScores, collect, read
+
+Array = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.intp]
+
+LEVEL = 0.95
+"""Of the intervals."""
+
+
+class Loss(NamedTuple):
+    """A score component of a method."""
+
+    method: str
+    component: str
+
+
+PAIRS = (
+    (Loss("cae_grad", "gradient"), Loss("cae", "reconstruction")),
+    (Loss("vae_grad", "gradient"), Loss("vae", "reconstruction")),
+    (Loss("vae_grad", "gradient"), Loss("vae", "latent")),
+)
+"""The differences, the first less the second; the first pair is the paper's."""
+
+COLUMNS = (
+    *("dataset", "images", "challenge", "level", "method", "component"),
+    *("against_method", "against_component", "value", "low", "high"),
+    *("seeds", "expected_seeds", "inliers", "outliers", "clusters", "clustered"),
+)
+"""``against_*`` are empty for an AUROC, and name the second loss of a difference."""
+
+
+class Influence(NamedTuple):
+    """An AUROC and how much each cluster of test images moves it, (G,), in sum 0."""
+
+    auroc: float
+    of_cluster: Array
+
+
+class Part(NamedTuple):
+    """Clean test images and those of one condition: rows of the test set and their clusters."""
+
+    inliers: npt.NDArray[np.intp]
+    outliers: npt.NDArray[np.intp]
+    inlier_cluster: Ids
+    outlier_cluster: Ids
+    clusters: int
+
+
+def influence(inliers: Array, outliers: Array, part: Part) -> Influence:
+    """AUROC of (n,) against (m,) scores, higher is more anomalous, with each cluster's influence.
+
+    A cluster's influence is the sum, over its images, of DeLong's structural components less the
+    AUROC, each over the number of its kind.
+    """
+    of_outliers = placements(inliers, outliers)
+    auroc = float(of_outliers.mean())
+    of_inliers = 1 - placements(outliers, inliers)
+    moved = np.bincount(
+        part.inlier_cluster, (of_inliers - auroc) / inliers.size, minlength=part.clusters
+    ) + np.bincount(
+        part.outlier_cluster, (of_outliers - auroc) / outliers.size, minlength=part.clusters
+    )
+    return Influence(auroc, np.asarray(moved, np.float64))
+
+
+def interval(values: Sequence[float], moved: Sequence[Array]) -> tuple[float, float, float]:
+    """Mean over seeds and its interval, from each seed's value and influences, (G,) each.
+
+    The variance is that over test images, of the mean's influences, plus that of the mean of the
+    seeds where there are several; with one seed the interval is over test images only.
+    """
+    average = np.mean(moved, axis=0)
+    variance = float((average**2).sum()) * average.size / max(average.size - 1, 1)
+    if len(values) > 1:
+        variance += float(np.var(values, ddof=1)) / len(values)
+    mean, half = float(np.mean(values)), float(stats.norm.ppf((1 + LEVEL) / 2)) * variance**0.5
+    return mean, mean - half, mean + half
+
+
+def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
+    """The numbers of one data set of challenges under ``root``; columns are ``COLUMNS``."""
+    settings = config.datasets[dataset]
+    conditions = settings.challenges.conditions if settings.challenges else ()
+    found: dict[Loss, dict[int, list[Influence]]] = {}
+    parts: list[Part] = []
+    groups = _groups(root, dataset)
+    for run in collect(config, root):
+        if run.key.dataset == dataset and run.usable:
+            run, models = read(run)
+            if "best" in models:
+                scores = models["best"]
+                # All runs of a data set were scored on the same images: `collect` sees to it.
+                parts = parts or [_part(scores, k + 1, groups) for k in range(len(conditions))]
+                _add(run, scores, parts, found)
+    rows = []
+    for k, (challenge, level) in enumerate(conditions if parts else ()):
+        part = parts[k]
+        about = {
+            "dataset": dataset,
+            "images": settings.title,
+            "challenge": challenge,
+            "level": level,
+            "expected_seeds": len(config.seeds),
+            "inliers": part.inliers.size,
+            "outliers": part.outliers.size,
+            "clusters": part.clusters,
+            "clustered": groups is not None,
+        }
+        if part.inliers.size and part.outliers.size:
+            rows += [about | row for row in _rows(found, k)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write(config: Config, root: Path) -> None:
+    """Compute and write the numbers of every data set of challenges."""
+    for dataset, path in layout.challenges(config, root).items():
+        with atomic(Path(path)) as beside:
+            compute(config, root, dataset).to_parquet(beside, index=False)
+
+
+def load(config: Config, root: Path, dataset: str) -> pd.DataFrame:
+    """What ``write`` wrote."""
+    return pd.read_parquet(layout.challenges(config, root)[dataset])
+
+
+def claim(frame: pd.DataFrame) -> str:
+    """The claim of A.4, that the gradient loss wins at level 1 of every challenge, decided."""
+    first, second = PAIRS[0]
+    mine = frame[
+        (frame["level"] == 1)
+        & (frame["method"] == first.method)
+        & (frame["component"] == first.component)
+        & (frame["against_method"] == second.method)
+    ]
+    said = (
+        "Claim of A.4, that the gradient loss of CAE + Grad is better than the reconstruction "
+        "error of CAE at level 1 of every challenge"
+    )
+    if mine.empty:
+        return f"{said}: not decided, as no run has these losses at level 1."
+    wins, losses = mine[mine["low"] > 0], mine[mine["high"] < 0]
+    counted = f"better in {len(wins)} of {len(mine)}, worse in {len(losses)}"
+    named = f" ({', '.join(losses['challenge'])})" if len(losses) else ""
+    verdict = "does not hold" if len(losses) else "open"
+    if len(wins) == len(mine):
+        verdict = "holds"
+    open_ = mine[(mine["low"] <= 0) & (mine["high"] >= 0)]
+    unsure = f", {len(open_)} within the interval ({', '.join(open_['challenge'])})"
+    return f"{said}: {verdict} here; {counted}{named}{unsure if len(open_) else ''}."
+
+
+def _groups(root: Path, dataset: str) -> npt.NDArray[np.int64] | None:
+    path = root / "data" / dataset / "groups.npy"
+    return np.load(path) if path.is_file() else None
+
+
+def _part(scores: TestScores, label: int, groups: npt.NDArray[np.int64] | None) -> Part:
+    inliers = np.flatnonzero(scores.rank < 0)
+    outliers = np.flatnonzero(scores.label == label)
+    ids = scores.sample_id[np.r_[inliers, outliers]]
+    _, cluster = np.unique(ids if groups is None else groups[ids], return_inverse=True)
+    split = np.split(cluster.astype(np.intp), [inliers.size])
+    return Part(inliers, outliers, split[0], split[1], int(cluster.max(initial=-1)) + 1)
+
+
+def _add(
+    run: Run,
+    scores: TestScores,
+    parts: Sequence[Part],
+    found: dict[Loss, dict[int, list[Influence]]],
+) -> None:
+    for component, values in scores.components.items():
+        if np.isfinite(values).all():
+            by_seed = found.setdefault(Loss(run.key.method, component), {})
+            by_seed[run.key.seed] = [
+                influence(values[part.inliers], values[part.outliers], part)
+                if part.inliers.size and part.outliers.size
+                else Influence(np.nan, np.empty(0))
+                for part in parts
+            ]
+
+
+def _rows(
+    found: dict[Loss, dict[int, list[Influence]]], k: int
+) -> Iterator[dict[str, float | int | str]]:
+    """The AUROCs of condition k, then the differences."""
+    for loss, by_seed in found.items():
+        here = [seed[k] for seed in by_seed.values()]
+        mean, low, high = interval([h.auroc for h in here], [h.of_cluster for h in here])
+        ends = {"value": mean, "low": max(low, 0.0), "high": min(high, 1.0)}
+        yield {**loss._asdict(), **_against(None), **ends, "seeds": len(here)}
+    for first, second in PAIRS:
+        common = sorted(found.get(first, {}).keys() & found.get(second, {}).keys())
+        if common:
+            both = [(found[first][seed][k], found[second][seed][k]) for seed in common]
+            mean, low, high = interval(
+                [a.auroc - b.auroc for a, b in both], [a.of_cluster - b.of_cluster for a, b in both]
+            )
+            ends = {"value": mean, "low": low, "high": high}
+            yield {**first._asdict(), **_against(second), **ends, "seeds": len(common)}
+
+
+def _against(loss: Loss | None) -> dict[str, str]:
+    method, component = loss or ("", "")
+    return {"against_method": method, "against_component": component}

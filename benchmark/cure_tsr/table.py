@@ -1,0 +1,90 @@
+"""The challenge study as a table: a row per challenge and level, losses and their differences."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import captions
+from benchmark.config import Config
+from benchmark.cure_tsr import study
+from benchmark.cure_tsr.study import PAIRS, Loss
+from benchmark.metrics import Metrics
+from benchmark.render import Cell, Row, Table
+
+FEWER = "*"
+
+
+def build(config: Config, found: Metrics, root: Path, dataset: str) -> Table:
+    """The table; its frame has the other losses too."""
+    frame = study.load(config, root, dataset)
+    pairs = [pair for pair in PAIRS if {loss.method for loss in pair} <= config.methods.keys()]
+    losses = list(dict.fromkeys(loss for pair in pairs for loss in reversed(pair)))
+    wanted: list[tuple[Loss, Loss | None]] = [*((loss, None) for loss in losses), *pairs]
+    numbers = {
+        (row.challenge, row.level, row.method, row.component, row.against_method,
+         row.against_component): row
+        for row in frame.itertuples(index=False)
+    }  # fmt: skip
+    selection = config.datasets[dataset].challenges
+    rows = []
+    for challenge, level in selection.conditions if selection else ():
+        cells = []
+        for loss, against in wanted:
+            row = numbers.get((challenge, level, *loss, *(against or ("", ""))))
+            cells.append(_cell(row, signed=against is not None))
+        rows.append(Row([challenge, f"level {level}"], cells))
+    head = ["Challenge", "Level", *(_head(config, *column) for column in wanted)]
+    return Table(_caption(config, found, dataset, frame), head, rows, _notes(frame, rows), frame)
+
+
+def _cell(row: object, *, signed: bool) -> Cell:
+    if row is None:
+        return Cell()
+    value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    fewer = getattr(row, "seeds", 0) < getattr(row, "expected_seeds", 0)
+    return Cell(text, f"{(high - low) / 2:.3f}", FEWER * fewer)
+
+
+def _head(config: Config, loss: Loss, against: Loss | None) -> str:
+    name = f"{config.methods[loss.method].title}, {captions.component(loss.component)}"
+    if against is None:
+        return name
+    other = f"{config.methods[against.method].title}, {captions.component(against.component)}"
+    return f"{name} − {other}"
+
+
+def _caption(config: Config, found: Metrics, dataset: str, frame: pd.DataFrame) -> str:
+    return (
+        f"AUROC of each loss, clean signs against signs under each challenge and level, "
+        f"{captions.dataset(config, dataset)}. ± half of the {intervals(config, frame)} "
+        f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
+    )
+
+
+def intervals(config: Config, frame: pd.DataFrame) -> str:
+    """What the intervals of a study are over."""
+    if frame.empty:
+        return "interval: no run has scores."
+    seeds = "and training seeds" if len(config.seeds) > 1 else "only, not over training seeds"
+    clustered = bool(frame["clustered"].all())
+    kept = (
+        "the images of one sign taken together"
+        if clustered
+        else "each image taken as independent, as the signs they show are no longer known"
+    )
+    clean, most = int(frame["inliers"].max()), int(frame["outliers"].max())
+    return (
+        f"{study.LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
+        f"differences. {clean:,} clean images against up to {most:,} of each condition."
+    )
+
+
+def _notes(frame: pd.DataFrame, rows: list[Row]) -> list[str]:
+    cells = [cell for row in rows for cell in row.cells]
+    notes = [study.claim(frame)]
+    if any(FEWER in cell.marks for cell in cells):
+        notes.append(f"{FEWER} from fewer seeds than configured: the report lists what is missing.")
+    if any(cell.text == Cell.MISSING for cell in cells):
+        notes.append(f"{Cell.MISSING} not run, or no images of this condition.")
+    return notes

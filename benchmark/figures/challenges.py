@@ -1,0 +1,68 @@
+"""AUROC against the level of each challenge, reconstruction error and gradient loss (A.4)."""
+
+from pathlib import Path
+
+from matplotlib.artist import Artist
+
+from benchmark import captions
+from benchmark.config import Config
+from benchmark.cure_tsr import study
+from benchmark.cure_tsr.study import PAIRS
+from benchmark.cure_tsr.table import intervals
+from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.metrics import Metrics
+
+
+def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+    """A panel per challenge, a line for each loss of the first pair that was run."""
+    whole = study.load(config, root, dataset)
+    frame = whole[whole["against_method"] == ""]
+    there = set(zip(frame["method"], frame["component"], strict=True))
+    pair = next((pair for pair in PAIRS if set(pair) <= there), None)
+    if pair is None:
+        return nothing("No challenge study: no complete runs of the methods that it compares.")
+    losses = pair[::-1]
+    challenges = list(dict.fromkeys(frame["challenge"]))
+    figure, axes = panels(len(challenges), 1.9, columns=4)
+    handles: list[Artist] = []
+    for axis, challenge in zip(axes, challenges, strict=True):
+        handles = []
+        for loss, marker in zip(losses, "so", strict=True):
+            line = frame[
+                (frame["challenge"] == challenge)
+                & (frame["method"] == loss.method)
+                & (frame["component"] == loss.component)
+            ].sort_values("level")
+            (drawn,) = axis.plot(line["level"], line["value"], marker=marker)
+            axis.fill_between(
+                line["level"], line["low"], line["high"], color=drawn.get_color(), alpha=0.15, lw=0
+            )
+            handles.append(drawn)
+        axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
+        axis.set_title(spaced(challenge))
+        axis.set_xticks(sorted(frame["level"].unique()))
+        axis.set_ylim(min(0.45, float(frame["low"].min()) - 0.02), 1.02)
+    for axis in axes[-4:]:
+        axis.set_xlabel("level")
+    for axis in axes[::4]:
+        axis.set_ylabel("AUROC")
+    labels = [
+        f"{captions.component(loss.component)}, {config.methods[loss.method].title}"
+        for loss in losses
+    ]
+    title = config.datasets[dataset].title
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, title=title)
+    shown = whole[whole["method"].isin({loss.method for loss in losses})]
+    caption = (
+        f"AUROC of clean signs against signs under each challenge by its level, "
+        f"{captions.dataset(config, dataset)}. Bands: the {intervals(config, frame)} "
+        f"{study.claim(whole)} "
+        f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
+    )
+    return Drawing(figure, caption, shown)
+
+
+def spaced(name: str) -> str:
+    """``CodecError`` as ``Codec error``."""
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return words.strip().capitalize()

@@ -1,0 +1,254 @@
+"""Verdicts, claims and the choice of the model, as tables."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark import captions, claims, selection, verdicts
+from benchmark.claims import Finding
+from benchmark.comparisons import Result
+from benchmark.config import Config
+from benchmark.evidence import Evidence
+from benchmark.published import AVERAGE, EPOCHS, Published
+from benchmark.render import Cell, Row, Table
+from benchmark.verdicts import MARGINS, OVERLAP, Verdict
+
+MARKS = {
+    "reproduced": "✓",
+    "higher": "↑",
+    "lower": "↓",
+    "inconclusive": "?",
+    "short run": "…",
+    "not run": "–",
+    "holds": "✓",
+    "fails": "×",
+    "undecided": "?",
+}
+"""What stands before each verdict, so that it is seen without colours."""
+
+ONE_RUN = "§"
+NOTES = {
+    captions.RECALLED: captions.RECALLED_NOTE,
+    ONE_RUN: "one run per class: the interval is that of the test samples alone",
+}
+
+RULE = (
+    "Reproduced: our mean is shown (two one-sided tests, 5 %) to be within "
+    f"{MARGINS['AUROC']:g} of the published number ({MARGINS['overlap']:g} percentage point of "
+    f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
+    "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
+    "interval of a new run. Inconclusive: neither is shown; the further runs would show one if "
+    "mean and spread stayed. Of numbers that are all reproduced, one in twenty would lie outside "
+    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run "
+    "whatever the numbers."
+)
+
+
+def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") -> Table:
+    """Every published number of a data set, or the averages of all (its frame has every number)."""
+    config = known.config
+    head = ["Number", "Verdict", "Published", "Reproduced", "95 % of new runs", "Runs", "Seeds"]
+    head += ["Epochs", "Place"]
+    if dataset:
+        found = [verdict for verdict in found if verdict.dataset == dataset]
+        rows = [Row([_label(verdict)], _cells(verdict)) for verdict in found]
+        caption = (
+            f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
+            f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
+        )
+        return Table(caption, head, rows, _notes(rows), verdicts.frame(found))
+    rows = [
+        Row([f"{config.datasets[verdict.dataset].title}, {_label(verdict)}"], _cells(verdict))
+        for verdict in found
+        if verdict.dataset and verdict.published.inlier == AVERAGE
+    ]
+    caption = (
+        f"Published against reproduced: averages over the inlier classes. {tally(found)} "
+        f"{_about(known)}"
+    )
+    return Table(caption, head, rows, [*_notes(rows), RULE], verdicts.frame(found))
+
+
+def claim_table(known: Evidence, found: Sequence[Finding]) -> Table:
+    """The claims, each with its weakest comparison; its frame has all comparisons."""
+    caption = (
+        f"The paper's claims. {_counted(claim.outcome for claim in found)} A claim holds if all "
+        "its comparisons do; the effect is the difference (of AUROC, of percentage points of "
+        "overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over runs "
+        "and test samples and the p-value of the claim by Holm over all claims. Gain: whether the "
+        "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
+        f"Fewer epochs than the paper's are a short run whatever the numbers. {_about(known)}"
+    )
+    head = ["Claim", "Verdict", "Paper's effect", "Our effect", "Interval", "p", "Gain"]
+    rows = [_claim_row(claim) for claim in found]
+    head += ["Weakest comparison", "Place"]
+    return Table(caption, head, rows, [], claims.frame(found))
+
+
+def selection_table(
+    known: Evidence,
+    dataset: str,
+    methods: Mapping[str, Sequence[str]],
+    published: Sequence[Published],
+) -> Table:
+    """Last epoch, best validation loss and best on test, side by side."""
+    frame = selection.rows(known, dataset, methods, published)
+    records: list[dict[str, Any]] = [
+        {str(name): value for name, value in record.items()} for record in frame.to_dict("records")
+    ]
+    rows = [
+        Row(
+            [known.config.methods[row["method"]].title, captions.component(row["component"])],
+            [
+                *(_mean(row[rule], row[f"{rule}_spread"], rule) for rule in selection.RULES),
+                _signed(row["gain"]),
+                Cell(str(row["models"]) if row["models"] else Cell.MISSING),
+                _number(row["published"], "AUROC", bool(row["published_recalled"])),
+            ],
+        )
+        for row in records
+    ]
+    caption = (
+        "What the choice of the model is worth: average AUROC over the inlier classes of the last "
+        "epoch, of the best validation loss on inliers (the rule of all other tables), and of the "
+        "model that is best on the test set itself. The last is an oracle, not a result: it needs "
+        "the test labels. It shows how much of a published number such a choice could explain. "
+        f"{captions.dataset(known.config, dataset)}; "
+        f"{captions.conditions(known.config, known.found.runs, dataset, model='models as said')}"
+    )
+    head = [
+        *("Method", "Score", "Last epoch", "Best validation", "Oracle, not a result"),
+        *("Oracle's gain", "Models", "Published"),
+    ]
+    return Table(caption, head, rows, _notes(rows), frame)
+
+
+def commands(config: Config, frame: pd.DataFrame, dataset: str) -> dict[str, str]:
+    """By method, the command for all published numbers of a data set, from the verdicts' frame."""
+    whole = frame[
+        (frame["dataset"] == dataset)
+        & (frame["inlier"] == AVERAGE)
+        & (frame["metric"] != OVERLAP)
+        & (frame["command"] != "")
+    ]
+    by_method = dict(zip(whole["method"], whole["command"], strict=True))
+    return {config.methods[method].title: command for method, command in by_method.items()}
+
+
+def tally(found: Sequence[Verdict]) -> str:
+    """How many numbers have each verdict."""
+    return f"Of {len(found)} published numbers: {_counted(verdict.outcome for verdict in found)}"
+
+
+def _label(verdict: Verdict) -> str:
+    row = verdict.published
+    if row.metric == OVERLAP:
+        return f"overlap of {row.method}, points"
+    if row.metric == "parameters":
+        return f"{row.method}, parameters"
+    what = row.metric if row.metric == "F1" else captions.component(row.loss)
+    which = row.inlier_class.removeprefix("average").lstrip(", ")
+    return f"{row.method}, {what}, {which or 'average'}"
+
+
+def _cells(verdict: Verdict) -> list[Cell]:
+    row = verdict.published
+    ends, mark = (verdict.low, verdict.high), ""
+    if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
+        ends, mark = (verdict.mean_low, verdict.mean_high), ONE_RUN
+    return [
+        verdict_cell(verdict.outcome, verdict.detail),
+        _number(row.value, row.metric, row.recalled),
+        _number(verdict.mean, row.metric),
+        _interval(*ends, _FORMS.get(row.metric, ".3f"), mark),
+        Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
+        Cell(verdict.seeds or Cell.MISSING),
+        Cell(verdict.epochs or Cell.MISSING),
+        Cell(row.place, note="from an earlier paper" if row.copied else "", kind="words"),
+    ]
+
+
+def _about(known: Evidence) -> str:
+    """The data sets, epochs, seeds and model behind the numbers."""
+    config, runs = known.config, known.found.runs
+    names = ", ".join(captions.dataset(config, key) for key in config.datasets)
+    trained = f"{captions.epochs(config, runs)}; {captions.seeds(config)}"
+    return f"{names}; {trained}; the model of the best validation loss."
+
+
+def verdict_cell(outcome: str, detail: str = "") -> Cell:
+    """A verdict with its mark."""
+    return Cell(f"{MARKS[outcome]} {outcome}", note=detail, kind=outcome.replace(" ", "-"))
+
+
+def _claim_row(found: Finding) -> Row:
+    weakest = found.weakest
+    label = weakest.case.label if weakest else Cell.MISSING
+    return Row(
+        [found.claim.claim],
+        [
+            verdict_cell(found.outcome, found.detail),
+            *_effects(weakest),
+            Cell(f"{found.p_holm:.2g}") if np.isfinite(found.p_holm) else Cell(),
+            Cell(found.gain or Cell.MISSING),
+            Cell(label, kind="long"),
+            Cell(found.claim.place, kind="words"),
+        ],
+    )
+
+
+def _effects(weakest: Result | None) -> list[Cell]:
+    if weakest is None:
+        return [Cell(), Cell(), Cell()]
+    if weakest.case.exact is not None:
+        return [_ratio(weakest.case.published), _ratio(weakest.effect), Cell()]
+    points = any(what.metric == "overlap" for _, what in weakest.case.parts)
+    form = "+.1f" if points else "+.3f"
+    return [
+        _signed(weakest.case.published, form),
+        _signed(weakest.effect, form),
+        _interval(weakest.low, weakest.high, form),
+    ]
+
+
+_FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
+
+
+def _number(value: float, metric: str, recalled: bool = False) -> Cell:
+    if np.isnan(value):
+        return Cell()
+    marks = captions.RECALLED if recalled else ""
+    return Cell(format(value, _FORMS.get(metric, ".3f")), marks=marks)
+
+
+def _mean(value: float, spread: float, kind: str = "") -> Cell:
+    if np.isnan(value):
+        return Cell()
+    return Cell(f"{value:.3f}", "" if np.isnan(spread) else f"{spread:.3f}", kind=kind)
+
+
+def _signed(value: float, form: str = "+.3f") -> Cell:
+    return Cell() if np.isnan(value) else Cell(format(value, form))
+
+
+def _ratio(value: float) -> Cell:
+    return Cell() if np.isnan(value) else Cell(f"{value:.1f} times")
+
+
+def _interval(low: float, high: float, form: str = ".3f", marks: str = "") -> Cell:
+    if np.isnan(low):
+        return Cell()
+    return Cell(f"{format(low, form)} to {format(high, form)}", marks=marks)
+
+
+def _counted(outcomes: Iterable[str]) -> str:
+    number = Counter(outcomes)
+    return ", ".join(f"{number[name]} {name}" for name in MARKS if number[name]) + "."
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    used = {mark for row in rows for cell in row.cells for mark in cell.marks}
+    return [f"{mark} {text}." for mark, text in NOTES.items() if mark in used]

@@ -1,0 +1,329 @@
+"""The challenge study's numbers beside oracles, and its way through config, plan and outputs."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmark import config as configuration
+from benchmark import figures, metrics, outputs, reanalyse, tables
+from benchmark.config import Config
+from benchmark.cure_tsr import study
+from benchmark.cure_tsr.study import Part
+from benchmark.datasets.gtsrb import NAME
+from benchmark.errors import InputError
+from benchmark.plan import Plan
+from benchmark.scores import collect
+from tests.synthetic import write_manifest
+
+CLEAN_IMAGES = 40
+KEY = "gtsrb_challenges"
+SHIFT = {"reconstruction": 0.3, "latent": 0.2, "gradient": 0.6}
+
+
+def make(**over) -> Config:
+    plain = {
+        "name": "made_up",
+        "seeds": [0, 1],
+        "datasets": {
+            KEY: {
+                "source": KEY,
+                "path": "few.npz",
+                "challenges": {"types": ["Rain", "Haze"], "levels": [1, 3]},
+            }
+        },
+        "methods": {
+            method: {"detector": "gradcon.detectors:CAE", "title": title}
+            for method, title in (("cae", "CAE"), ("cae_grad", "CAE + Grad"), ("vae", "VAE"))
+        },
+    }
+    return configuration.load(plain | over, data=False)
+
+
+def scores_of(key, components: tuple[str, ...]) -> pd.DataFrame:
+    """Clean images, then as many of each of four conditions; two images a sign."""
+    rng = np.random.default_rng([key.seed, len(key.method)])
+    label = np.repeat(np.arange(5), CLEAN_IMAGES)
+    outlier = label > 0
+    frame = pd.DataFrame(
+        {
+            "sample_id": np.arange(label.size, dtype=np.int32) + 100,
+            "label": label.astype(np.int16),
+            "inlier": ~outlier,
+            "outlier_rank": np.where(outlier, np.arange(label.size) - CLEAN_IMAGES, -1).astype(
+                "i4"
+            ),
+        }
+    )
+    sign = np.tile(rng.normal(size=CLEAN_IMAGES // 2).repeat(2), 5)
+    for name in components:
+        values = sign + rng.normal(size=label.size) + SHIFT[name] * label
+        frame[name] = values.astype(np.float32)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    config = make()
+    root = tmp_path_factory.mktemp("results") / config.name
+    groups = np.full(100 + 5 * CLEAN_IMAGES, -1)
+    groups[100:] = np.tile(np.arange(CLEAN_IMAGES) // 2, 5)
+    (root / "data" / KEY).mkdir(parents=True)
+    np.save(root / "data" / KEY / "groups.npy", groups)
+    for run in collect(config, root):
+        if run.key.method == "vae":
+            continue
+        frame = scores_of(run.key, ("reconstruction", "gradient"))
+        both = pd.concat([frame.assign(model=model) for model in ("best", "last")])
+        run.directory.mkdir(parents=True)
+        path = run.directory / "scores.parquet"
+        both.astype({"model": "category"}).to_parquet(path, index=False)
+        write_manifest(run.directory, run.key, "clean", len(frame))
+    metrics.write(config, root)
+    study.write(config, root)
+    return config, root
+
+
+def plain_part(n: int, m: int, cluster: np.ndarray | None = None) -> Part:
+    cluster = np.arange(n + m) if cluster is None else cluster
+    return Part(np.arange(n), np.arange(n, n + m), cluster[:n], cluster[n:], int(cluster.max()) + 1)
+
+
+# Numbers
+
+
+def test_auroc_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    inliers, outliers = rng.integers(0, 9, 50) / 2, rng.integers(2, 12, 70) / 2
+    found = study.influence(inliers, outliers, plain_part(50, 70))
+    truth = np.r_[np.zeros(50), np.ones(70)]
+    assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[inliers, outliers]))
+    assert found.of_cluster.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_without_clusters_the_error_is_delongs() -> None:
+    rng = np.random.default_rng(1)
+    inliers, outliers = rng.normal(size=300), rng.normal(0.7, 1, 400)
+    found = study.influence(inliers, outliers, plain_part(300, 400))
+    # By pairs, from the paper of DeLong and others (1988).
+    wins = (outliers[np.newaxis] > inliers[:, np.newaxis]).astype(float)
+    variance = wins.mean(axis=1).var(ddof=1) / 300 + wins.mean(axis=0).var(ddof=1) / 400
+    mean, low, high = study.interval([found.auroc], [found.of_cluster])
+    assert mean == pytest.approx(wins.mean())
+    assert (high - low) / 2 / 1.959964 == pytest.approx(variance**0.5, rel=0.005)
+
+
+def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
+    """Signs with three clean and three challenged images each, drawn again and again."""
+    rng = np.random.default_rng(2)
+    signs, each = 60, 3
+
+    def draw() -> tuple[float, float]:
+        level = rng.normal(size=(signs, 1))
+        inliers, outliers = (
+            (level + 0.5 * rng.normal(size=(signs, each)) + shift).ravel() for shift in (0, 0.5)
+        )
+        cluster = np.tile(np.arange(signs).repeat(each), 2)
+        found = study.influence(inliers, outliers, plain_part(180, 180, cluster))
+        _, low, high = study.interval([found.auroc], [found.of_cluster])
+        return found.auroc, (high - low) / 2 / 1.959964
+
+    values, errors = np.array([draw() for _ in range(400)]).T
+    assert errors.mean() == pytest.approx(values.std(), rel=0.12)
+
+
+def test_seeds_widen_the_interval() -> None:
+    moved = [np.array([0.01, -0.01])] * 2
+    one = study.interval([0.7], moved[:1])
+    same = study.interval([0.7, 0.7], moved)
+    apart = study.interval([0.6, 0.8], moved)
+    assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
+    # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two.
+    assert apart[2] - 0.7 == pytest.approx(1.959964 * (0.0004 + 0.01) ** 0.5, rel=1e-6)
+
+
+def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
+    config, root = made
+    frame = study.load(config, root, KEY)
+    conditions = [("Rain", 1), ("Rain", 3), ("Haze", 1), ("Haze", 3)]
+    # Two methods with two losses each, and their one difference, of four conditions.
+    assert len(frame) == 4 * (2 * 2 + 1)
+    assert set(frame["images"]) == {"Simulated challenges on GTSRB"}
+    keys = {run.key.seed: run.key for run in collect(config, root) if run.key.method == "cae_grad"}
+    for label, (challenge, level) in enumerate(conditions, start=1):
+        (row,) = frame.query(
+            f"challenge == '{challenge}' and level == {level} and method == 'cae_grad' "
+            "and component == 'gradient' and against_method == ''"
+        ).itertuples()
+        values = []
+        for key in keys.values():
+            scores = scores_of(key, ("reconstruction", "gradient"))
+            taken = scores[scores["label"].isin([0, label])]
+            values.append(roc_auc_score(taken["label"] > 0, taken["gradient"]))
+        assert row.value == pytest.approx(np.mean(values))
+        assert row.low < row.value < row.high
+        assert (row.inliers, row.outliers, row.clusters) == (40, 40, 20)
+        assert row.seeds == row.expected_seeds == 2 and row.clustered
+    difference = frame[frame["against_method"] != ""]
+    assert len(difference) == 4
+    row = difference.iloc[0]
+    own, other = (
+        frame.query(
+            f"challenge == 'Rain' and level == 1 and method == '{method}' "
+            f"and component == '{component}' and against_method == ''"
+        )["value"].item()
+        for method, component in (("cae_grad", "gradient"), ("cae", "reconstruction"))
+    )
+    assert row["value"] == pytest.approx(own - other)
+
+
+def test_without_groups_images_count_as_independent(made, tmp_path: Path) -> None:
+    config, root = made
+    (tmp_path / config.name).mkdir()
+    (tmp_path / config.name / "runs").symlink_to(root / "runs")
+    frame = study.compute(config, tmp_path / config.name, KEY)
+    assert not frame["clustered"].any()
+    assert set(frame["clusters"]) == {80}
+
+
+# The claim
+
+
+def claimed(*intervals: tuple[float, float]) -> str:
+    rows = [
+        {
+            **dict.fromkeys(study.COLUMNS),
+            "challenge": name, "level": 1, "method": "cae_grad", "component": "gradient",
+            "against_method": "cae", "low": low, "high": high,
+        }
+        for name, (low, high) in zip("ABC", intervals, strict=False)
+    ]  # fmt: skip
+    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)))
+
+
+def test_the_claim_is_decided() -> None:
+    assert ": holds here; better in 2 of 2, worse in 0." in claimed((0.1, 0.2), (0.01, 0.3))
+    assert ": open here; better in 1 of 2, worse in 0, 1 within the interval (B)." in claimed(
+        (0.1, 0.2), (-0.1, 0.3)
+    )
+    assert "does not hold here; better in 1 of 3, worse in 1 (C), 1 within" in claimed(
+        (0.1, 0.2), (-0.1, 0.3), (-0.4, -0.1)
+    )
+    assert "not decided" in claimed()
+
+
+# Tables and figures
+
+
+def test_the_table_shows_losses_and_difference(made: tuple[Config, Path]) -> None:
+    config, root = made
+    table = tables.build(config, root)[f"challenges-{KEY}"]
+    assert [list(row.labels) for row in table.rows] == [
+        *(["Rain", "level 1"], ["Rain", "level 3"], ["Haze", "level 1"], ["Haze", "level 3"]),
+    ]
+    assert table.head[2:] == [
+        "CAE, reconstruction error",
+        "CAE + Grad, gradient loss",
+        "CAE + Grad, gradient loss − CAE, reconstruction error",
+    ]
+    first = table.frame[(table.frame["challenge"] == "Rain") & (table.frame["level"] == 1)]
+    value = first[first["against_method"] != ""]["value"].item()
+    assert table.rows[0].cells[2].text == f"{value:+.3f}"
+    assert NAME in table.caption.lower().replace("gtsrb", "GTSRB")
+    assert "images of one sign taken together" in table.caption
+    assert any("Claim of A.4" in note for note in table.notes)
+
+
+def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None:
+    config, root = made
+    found = metrics.load(config, root)
+    drawing = figures.KINDS["challenges"](config, found, root, KEY)
+    titles = [axis.get_title(loc="left") or axis.get_title() for axis in drawing.figure.axes]
+    assert titles == ["Rain", "Haze"]
+    for axis, challenge in zip(drawing.figure.axes, ("Rain", "Haze"), strict=True):
+        lines = [
+            line
+            for line in axis.lines
+            if len(line.get_xdata()) == 2 and line.get_marker() != "None"
+        ]
+        assert len(lines) == 2
+        gradient = drawing.frame.query(
+            f"challenge == '{challenge}' and component == 'gradient' and method == 'cae_grad' "
+            "and against_method == ''"
+        )
+        assert lines[1].get_ydata().tolist() == gradient["value"].tolist()
+    assert "Simulated challenges on GTSRB" in drawing.caption
+    blank = figures.KINDS["signs"](config, found, root, KEY)
+    assert blank.caption.startswith("No pictures") and blank.frame.empty
+
+
+def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
+    config, root = made
+    reanalyse.reanalyse(config, root)
+    wanted = [*outputs.tables(config, root), *outputs.figures(config, root)]
+    assert f"{root}/tables/challenges-{KEY}.md" in wanted
+    assert f"{root}/figures/signs-{KEY}.png" in wanted
+    assert all(Path(path).is_file() for path in wanted)
+    page = (root / "report/index.html").read_text()
+    assert "Challenge study" in page and "Simulated challenges on GTSRB" in page
+    for suffix in ("csv", "md", "tex"):
+        text = (root / f"tables/challenges-{KEY}.{suffix}").read_text()
+        assert "imulated challenges on GTSRB" in text
+
+
+# Configuration
+
+
+def entry(**keys) -> dict:
+    return {"datasets": {KEY: {"source": KEY, "path": "few.npz"} | keys}}
+
+
+def test_defaults_follow_from_the_source() -> None:
+    settings = make(**entry()).datasets[KEY]
+    assert settings.title == "Simulated challenges on GTSRB"
+    assert settings.protocol == "official" and settings.inliers == ("clean",)
+    assert settings.challenges is not None and len(settings.challenges.conditions) == 40
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"title": "CURE-TSR"}, "must say 'simulated challenges on GTSRB'"),
+        ({"protocol": "folds"}, "has only the protocol official"),
+        ({"inliers": ["Rain 1"]}, r"inliers of challenges are \[clean\]"),
+        ({"challenges": {"types": ["Fog"]}}, "challenges.types.0"),
+        ({"challenges": {"kinds": ["Rain"]}}, "unknown key"),
+        ({"challenges": {"levels": [7]}}, "levels.0"),
+        ({"source": "digits", "path": None, "protocol": "folds", "challenges": {}}, "only for"),
+    ],
+)
+def test_wrong_keys_are_refused(keys: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        make(**entry(**keys))
+
+
+def test_an_absent_data_set_stops_unless_it_is_optional(tmp_path: Path) -> None:
+    keys = {"source": "cure_tsr", "path": str(tmp_path / "none")}
+
+    def load(**more) -> Config:
+        plain = make().model_dump(mode="json") | {"datasets": {"cure_tsr": keys | more}}
+        plain["methods"] = {"cae": {}}
+        return configuration.load(plain)
+
+    with pytest.raises(InputError, match="no such folder; `path:` must be the folder of CURE-TSR"):
+        load()
+    config = load(optional=True)
+    plan = Plan(config, "cpu")
+    assert plan.runs() == [] and plan.splits() == []
+    assert [run.status for run in collect(config, tmp_path)] == ["missing"] * 2
+    (tmp_path / "none/Real_Train/ChallengeFree").mkdir(parents=True)
+    (tmp_path / "none/Real_Test/ChallengeFree").mkdir(parents=True)
+    plan = Plan(load(optional=True), "cpu")
+    assert len(plan.runs()) == 2
+    asked = SimpleNamespace(dataset="cure_tsr")
+    assert plan.split(asked)["max_ratio"] is None
+    assert plan.data(asked)["selection"]["on_problem"] == "stop"
+    assert str(tmp_path / "none/Real_Train/ChallengeFree") in plan.sources(asked)

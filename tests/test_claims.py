@@ -1,0 +1,362 @@
+"""Claims on made-up runs whose numbers are set, so that each verdict is known beforehand."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmark import claims, metrics, outputs, published
+from benchmark import config as configuration
+from benchmark.claims import Claim, Finding, gain
+from benchmark.comparisons import Case, Comparison, Result, Workbench
+from benchmark.config import Config
+from benchmark.errors import InputError
+from benchmark.evidence import Evidence
+from benchmark.published import AVERAGE
+from benchmark.scores import RunKey
+from tests.synthetic import exactly, make_config, make_results
+
+PUBLISHED = published.load()
+JITTER = np.array([-0.004, 0.004, 0.0])
+SETTINGS = {"seeds": [0, 1, 2], "outlier_ratios": [0.5], "milestones": [], "beta": 0.0}
+
+
+def bench(config: Config, root: Path) -> Workbench:
+    return Workbench(Evidence(config, metrics.compute(config, root)), root, PUBLISHED)
+
+
+def judged(config: Config, root: Path, *wanted: Claim) -> list[Finding]:
+    known = Evidence(config, metrics.compute(config, root))
+    return claims.judge(known, root, PUBLISHED, wanted)
+
+
+def claim(*comparisons: dict, name: str = "it") -> Claim:  # type: ignore[type-arg]
+    return Claim.model_validate(
+        {"id": name, "place": "somewhere", "claim": "so it is", "holds_if": comparisons}
+    )
+
+
+def versus(above: str, below: str, **more: object) -> dict:  # type: ignore[type-arg]
+    terms = {"greater": [{"method": above}], "than": [{"method": below}]}
+    return {"dataset": "cifar10", **terms, **more}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    """OCGAN 0.70, DCAE 0.60, KDE 0.60 in the mean; their runs differ by some thousandths."""
+    centre = {"ocgan": 0.70, "dcae": 0.60, "kde": 0.60}
+    order = {"ocgan": 1, "dcae": 1, "kde": -1}
+
+    def auroc(key: RunKey, _: str) -> float:
+        return centre[key.method] + order[key.method] * JITTER[key.seed] + 0.01 * key.inlier
+
+    config = make_config("cifar10", methods=tuple(centre), **SETTINGS)
+    root = tmp_path_factory.mktemp("claims")
+    make_results(config, root, inliers=500, draw=exactly(auroc), epochs=1000)
+    return config, root
+
+
+def test_holds_fails_or_neither(made: tuple[Config, Path]) -> None:
+    found = judged(
+        *made,
+        claim(versus("ocgan", "dcae"), name="holds"),
+        claim(versus("dcae", "ocgan"), name="fails"),
+        claim(versus("dcae", "kde"), name="undecided"),
+    )
+    assert [finding.outcome for finding in found] == [finding.claim.id for finding in found]
+    first = found[0].results[0]
+    assert first.effect == pytest.approx(0.10, abs=2e-3)
+    assert first.low < 0.10 < first.high
+    assert first.runs == 30
+    assert found[1].results[0].effect == pytest.approx(-first.effect)
+
+
+def test_all_comparisons_must_hold_and_one_reversed_is_enough(made: tuple[Config, Path]) -> None:
+    both, part, wrong = judged(
+        *made,
+        claim(versus("ocgan", "dcae"), versus("ocgan", "kde")),
+        claim(versus("ocgan", "dcae"), versus("dcae", "kde")),
+        claim(versus("ocgan", "dcae"), versus("kde", "ocgan")),
+    )
+    assert [both.outcome, part.outcome, wrong.outcome] == ["holds", "undecided", "fails"]
+    assert part.weakest is not None
+    assert part.weakest.case.label == "DCAE against KDE"
+
+
+def test_runs_are_paired(made: tuple[Config, Path], tmp_path: Path) -> None:
+    """OCGAN and DCAE rise and fall together, so their difference has no spread over runs."""
+    config, root = made
+    whole = bench(config, root)
+    paired, unpaired = (
+        whole.compare(Comparison.model_validate(versus("ocgan", name)))[0]
+        for name in ("dcae", "kde")
+    )
+    assert paired.high - paired.low < unpaired.high - unpaired.low
+
+
+def test_interval_is_that_of_delong_where_runs_are_equal(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan", "dcae"), **(SETTINGS | {"seeds": [0, 1]}))
+
+    def draw(key, name, rng, n, m):  # type: ignore[no-untyped-def]
+        fixed = np.random.default_rng([key.inlier, len(key.method)])
+        return np.r_[fixed.normal(size=n), fixed.normal(len(key.method) / 5, 1, size=m)]
+
+    make_results(config, tmp_path, inliers=30, draw=draw, epochs=1000)
+    part = {"dataset": "mnist", "greater": [{"method": "ocgan"}], "than": [{"method": "dcae"}]}
+    (found,) = bench(config, tmp_path).compare(Comparison.model_validate(part))
+    variance, effect = 0.0, 0.0
+    for inlier in range(10):
+        columns = []
+        for method in ("ocgan", "dcae"):
+            path = tmp_path / f"runs/mnist/{method}/fold-0/inlier-{inlier}/seed-0/scores.parquet"
+            rows = pd.read_parquet(path).query("model == 'best'")
+            score = rows["score"].to_numpy(float)
+            a, b = score[rows["inlier"]][:, None], score[~rows["inlier"]][None, :]
+            columns.append((a < b) + (a == b) / 2)
+        kernel = columns[0] - columns[1]
+        effect += kernel.mean() / 10
+        variance += (kernel.mean(1).var(ddof=1) / 30 + kernel.mean(0).var(ddof=1) / 30) / 100
+    assert found.effect == pytest.approx(effect)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
+
+
+def test_published_numbers_stand_for_methods_that_were_not_run(made: tuple[Config, Path]) -> None:
+    (found,) = judged(*made, claim(versus("ocgan", "lsa")))
+    assert (found.outcome, found.detail) == ("holds", "against published numbers of LSA")
+    printed = {
+        row.run_method: row.value
+        for row in PUBLISHED
+        if row.data_source == "cifar10" and row.inlier == AVERAGE and row.run_component == "score"
+    }
+    (result,) = found.results
+    assert result.effect == pytest.approx(0.745 - printed["lsa"], abs=2e-3)
+    assert result.case.published == pytest.approx(printed["ocgan"] - printed["lsa"])
+
+
+def test_gradcons_own_numbers_have_to_be_run(made: tuple[Config, Path]) -> None:
+    own, nothing, part = judged(
+        *made,
+        claim(versus("cae_grad", "ocgan")),
+        claim(versus("lsa", "anogan")),
+        claim(versus("ocgan", "dcae"), versus("cae_grad", "ocgan")),
+    )
+    assert (own.outcome, own.detail) == ("not run", "CAE + Grad: not configured")
+    assert (nothing.outcome, nothing.detail) == ("not run", "none of its methods was run")
+    assert part.detail == "1 of 2 comparisons: CAE + Grad: not configured"
+    assert part.weakest is not None
+
+
+def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("ocgan", "dcae"), **(SETTINGS | {"seeds": [0]}))
+    area = {"ocgan": 0.9, "dcae": 0.6}
+    draw = exactly(lambda key, _: area[key.method])
+    make_results(config, tmp_path, inliers=50, draw=draw, epochs=1000)
+    (found,) = judged(config, tmp_path, claim(versus("ocgan", "dcae")))
+    assert found.outcome == "undecided"
+    assert "one run per class" in found.detail
+    assert found.results[0].effect == pytest.approx(0.3)
+
+
+def test_short_runs_decide_nothing(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae", "cae_grad"), **SETTINGS)
+    area = {"gradient": 0.9, "reconstruction": 0.6}
+    draw = exactly(lambda _, component: area[component])
+    make_results(config, tmp_path, inliers=50, draw=draw, epochs=100)
+    part = {
+        "dataset": "cifar10",
+        "greater": [{"method": "cae_grad", "component": "gradient"}],
+        "than": [{"method": "cae", "component": "reconstruction"}],
+    }
+    (found,) = judged(config, tmp_path, claim(part))
+    assert (found.outcome, found.detail) == ("short run", "100 epochs")
+    assert found.results[0].effect == pytest.approx(0.3)
+
+
+def test_gains_of_two_data_sets(tmp_path: Path) -> None:
+    config = make_config("cifar10", "mnist", methods=("ocgan", "dcae"), **SETTINGS)
+    area = {
+        ("cifar10", "ocgan"): 0.8, ("cifar10", "dcae"): 0.6,
+        ("mnist", "ocgan"): 0.9, ("mnist", "dcae"): 0.86,
+    }  # fmt: skip
+    draw = exactly(lambda key, _: area[key[:2]] + JITTER[key.seed])
+    make_results(config, tmp_path, inliers=250, draw=draw, epochs=1000)
+    term = {"method": "ocgan", "over": {"method": "dcae"}}
+    part = {"greater": [{"dataset": "cifar10", **term}], "than": [{"dataset": "mnist", **term}]}
+    (found,) = judged(config, tmp_path, claim(part))
+    (result,) = found.results
+    assert result.effect == pytest.approx((0.8 - 0.6) - (0.9 - 0.86), abs=0.01)
+    assert found.outcome == "holds"
+    assert result.runs == 60
+
+
+def test_every_beta_of_the_sweep(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae_grad",), **SETTINGS)
+    make_results(config, tmp_path, inliers=40, epochs=1000)
+    part = {
+        "dataset": "cifar10",
+        "beta_from": 1.67,
+        "greater": [{"method": "cae_grad"}],
+        "than": [{"method": "ocgan", "published": True}],
+    }
+    found = metrics.compute(config, tmp_path)
+    results = Workbench(Evidence(config, found), tmp_path, PUBLISHED).compare(
+        Comparison.model_validate(part)
+    )
+    multiples = [n for n in config.beta_multiples if n >= 1.67]
+    assert len(results) == len(multiples) == 3
+    sweep = found.table.query("model == 'best' and beta_multiple.notna()")
+    for multiple, result in zip(multiples, results, strict=True):
+        mean = sweep.loc[sweep["beta_multiple"] == multiple, "value"].mean()
+        assert result.effect == pytest.approx(mean - 0.657)
+        assert f"beta = {multiple:g} alpha" in result.case.label
+        assert result.low < result.effect < result.high
+
+
+def test_every_challenge_of_a_level(tmp_path: Path) -> None:
+    """As ``cure_tsr.study`` computed them: the other level and the other pairs are left aside."""
+    key = "gtsrb_challenges"
+    plain = {
+        "name": "made_up",
+        "seeds": [0, 1, 2],
+        "datasets": {key: {"source": key, "path": "few.npz",
+                           "challenges": {"types": ["Rain", "Haze"], "levels": [1, 3]}}},
+        "methods": {"cae": {}, "cae_grad": {}},
+    }  # fmt: skip
+    config = configuration.load(plain, data=False)
+
+    def study(**rain: float) -> None:
+        path = Path(outputs.challenges(config, tmp_path)[key])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pair = {"method": "cae_grad", "component": "gradient",
+                "against_method": "cae", "against_component": "reconstruction"}  # fmt: skip
+        rows = [
+            {"challenge": "Rain", "level": 1, **pair, **rain},
+            {"challenge": "Haze", "level": 1, **pair, "value": 0.2, "low": 0.1, "high": 0.3},
+            {"challenge": "Haze", "level": 3, **pair, "value": -0.2, "low": -0.3, "high": -0.1},
+            {"challenge": "Rain", "level": 1, **pair, "against_method": "", "value": -1.0},
+        ]
+        pd.DataFrame(rows).assign(seeds=3).to_parquet(path)
+
+    part = {
+        "dataset": key,
+        "challenge_level": 1,
+        "greater": [{"method": "cae_grad", "component": "gradient"}],
+        "than": [{"method": "cae", "component": "reconstruction"}],
+    }
+    outcomes = []
+    for value in (0.1, 0.0, -0.1):
+        study(value=value, low=value - 0.04, high=value + 0.04)
+        (found,) = judged(config, tmp_path, claim(part))
+        assert [result.effect for result in found.results] == [value, 0.2]
+        assert (found.results[0].p_not_above < 0.025) == (value > 0)
+        outcomes.append(found.outcome)
+    assert outcomes == ["holds", "undecided", "fails"]
+    (absent,) = judged(config, tmp_path, claim(part | {"dataset": "cure_tsr"}))
+    assert (absent.outcome, absent.detail) == (
+        "not run",
+        "no data set cure_tsr in this configuration",
+    )
+
+
+def test_parameters_are_a_ratio(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae_grad",), **SETTINGS)
+    make_results(config, tmp_path, inliers=8)
+
+    def part(times: float) -> dict:  # type: ignore[type-arg]
+        return {
+            "dataset": "mnist", "metric": "parameters", "times": times,
+            "greater": [{"method": "anogan"}], "than": [{"method": "cae_grad"}],
+        }  # fmt: skip
+
+    enough, more = judged(config, tmp_path, claim(part(27)), claim(part(28)))
+    assert [enough.outcome, more.outcome] == ["holds", "fails"]
+    assert enough.results[0].effect == pytest.approx(6_338_176 / 230_721)
+    assert np.isnan(enough.p_holm)
+
+
+def test_holm_runs_over_the_tested_claims(made: tuple[Config, Path]) -> None:
+    pairs = (("ocgan", "dcae"), ("dcae", "kde"), ("vae", "kde"))
+    found = judged(*made, *(claim(versus(*pair)) for pair in pairs))
+    assert found[0].p_holm == pytest.approx(2 * found[0].p)
+    assert np.isnan(found[2].p_holm)
+    assert claims.frame(found)["outcome"].tolist() == ["holds", "undecided", "not run"]
+
+
+def result(effect: float, half: float, published: float) -> Result:
+    return Result(Case("", published=published), effect, effect - half, effect + half)
+
+
+@pytest.mark.parametrize(
+    ("effect", "half", "expected"),
+    [
+        (0.05, 0.02, "replicates"),
+        (0.02, 0.01, "smaller"),
+        (0.09, 0.01, "larger"),
+        (0.05, 0.06, "not shown"),
+        (-0.05, 0.02, "reversed"),
+    ],
+)
+def test_gain(effect: float, half: float, expected: str) -> None:
+    assert gain(result(effect, half, 0.05)) == expected
+    assert gain(result(-effect, half, -0.05)) == expected
+
+
+def test_gain_of_nothing() -> None:
+    assert gain(result(0.05, 0.01, float("nan"))) == ""
+    assert gain(dataclasses.replace(result(0.05, 0.01, 0.05), replicated=False)) == ""
+
+
+@given(st.floats(-1, 1), st.floats(0.001, 1), st.floats(0.001, 1))
+def test_a_gain_that_replicates_has_the_sign(effect: float, half: float, published: float) -> None:
+    if gain(result(effect, half, published)) in ("replicates", "smaller", "larger"):
+        assert effect > 0
+
+
+def test_the_papers_own_numbers_meet_its_claims(tmp_path: Path) -> None:
+    """By what was printed, every claim that can be checked so is true."""
+    config = make_config("cifar10", "mnist", "fashion_mnist", methods=("cae_grad",))
+    shelf = Workbench(Evidence(config, metrics.compute(config, tmp_path)), tmp_path, PUBLISHED)
+    for wanted in claims.load():
+        name = wanted.id
+        results = [result for part in wanted.holds_if for result in shelf.compare(part)]
+        differences = [result.case.published for result in results]
+        known = [value for value in differences if np.isfinite(value)]
+        assert all(value > (27 if name == "parameters" else 0) for value in known), name
+        if name in ("cifar10-best", "fashion-mnist-best", "mnist-rank", "beats-gpnd"):
+            assert len(known) == len(differences)
+
+
+def test_overlaps_are_the_published_ones() -> None:
+    stated = {row.data_source: row.value for row in PUBLISHED if row.metric.startswith("overlap")}
+    found = {wanted.id: wanted.holds_if[0].published for wanted in claims.load()}
+    assert found["mnist-overlap"] == stated["mnist"]
+    assert found["cifar10-overlap"] == stated["cifar10"]
+    assert found["larger-on-cifar10"] == pytest.approx(stated["cifar10"] - stated["mnist"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"holds_if": []}, "holds_if"),
+        ({"extra": 1}, "extra"),
+        ({"holds_if": [{"greater": [{"method": "a"}], "than": []}]}, "than"),
+        ({"holds_if": [versus("a", "b", metric="auc")]}, "metric"),
+    ],
+)
+def test_a_claim_made_wrongly_is_named(tmp_path: Path, change: dict, message: str) -> None:  # type: ignore[type-arg]
+    plain = {"id": "x", "place": "p", "claim": "c", "holds_if": [versus("a", "b")]}
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump([plain | change]))
+    with pytest.raises(InputError, match=message):
+        claims.load(path)
+    path.write_text(yaml.safe_dump([plain, plain]))
+    with pytest.raises(InputError, match="the id x comes twice"):
+        claims.load(path)
+    path.write_text("[")
+    with pytest.raises(InputError, match="not YAML"):
+        claims.load(path)

@@ -1,0 +1,360 @@
+"""The reader of CURE-TSR: on its real files, on a tree of its full shape, and on bad ones."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmark import datasets
+from benchmark.cure_tsr import codes, index, plate
+from benchmark.cure_tsr.codes import BadName, Codes
+from benchmark.cure_tsr.selection import PAPER, Selection
+from benchmark.errors import InputError
+
+REAL = Path(__file__).parents[1] / "../shared/data/CURE-TSR"
+needs_real = pytest.mark.skipif(not REAL.exists(), reason="no ../shared/data/CURE-TSR")
+
+GO = {"on_problem": "go"}
+FEW = {"types": ("CodecError", "LensBlur"), "levels": (1, 3)}
+
+
+def read(path: Path, keep: Path, **selection: object) -> datasets.Dataset:
+    return datasets.read("cure_tsr", path, 28, selection, keep)
+
+
+def picture(path: Path, value: int = 100, size: tuple[int, int] = (17, 23)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, value // 2, 0)).save(path)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """All parts, types and levels of the distribution, empty but for a few signs in some."""
+    root = tmp_path / "CURE-TSR"
+    every = [(0, 0), *((code, level) for code in range(1, 13) for level in range(1, 6))]
+    for part in ("Real_Train", "Real_Test", "Sim_Train", "Sim_Test"):
+        for condition in every:
+            (root / part / codes.folder(*condition)).mkdir(parents=True)
+    for number in range(1, 13):
+        picture(root / f"Real_Train/ChallengeFree/01_06_00_00_{number:04}.bmp", 10 + number)
+        for challenge, level in [(0, 0), (3, 1), (3, 3), (2, 1), (2, 3)]:
+            folder = root / "Real_Test" / codes.folder(challenge, level)
+            name = f"01_06_{challenge:02}_{level:02}_{number:04}.bmp"
+            picture(folder / name, 100 + 10 * challenge + level, (9 + number, 30))
+    picture(root / "Sim_Train/ChallengeFree/02_06_00_00_0001.bmp")
+    return root
+
+
+# Names
+
+
+def test_a_name_by_hand() -> None:
+    assert codes.parse("01_06_03_02_0417.bmp") == Codes(1, 6, 3, 2, 417)
+    assert codes.parse("02_14_00_00_1.BMP") == Codes(2, 14, 0, 0, 1)
+    assert codes.CHALLENGES[3] == "CodecError" and codes.SIGNS[6] == "stop"
+    assert len(codes.TYPES) == 12 and len(codes.SIGNS) == 14
+    assert codes.condition("CodecError-2") == (3, 2) == codes.condition("codecerror-2")
+    assert codes.folder(3, 2) == "CodecError-2" and codes.folder(0, 0) == "ChallengeFree"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("01_06_03_02_0417.png", "unparsable name"),
+        ("1_6_3_2_417.bmp", "unparsable name"),
+        ("01_06_03_02.bmp", "unparsable name"),
+        ("01_06_03_02_٤.bmp", "unparsable name"),
+        ("Thumbs.db", "unparsable name"),
+        ("03_06_03_02_0417.bmp", "unknown code"),
+        ("01_15_03_02_0417.bmp", "unknown code"),
+        ("01_00_03_02_0417.bmp", "unknown code"),
+        ("01_06_13_02_0417.bmp", "unknown code"),
+        ("01_06_03_06_0417.bmp", "level out of range"),
+        ("01_06_03_00_0417.bmp", "level out of range"),
+        ("01_06_00_01_0417.bmp", "level out of range"),
+    ],
+)
+def test_a_bad_name_is_of_a_kind(name: str, kind: str) -> None:
+    with pytest.raises(BadName) as caught:
+        codes.parse(name)
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    "folder", ["CodecError", "CodecError-0", "CodecError-6", "ChallengeFree-1"]
+)
+def test_other_folders_are_no_conditions(folder: str) -> None:
+    assert codes.condition(folder) is None
+
+
+# Index
+
+
+@needs_real
+def test_every_real_file_is_indexed(tmp_path: Path) -> None:
+    found = index.obtain(REAL, tmp_path / "index.parquet")
+    files = sorted(REAL.glob("*/*.bmp"))
+    assert len(found) == len(files) == 1546
+    assert not index.problems(found)
+    assert sorted(found["folder"].astype(str) + "/" + found["file"]) == [
+        "/".join(file.parts[-2:]) for file in files
+    ]
+    # An oracle of its own: the codes by their place in the name.
+    for column, part in (("sign", 1), ("challenge", 2), ("level", 3), ("number", 4)):
+        expected = [int(file.split(".")[0].split("_")[part]) for file in found["file"]]
+        assert found[column].tolist() == expected
+    assert (found["sign"] == 6).sum() == 14
+
+
+def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
+    found = index.obtain(tree, tmp_path / "index.parquet")
+    assert found[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
+    assert (found["file"] != "").sum() == 12 * 6 + 1
+    assert not index.problems(found)
+    every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
+    assert index.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+
+
+def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
+    test = tree / "Real_Test"
+    for name in ("01_06_03_06_0001.bmp", "notes.txt", "01_06_03_02_0001.bmp", ".hidden"):
+        (test / "CodecError-1" / name).touch()
+    (test / "CodecError-1/02_06_03_01_0001.bmp").touch()
+    (test / "CodecError-9").mkdir()
+    found = index.obtain(tree, tmp_path / "index.parquet")
+    assert [problem.kind for problem in index.problems(found)] == [
+        *("folder contradicts file", "level out of range", "folder contradicts file"),
+        *("unparsable name", "unknown folder"),
+    ]
+    assert index.account(index.problems(found)) == [
+        "unparsable name: 1 (Real_Test/CodecError-1/notes.txt (not "
+        "sequence_sign_challenge_level_index.bmp))",
+        "level out of range: 1 (Real_Test/CodecError-1/01_06_03_06_0001.bmp (level 06 is none of "
+        "01 to 05))",
+        "folder contradicts file: 2 (Real_Test/CodecError-1/01_06_03_02_0001.bmp (its codes say "
+        "CodecError level 2); Real_Test/CodecError-1/02_06_03_01_0001.bmp (its codes say simulated "
+        "image))",
+        "unknown folder: 1 (Real_Test/CodecError-9 (no challenge type and level in its name))",
+    ]
+
+
+def test_an_index_is_built_once_and_again_after_a_change(tree: Path, tmp_path: Path) -> None:
+    path = tmp_path / "index.parquet"
+    index.obtain(tree, path)
+    first = path.stat().st_mtime_ns
+    index.obtain(tree, path)
+    assert path.stat().st_mtime_ns == first
+    picture(tree / "Real_Test/Snow-5/01_06_11_05_0001.bmp")
+    os.utime(tree / "Real_Test/Snow-5", ns=(first, first))  # coarse clocks would not show it
+    assert (index.obtain(tree, path)["challenge"] == 11).sum() == 1
+    path.write_bytes(b"damaged")
+    assert (index.obtain(tree, path)["challenge"] == 11).sum() == 1
+
+
+def test_nothing_is_left_of_an_index_that_fails(tree: Path, tmp_path: Path, monkeypatch) -> None:
+    def fail(name: str) -> Codes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(codes, "parse", fail)
+    with pytest.raises(KeyboardInterrupt):
+        index.build(tree, tmp_path / "index/index.parquet")
+    assert list((tmp_path / "index").iterdir()) == []
+
+
+@pytest.mark.parametrize("make", ["absent", "file", "empty", "other"])
+def test_a_folder_that_is_none_of_cure_tsr(tmp_path: Path, make: str) -> None:
+    root = tmp_path / "data"
+    if make == "file":
+        root.touch()
+    elif make != "absent":
+        root.mkdir()
+    if make == "other":
+        (root / "cats").mkdir()
+    with pytest.raises(InputError, match=r"path:` must be the folder") as caught:
+        index.obtain(root, tmp_path / "index.parquet")
+    assert str(root) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@needs_real
+def test_the_command_says_what_is_missing(tmp_path: Path, capsys) -> None:
+    assert index.main([str(REAL), str(tmp_path / "index.parquet")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("1,546 images, 13 sign types")
+    assert "LensBlur level 3: folder not found" in lines
+    assert "CodecError level 3: folder not found" not in lines
+    # Five types and two levels of haze, and the clean images.
+    assert len(lines) == 1 + 5 * 5 + 2 + 1
+    assert index.main([str(tmp_path / "no"), str(tmp_path / "index.parquet")]) == 1
+
+
+# Images
+
+
+def test_training_and_test_parts(tree: Path, tmp_path: Path) -> None:
+    found = read(tree, tmp_path, **FEW)
+    assert found.class_names == (
+        *("clean", "CodecError 1", "CodecError 3", "LensBlur 1", "LensBlur 3"),
+    )
+    assert found.images.shape == (6 * 12, 28, 28, 3) and found.images.dtype == np.uint8
+    assert found.n_train == 12
+    assert np.bincount(found.labels).tolist() == [24, 12, 12, 12, 12]
+    # Each plain picture keeps its value when it is resized, so the values tell which file it is.
+    values = found.images[:, 14, 14, 0]
+    assert values[:12].tolist() == list(range(11, 23))
+    assert [set(values[12:][found.labels[12:] == k]) for k in range(5)] == [
+        *({100}, {131}, {133}, {121}, {123}),
+    ]
+    assert found.groups is not None
+    clean = found.groups[12:24].tolist()
+    assert all(found.groups[found.labels == k].tolist() == clean for k in range(1, 5))
+    assert not set(clean) & set(found.groups[:12].tolist())
+    assert (tmp_path / "account.txt").read_text() == f"72 images read from {tree}\n"
+
+
+@needs_real
+def test_real_images_are_resized_with_lanczos(tmp_path: Path) -> None:
+    from benchmark.cure_tsr import read as reader
+
+    selection = Selection(types=("Darkening", "Exposure"), on_problem="go")
+    found = reader.read(REAL, selection, 28, tmp_path)
+    assert found.n_train is None
+    files = [file for type_ in ("Darkening", "Exposure") for file in REAL.glob(f"{type_}-*/*.bmp")]
+    assert len(found.images) == len(files)
+    expected = {
+        np.asarray(
+            Image.open(file).convert("RGB").resize((28, 28), Image.Resampling.LANCZOS)
+        ).tobytes()
+        for file in files
+    }
+    assert {image.tobytes() for image in found.images} == expected
+    means = [found.images[found.labels == k].mean() for k in range(1, 11)]
+    assert (np.diff(means[:5]) < 0).all() and (np.diff(means[5:]) > 0).all()
+
+
+def test_signs_are_chosen(tree: Path, tmp_path: Path) -> None:
+    picture(tree / "Real_Test/CodecError-1/01_14_03_01_0001.bmp")
+    found = read(tree, tmp_path, signs=("stop",), **FEW)
+    assert (found.labels == 1).sum() == 12
+    assert (read(tree, tmp_path, **FEW).labels == 1).sum() == 13
+    with pytest.raises(InputError, match="no sign 'halt' in CURE-TSR; choose from speed_limit"):
+        read(tree, tmp_path, signs=("halt",))
+
+
+def bad_name(tree: Path) -> str:
+    (tree / "Real_Test/CodecError-1/x.bmp").touch()
+    return "Real_Test/CodecError-1/x.bmp: unparsable name"
+
+
+def bad_level(tree: Path) -> str:
+    (tree / "Real_Test/CodecError-1/01_06_03_07_0001.bmp").touch()
+    return "01_06_03_07_0001.bmp: level out of range"
+
+
+def contradiction(tree: Path) -> str:
+    picture(tree / "Real_Test/CodecError-1/01_06_09_01_0001.bmp")
+    return "01_06_09_01_0001.bmp: folder contradicts file (its codes say Rain level 1)"
+
+
+def unreadable(tree: Path) -> str:
+    file = tree / "Real_Test/CodecError-1/01_06_03_01_0003.bmp"
+    file.write_bytes(file.read_bytes()[:100])
+    return "01_06_03_01_0003.bmp: unreadable image"
+
+
+def missing(tree: Path) -> str:
+    for file in (tree / "Real_Test/LensBlur-3").iterdir():
+        file.unlink()
+    (tree / "Real_Test/LensBlur-3").rmdir()
+    return "Real_Test, LensBlur level 3: folder not found"
+
+
+def emptied(tree: Path) -> str:
+    for file in (tree / "Real_Test/LensBlur-3").iterdir():
+        file.unlink()
+    return "Real_Test, LensBlur level 3: no such sign"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "lost"),
+    [
+        (bad_name, 0),
+        (bad_level, 0),
+        (contradiction, 0),
+        (unreadable, 1),
+        (missing, 12),
+        (emptied, 12),
+    ],
+)
+def test_a_problem_stops_or_is_told(tree: Path, tmp_path: Path, capsys, spoil, lost: int) -> None:
+    said = spoil(tree)
+    with pytest.raises(InputError) as caught:
+        read(tree, tmp_path, **FEW)
+    assert said in str(caught.value) and "on_problem: go" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    capsys.readouterr()
+    found = read(tree, tmp_path, **FEW, **GO)
+    assert len(found.images) == len(found.labels) == len(found.groups) == 72 - lost
+    kind = said.split(": ", 1)[1].split(" (")[0]
+    assert kind in (tmp_path / "account.txt").read_text()
+    assert kind in capsys.readouterr().err
+
+
+def test_without_clean_signs_there_is_no_model(tree: Path, tmp_path: Path) -> None:
+    for part in ("Real_Train", "Real_Test"):
+        for file in (tree / part / "ChallengeFree").iterdir():
+            file.unlink()
+    with pytest.raises(InputError, match="class 'clean' has no images"):
+        read(tree, tmp_path, **FEW, **GO)
+
+
+def test_the_sign_that_most_conditions_have_is_kept(tree: Path, tmp_path: Path) -> None:
+    (tree / "Real_Test/LensBlur-1/01_06_02_01_0001.bmp").unlink()
+    for file in (tree / "Real_Test/LensBlur-3").glob("*_000[1-4].bmp"):
+        file.unlink()
+    for file in (tree / "Real_Test/ChallengeFree").glob("*_00[01][5-9].bmp"):
+        file.unlink()
+    read(tree, tmp_path, **FEW, **GO)
+    kept = plate.load(tmp_path)
+    assert kept is not None
+    assert kept.names == ("clean", "CodecError 1", "CodecError 3", "LensBlur 1", "LensBlur 3")
+    assert set(kept.sources) == {plate.REAL} and kept.sign == "stop"
+    assert kept.same.all()  # the sign 10 is in all of them
+    assert kept.images[:, 14, 14, 0].tolist() == [100, 131, 133, 121, 123]
+
+
+def test_an_absent_picture_is_taken_from_the_stand_in() -> None:
+    names = ("clean", "Rain 1", "Rain 2")
+    rows = pd.DataFrame({"label": [1, 2], "sign": "stop", "number": [4, 4]})
+    images = np.full((2, 2, 2, 3), 7, np.uint8)
+    real = plate.of_photographs(images, rows, names)
+    assert real.sources == (plate.ABSENT, plate.REAL, plate.REAL)
+    simulated = plate.Plate(
+        np.full((3, 2, 2, 3), 9, np.uint8), names, (plate.SIMULATED,) * 3, np.ones(3, bool), "stop"
+    )
+    both = plate.merged(real, simulated)
+    assert both.images[:, 0, 0, 0].tolist() == [9, 7, 7]
+    assert both.sources == (plate.SIMULATED, plate.REAL, plate.REAL)
+
+
+# Selection
+
+
+def test_the_papers_challenges_by_default() -> None:
+    selection = Selection()
+    assert selection.types == PAPER and len(PAPER) == 8
+    assert len(selection.conditions) == 40
+    assert selection.class_names[:3] == ("clean", "Decolorization 1", "Decolorization 2")
+    assert selection.conditions[5] == ("CodecError", 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"types": ("Fog",)}, {"types": ()}, {"levels": (0,)}, {"levels": (6,)}, {"levels": (1, 1)},
+     {"on_problem": "perhaps"}, {"signs": ()}, {"type": ("Rain",)}],
+)  # fmt: skip
+def test_a_wrong_selection_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Selection.model_validate(wrong)

@@ -1,0 +1,304 @@
+"""Verdicts on made-up runs whose AUROCs are set, so that each verdict is known beforehand."""
+
+import dataclasses
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark import metrics, published, verdicts
+from benchmark.config import Config
+from benchmark.evidence import Evidence, Quantity, command, paper_epochs
+from benchmark.published import AVERAGE, Published
+from benchmark.scores import RunKey
+from benchmark.verdicts import Verdict
+from tests.synthetic import exactly, make_config, make_results
+
+PUBLISHED = published.load()
+GRADCON = {
+    row.inlier: row.value
+    for row in PUBLISHED
+    if (row.data_source, row.run_method, row.run_component) == ("cifar10", "cae_grad", "score")
+}
+JITTER = np.array([-0.01, -0.005, 0.0, 0.005, 0.01])
+
+
+def of(found: list[Verdict], place: str, method: str, inlier: int, component: str) -> Verdict:
+    (one,) = (
+        verdict
+        for verdict in found
+        if (verdict.published.place, verdict.published.run_method) == (place, method)
+        and (verdict.published.inlier, verdict.published.run_component) == (inlier, component)
+    )
+    return one
+
+
+def judged(config: Config, root: Path) -> list[Verdict]:
+    return verdicts.judge(Evidence(config, metrics.compute(config, root)), PUBLISHED)
+
+
+def made(tmp_path: Path, auroc, epochs: int = 1000, **over) -> tuple[Config, Path]:  # type: ignore[no-untyped-def]
+    """CAE + Grad on CIFAR-10, its reconstruction error of the given AUROC, its gradient of none."""
+
+    def area(key: RunKey, component: str) -> float:
+        return auroc(key) if component == "reconstruction" else 0.5
+
+    settings = {"methods": ("cae_grad",), "seeds": [0, 1, 2, 3, 4], "outlier_ratios": [0.5]}
+    config = make_config("cifar10", beta=0.0, milestones=[], **(settings | over))
+    make_results(config, tmp_path, inliers=500, draw=exactly(area), epochs=epochs)
+    return config, tmp_path
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> list[Verdict]:
+    """Classes 1, 2 and 3 are moved up, down and made to vary; the others are as published."""
+
+    def auroc(key: RunKey) -> float:
+        offset = {1: 0.15, 2: -0.15, 3: 0.09}.get(key.inlier, 0.0)
+        return GRADCON[key.inlier] + offset + JITTER[key.seed] * (5 if key.inlier == 3 else 1)
+
+    return judged(*made(tmp_path_factory.mktemp("known"), auroc))
+
+
+@pytest.mark.parametrize(
+    ("inlier", "outcome"),
+    [(0, "reproduced"), (1, "higher"), (2, "lower"), (3, "inconclusive"), (9, "reproduced")],
+)
+def test_outcomes(known: list[Verdict], inlier: int, outcome: str) -> None:
+    verdict = of(known, "Table 3", "cae_grad", inlier, "score")
+    assert verdict.outcome == outcome
+    assert (verdict.runs, verdict.seeds, verdict.epochs) == (5, "0 to 4", "1000")
+    shift = {1: 0.15, 2: -0.15, 3: 0.09}.get(inlier, 0)
+    assert verdict.mean == pytest.approx(GRADCON[inlier] + shift, abs=2e-3)
+    assert verdict.mean_low < verdict.mean < verdict.mean_high
+    assert verdict.low < verdict.mean_low
+    assert (verdict.low <= verdict.published.value <= verdict.high) == (
+        outcome in ("reproduced", "inconclusive")
+    )
+
+
+def test_inconclusive_says_what_would_decide(known: list[Verdict]) -> None:
+    verdict = of(known, "Table 3", "cae_grad", 3, "score")
+    assert verdict.further is not None
+    assert verdict.further > 0
+    plural = "s" * (verdict.further != 1)
+    assert verdict.detail == f"{verdict.further} further run{plural} per class"
+
+
+def test_average_is_over_classes_with_their_own_spread(known: list[Verdict]) -> None:
+    verdict = of(known, "Table 3", "cae_grad", AVERAGE, "score")
+    assert verdict.runs == 50
+    expected = np.mean([GRADCON[inlier] for inlier in range(10)]) + 0.09 / 10
+    assert verdict.mean == pytest.approx(expected, abs=2e-3)
+    one = of(known, "Table 3", "cae_grad", 0, "score")
+    assert verdict.high - verdict.low < one.high - one.low
+
+
+def test_every_published_number_has_a_verdict(known: list[Verdict]) -> None:
+    assert [verdict.published for verdict in known] == list(PUBLISHED)
+    for verdict in known:
+        row = verdict.published
+        if row.data_source != "cifar10" or row.run_method != "cae_grad":
+            assert (verdict.outcome, verdict.detail) == ("not run", "not configured")
+        assert (verdict.outcome == "not run") == np.isnan(verdict.mean)
+
+
+def test_frame_has_what_a_reader_checks(known: list[Verdict]) -> None:
+    frame = verdicts.frame(known)
+    assert len(frame) == len(PUBLISHED)
+    assert {"place", "source", "confidence", "published", "mean", "outcome", "command"} <= set(
+        frame
+    )
+    tested = frame.dropna(subset="p")
+    assert (tested["p_holm"] >= tested["p"]).all()
+    assert tested.loc[tested["outcome"] == "higher", "p"].lt(0.05).all()
+    assert frame.loc[frame["outcome"] == "not run", "p"].isna().all()
+
+
+def test_fewer_epochs_are_never_a_reproduction(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed], epochs=999)
+    found = [verdict for verdict in judged(config, root) if not np.isnan(verdict.mean)]
+    assert found
+    assert {verdict.outcome for verdict in found} == {"short run"}
+    assert {verdict.detail for verdict in found} == {"999 epochs"}
+    assert {verdict.further for verdict in found} == {None}
+
+
+def test_one_short_run_among_long_ones_shortens_the_average(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0, 1])
+    path = root / "runs/cifar10/cae_grad/fold-0/inlier-4/seed-1/run.json"
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["epochs"] = 20
+    path.write_text(json.dumps(manifest))
+    found = of(judged(config, root), "Table 3", "cae_grad", AVERAGE, "score")
+    assert (found.outcome, found.detail) == ("short run", "20 to 1000 epochs")
+
+
+def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0])
+    verdict = of(judged(config, root), "Table 3", "cae_grad", AVERAGE, "score")
+    assert verdict.outcome == "inconclusive"
+    assert verdict.detail.startswith("at least ")
+    assert np.isnan(verdict.low)
+    # What there is, is the interval of the test samples.
+    share = np.array([GRADCON[inlier] for inlier in range(10)])
+    error = np.sqrt((share * (1 - share) / 499).sum()) / 10
+    assert (verdict.mean_high - verdict.mean_low) / 2 == pytest.approx(1.96 * error, rel=0.05)
+
+
+def test_an_average_lacking_a_class_is_not_one(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0, 1])
+    shutil.rmtree(root / "runs/cifar10/cae_grad/fold-0/inlier-7")
+    found = judged(config, root)
+    average = of(found, "Table 3", "cae_grad", AVERAGE, "score")
+    assert (average.outcome, average.detail) == ("not run", "9 of 10 classes")
+    assert of(found, "Table 3", "cae_grad", 7, "score").detail == "no complete run"
+    assert of(found, "Table 3", "cae_grad", 6, "score").outcome == "reproduced"
+    some = make_config(
+        "cifar10", methods=("cae_grad",), seeds=[0, 1], outlier_ratios=[0.5], beta=0.0,
+        milestones=[],
+    )  # fmt: skip
+    entry = some.datasets["cifar10"].model_copy(update={"inliers": (0, 1)})
+    some = some.model_copy(update={"datasets": {"cifar10": entry}})
+    average = of(judged(some, root), "Table 3", "cae_grad", AVERAGE, "score")
+    assert average.outcome == "not run"
+    assert "not in this configuration" in average.detail
+
+
+def test_scores_without_a_number_give_no_verdict(tmp_path: Path) -> None:
+    config, root = made(
+        tmp_path, lambda key: np.nan if key.inlier == 5 else GRADCON[key.inlier], seeds=[0, 1]
+    )
+    found = judged(config, root)
+    for inlier in (5, AVERAGE):
+        verdict = of(found, "Table 3", "cae_grad", inlier, "score")
+        assert (verdict.outcome, verdict.detail) == ("not run", "scores without a number")
+
+
+def test_parameters_do_not_hang_on_epochs(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae_grad", "anogan"), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    found = judged(config, tmp_path)
+    ours = of(found, "Table 6", "cae_grad", AVERAGE, "")
+    assert (ours.outcome, ours.mean) == ("reproduced", 230_721)
+    assert of(found, "Table 6", "anogan", AVERAGE, "").outcome == "lower"
+
+
+def test_overlap_is_that_of_the_pooled_histograms(tmp_path: Path) -> None:
+    config = make_config(
+        "mnist", methods=("cae", "cae_grad", "vae"), seeds=[0, 1], outlier_ratios=[0.5]
+    )
+    make_results(config, tmp_path, inliers=60, epochs=1000)
+    found = metrics.compute(config, tmp_path)
+    shares = found.table[found.table["metric"] == "overlap"].query("model == 'best'")
+    by_seed = shares.set_index(["seed", "method", "component"])["value"]
+    margins = [
+        min(by_seed[seed, "cae", "reconstruction"], by_seed[seed, "vae", "latent"])
+        - by_seed[seed, "cae_grad", "gradient"]
+        for seed in (0, 1)
+    ]
+    verdict = of(judged(config, tmp_path), "Fig. 5", "cae_grad", AVERAGE, "gradient")
+    assert verdict.mean == pytest.approx(np.mean(margins))
+    assert verdict.outcome == "inconclusive" or verdict.low > 5.7 or verdict.high < 5.7
+    assert verdict.runs == 60
+
+
+def test_the_second_smallest_needs_both_rivals(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae", "cae_grad"), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8, epochs=1000)
+    verdict = of(judged(config, tmp_path), "Fig. 5", "cae_grad", AVERAGE, "gradient")
+    assert (verdict.outcome, verdict.detail) == ("not run", "not configured")
+
+
+def test_shares_of_outliers_are_their_own_test_sets(tmp_path: Path) -> None:
+    config = make_config(
+        "fashion_mnist", methods=("cae_grad",), folds={"fashion_mnist": [0, 1]},
+        outlier_ratios=[0.1, 0.5],
+    )  # fmt: skip
+    make_results(config, tmp_path, inliers=40, epochs=1000)
+    found = {
+        (verdict.published.metric, verdict.published.outlier_ratio): verdict
+        for verdict in judged(config, tmp_path)
+        if verdict.published.place == "Table 5" and verdict.published.run_method == "cae_grad"
+    }
+    assert found["F1", 0.2].detail == "no test sets with 20% outliers"
+    assert found["AUROC", 0.1].runs == 20
+    table = metrics.compute(config, tmp_path).table
+    rows = table.query(
+        "metric == 'f1' and component == 'score' and model == 'best' and outlier_ratio == 0.1"
+    )
+    assert found["F1", 0.1].mean == pytest.approx(rows["value"].mean())
+
+
+def test_several_folds_have_the_test_samples_in_their_spread(tmp_path: Path) -> None:
+    for folds in ([0], [0, 1]):
+        config = make_config(
+            "fashion_mnist", methods=("cae_grad",), folds={"fashion_mnist": folds},
+            outlier_ratios=[0.5],
+        )  # fmt: skip
+        make_results(config, tmp_path, inliers=40)
+        known = Evidence(config, metrics.compute(config, tmp_path))
+        variance = known.test_variance(Quantity("fashion_mnist", "cae_grad"))
+        assert (variance > 0) == (folds == [0])
+
+
+def test_two_of_our_data_sets_may_be_one_of_the_papers(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",), outlier_ratios=[0.5])
+    again = config.model_copy(
+        update={"datasets": {"mnist": config.datasets["mnist"], "second": config.datasets["mnist"]}}
+    )
+    make_results(config, tmp_path, inliers=8)
+    rows = [row for row in PUBLISHED if row.run_method == "ocgan" and row.data_source == "mnist"]
+    found = verdicts.judge(Evidence(again, metrics.compute(again, tmp_path)), rows)
+    assert [verdict.dataset for verdict in found[:2]] == ["mnist", "second"]
+    assert len(found) == 2 * len(rows)
+
+
+def test_constant_scores_are_told(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae_grad",), seeds=[0, 1], outlier_ratios=[0.5])
+    make_results(
+        config, tmp_path, inliers=8, epochs=1000, draw=lambda key, name, rng, n, m: np.zeros(n + m)
+    )
+    verdict = of(judged(config, tmp_path), "Table 3", "cae_grad", 0, "score")
+    assert verdict.mean == 0.5
+    assert "every image the same" in verdict.detail
+
+
+def test_a_row_without_chance_needs_the_margin_only(tmp_path: Path) -> None:
+    """Equal runs of a method and an error of the test samples that is next to none."""
+    row = next(row for row in PUBLISHED if row.run_method == "cae_grad" and row.inlier == AVERAGE)
+    config, root = made(tmp_path, lambda key: 1.0, seeds=[0, 1])
+    known = Evidence(config, metrics.compute(config, root))
+
+    def outcome(value: float) -> str:
+        wanted: Published = dataclasses.replace(
+            row, value=value, data_source="cifar10", metric="AUROC", run_component="score",
+            outlier_ratio=None, method="GradCon",
+        )  # fmt: skip
+        return verdicts.judge(known, [wanted])[0].outcome
+
+    assert [outcome(value) for value in (0.995, 0.985)] == ["reproduced", "higher"]
+
+
+def test_epochs_of_the_paper_or_of_the_methods_own() -> None:
+    config = make_config("mnist", methods=("cae", "dcae"))
+    assert paper_epochs(config, "cae") == 1000
+    own = config.methods["dcae"].model_copy(update={"detector": "baselines.dcae:DCAE"})
+    config = config.model_copy(update={"methods": {"dcae": own}})
+    assert paper_epochs(config, "dcae") == 150
+
+
+def test_command_names_every_run(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae",), seeds=[0, 1, 2, 7])
+    assert command(config, "cifar10", ["cae"], [3]) == (
+        "snakemake --configfile config/made_up.yaml --cores 8 "
+        "results/made_up/runs/cifar10/cae/fold-0/inlier-3/seed-{0,1,2,7}/run.json && "
+        "snakemake --configfile config/made_up.yaml --cores 1 reanalyse"
+    )
+    assert "/{cae,vae}/fold-0/inlier-{0..9}/" in command(
+        config, "cifar10", ["cae", "vae"], range(10)
+    )
+    assert shlex.split(command(config, "cifar10", ["cae"], [3]))[0] == "snakemake"

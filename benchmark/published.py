@@ -112,6 +112,12 @@ def find(
     return {row.inlier: row for row in sorted(chosen, key=lambda row: not row.recalled)}
 
 
+def comparable(values: dict[int, Published], config: Config, key: str) -> dict[int, Published]:
+    """Published values by class, without the average where a data set is run on some classes."""
+    whole = config.datasets[key].inliers is None
+    return {inlier: value for inlier, value in values.items() if whole or inlier != AVERAGE}
+
+
 def _row(row: dict[str, str], where: str) -> Published:
     try:
         value = float(row["value"])

@@ -129,8 +129,12 @@ def write(config: Config, root: Path) -> None:
 
 
 def main_components(components: Sequence[str]) -> list[str]:
-    """The components that stand for a method: its anomaly score, else each that it has."""
-    return ["score"] if "score" in components or not components else list(components)
+    """The components that stand for a method: its anomaly score, else each that it has.
+
+    A method whose runs all failed has no score, only the components that the paper names.
+    """
+    scored = not components or {"score", "reconstruction"} & set(components)
+    return ["score"] if scored else list(components)
 
 
 def _auroc(source: _Source, dataset: str) -> Table:
@@ -162,6 +166,7 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
     values = papers.find(
         source.published, papers.data_source(config, dataset), method, component, "AUROC"
     )
+    values = papers.comparable(values, config, dataset)
     names = {AVERAGE: "average", **classes}
     behind = source.runs(dataset, method)
     # AVERAGE sorts first, so that it stands in sight on a narrow screen.
@@ -218,9 +223,10 @@ def _ratio_line(source: _Source, dataset: str, method: str, component: str, metr
     behind = source.runs(dataset, method)
     for ratio in config.outlier_ratios:
         rows = source.numbers.select(**identity, metric=metric, outlier_ratio=ratio)
-        value = papers.find(
+        values = papers.find(
             source.published, papers.data_source(config, dataset), method, component, label, ratio
-        ).get(AVERAGE)
+        )
+        value = papers.comparable(values, config, dataset).get(AVERAGE)
         records.append(
             _record(
                 {**identity, "metric": metric, "outlier_ratio": ratio},

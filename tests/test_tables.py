@@ -306,3 +306,28 @@ def test_numbers_leave_the_sweep_aside(results: Results) -> None:
     rows = Numbers(table).select("cifar10", "cae_grad", "score", "auroc", 0.5)
     assert len(rows) == 19
     assert Numbers(table).select("cifar10", "ocgan", "score", "auroc", 0.5).empty
+
+
+def test_a_published_average_stands_only_beside_the_same_classes() -> None:
+    values = {
+        inlier: published.find(published.load(), "cifar10", "cae_grad", "score", "AUROC")[inlier]
+        for inlier in (AVERAGE, 0)
+    }
+    config = make_config("cifar10", methods=("cae_grad",))
+    assert published.comparable(values, config, "cifar10") == values
+    some = config.datasets["cifar10"].model_copy(update={"inliers": (0,)})
+    partly = config.model_copy(update={"datasets": {"cifar10": some}})
+    assert published.comparable(values, partly, "cifar10") == {0: values[0]}
+
+
+@pytest.mark.parametrize(
+    "components, shown",
+    [
+        ([], ["score"]),
+        (["reconstruction", "latent", "gradient"], ["score"]),
+        (["reconstruction", "gradient", "score"], ["score"]),
+        (["d", "dr"], ["d", "dr"]),
+    ],
+)
+def test_a_method_is_shown_by_its_anomaly_score(components: list[str], shown: list[str]) -> None:
+    assert tables.main_components(components) == shown

@@ -33,7 +33,8 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         fontsize=8,
     )
     source = published.data_source(config, dataset)
-    ocgan = published.find(published.load(), source, "ocgan", "score", "AUROC").get(AVERAGE)
+    values = published.find(published.load(), source, "ocgan", "score", "AUROC")
+    ocgan = published.comparable(values, config, dataset).get(AVERAGE)
     if ocgan:
         label = f"OCGAN, published {ocgan.value:.3f}{'°' if ocgan.recalled else ''}"
         axis.axhline(ocgan.value, color="black", linestyle=":", label=label)

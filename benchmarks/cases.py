@@ -5,7 +5,7 @@ import resource
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from gradcon import state as states
 from gradcon.batches import to_unit
 from gradcon.convolution import TransposedConvolution
 from gradcon.losses import RECONSTRUCTION
-from gradcon.networks import Autoencoder, decoder_weights, initialised
+from gradcon.networks import Autoencoder, Encoder, decoder_weights, initialised
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.stack import Stack
@@ -47,17 +47,19 @@ SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,))
 """Sizes for a test that everything runs."""
 
 
-def settings(alpha: float = 0.03, epochs: int = 1, batch_size: int = 64) -> Settings:
+def settings(
+    alpha: float = 0.03, precision: Literal["float32", "bfloat16"] = "float32"
+) -> Settings:
     """The paper's hyperparameters."""
     return Settings(
-        epochs=epochs,
-        batch_size=batch_size,
+        epochs=1,
+        batch_size=64,
         learning_rate=1e-3,
         alpha=alpha,
         reference="total",
         reconstruction_loss="squared_error",
         latent_weight=0.0,
-        precision="float32",
+        precision=precision,
         checkpoint_every=1,
     )
 
@@ -68,10 +70,11 @@ def training_step(sizes: Sizes) -> Iterator[Row]:
         batch = torch.rand(sizes.batch, channels, 28, 28)
         candidates = {
             "official formulation": _plain_step(batch, 0.03),
-            "one gradient call for all layers": _step(batch, closed=False),
-            "closed convolutions, channels last": _step(batch),
-            "the same in bfloat16": _step(batch, precision=torch.bfloat16),
-            "no constraint (CAE)": _step(batch, alpha=0.0),
+            "one gradient call for all layers": _step(batch, explicit=False, closed=False),
+            "closed convolutions, channels last": _step(batch, explicit=False),
+            "explicit passes": _step(batch),
+            "explicit passes, bfloat16": _step(batch, settings(precision="bfloat16")),
+            "explicit passes, no constraint (CAE)": _step(batch, settings(alpha=0.0)),
         }
         yield from _rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
 
@@ -187,10 +190,10 @@ def _plain_step(batch: Tensor, alpha: float) -> Callable[[], object]:
 
 def _step(
     batch: Tensor,
-    alpha: float = 0.03,
+    chosen: Settings | None = None,
     *,
+    explicit: bool = True,
     closed: bool = True,
-    precision: torch.dtype | None = None,
     models: int = 1,
     vectorise: bool = False,
 ) -> Callable[[], object]:
@@ -198,13 +201,16 @@ def _step(
         initialised(Autoencoder, batch.shape[1], batch.shape[2], seed) for seed in range(models)
     ]
     state = states.initial(networks)
-    stack = Stack(networks[0], vectorise=vectorise, precision=precision)
+    stack = Stack(networks[0], vectorise=vectorise)
+    stack.explicit = explicit and not vectorise
     for layer in networks[0].modules():
         if isinstance(layer, TransposedConvolution):
             layer.closed = closed and not vectorise
+        if isinstance(layer, Encoder):
+            layer.explicit = stack.explicit
     batches = batch.expand(models, *batch.shape)
     weight = torch.ones(models, len(batch))
-    return partial(iterate, stack, settings(alpha), state, batches, weight, None)
+    return partial(iterate, stack, chosen or settings(), state, batches, weight, None)
 
 
 def _scored(count: int, channels: int) -> tuple[Autoencoder, dict[str, Tensor], Tensor]:

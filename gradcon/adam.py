@@ -33,6 +33,12 @@ def adam_step(
         active: (K,) 1 for a model that takes the step, 0 for one that stays as it is.
         learning_rate: step size.
     """
+    if iterations.device.type == "cpu":
+        for k in active.nonzero().flatten().tolist():
+            groups = (parameters, gradients, first_moment, second_moment)
+            members = [[g[name][k].contiguous() for name in parameters] for g in groups]
+            _fused(members, iterations[k], learning_rate)
+        return
     steps = iterations.clamp_min(1)
     size = active * learning_rate / (1 - BETAS[0] ** steps)
     root = torch.sqrt(1 - BETAS[1] ** steps)
@@ -44,3 +50,23 @@ def adam_step(
         square.lerp_(gradient.square(), (1 - BETAS[1]) * on)
         denominator = (square.sqrt() / root.view(shape)).add_(EPSILON)
         parameter.sub_(size.view(shape) * mean / denominator)
+
+
+def _fused(members: list[list[Tensor]], step: Tensor, learning_rate: float) -> None:
+    """The library's own Adam in one call, which exists for one model at a time."""
+    parameters, gradients, first_moment, second_moment = members
+    torch._fused_adam_(
+        parameters,
+        gradients,
+        first_moment,
+        second_moment,
+        [],
+        [step.float()] * len(parameters),
+        lr=learning_rate,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=0.0,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )

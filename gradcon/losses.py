@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_LEAST = 1e-8
+"""Norms are not taken smaller, as in ``F.cosine_similarity``."""
+
 
 def squared_error(logits: Tensor, images: Tensor) -> Tensor:
     """Mean squared error over the pixels of each image, (B,), as in the official code."""
@@ -20,6 +23,26 @@ def cross_entropy(logits: Tensor, images: Tensor) -> Tensor:
 RECONSTRUCTION: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared_error": squared_error,
     "cross_entropy": cross_entropy,
+}
+
+
+def squared_error_slopes(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The squared error of each pixel and its first and second derivative by the logit."""
+    output = torch.sigmoid(logits)
+    error, slope = output - images, output * (1 - output)
+    return error.square(), 2 * error * slope, 2 * slope * (slope + error * (1 - 2 * output))
+
+
+def cross_entropy_slopes(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The cross-entropy of each pixel and its first and second derivative by the logit."""
+    output = torch.sigmoid(logits)
+    value = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+    return value, output - images, output * (1 - output)
+
+
+RECONSTRUCTION_SLOPES: Mapping[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]] = {
+    "squared_error": squared_error_slopes,
+    "cross_entropy": cross_entropy_slopes,
 }
 
 
@@ -39,3 +62,20 @@ def gradient_loss(gradients: Sequence[Tensor], reference: Sequence[Tensor]) -> T
         for gradient, mean in zip(gradients, reference, strict=True)
     ]
     return -torch.stack(cosines).mean(0)
+
+
+def gradient_loss_slopes(
+    gradients: Sequence[Tensor], reference: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """The gradient loss of one model, (), and its derivative by each layer's gradient.
+
+    With c the cosine of g and r, the derivative of c by g is (r / |r| - c g / |g|) / |g|.
+    """
+    cosines, slopes = [], []
+    for own, mean in zip(gradients, reference, strict=True):
+        size = torch.linalg.vector_norm(own).clamp_min(_LEAST)
+        direction = mean / torch.linalg.vector_norm(mean).clamp_min(_LEAST)
+        cosine = (own * direction).sum() / size
+        cosines.append(cosine)
+        slopes.append((direction - own * (cosine / size)) / (-len(gradients) * size))
+    return -torch.stack(cosines).mean(), slopes

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import InputError
 from gradcon.convolution import TransposedConvolution
+from gradcon.explicit import encode
 
 LAYERS = 4
 CHANNELS = (1, 3)
@@ -41,13 +42,26 @@ class Output(NamedTuple):
     """(B,) Kullback-Leibler divergence to the standard normal in nats; zeros for the plain one."""
 
 
-def encoder(channels: int) -> nn.Sequential:
+class Encoder(nn.Sequential):
+    """Convolutions and ReLUs; ``explicit`` chooses the passes of ``gradcon.explicit``."""
+
+    explicit = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 64, n, n)."""
+        if not self.explicit:
+            result: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+            return result
+        return encode([layer for layer in self if isinstance(layer, nn.Conv2d)], images)
+
+
+def encoder(channels: int) -> Encoder:
     """Images in [0, 1], (B, C, H, W), to the latent map, (B, 64, n, n)."""
     widths = ((channels, 32), (32, 32), (32, 64), (64, 64))
     layers: list[nn.Module] = []
     for inputs, outputs in widths:
         layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=2), nn.ReLU()]
-    return nn.Sequential(*layers)
+    return Encoder(*layers)
 
 
 def decoder(channels: int) -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from gradcon.convolution import TransposedConvolution
-from gradcon.networks import Autoencoder, Output
+from gradcon.networks import Autoencoder, Encoder, Output
 
 
 class Stack:
@@ -26,9 +26,14 @@ class Stack:
         self.module = module
         self.vectorise = vectorise
         self.precision = precision
+        on_cpu = next(module.parameters()).device.type == "cpu"
+        self.explicit = on_cpu and not vectorise
+        """Whether gradients are those of ``gradcon.single``, whose tables are for the CPU."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
                 layer.closed = not vectorise
+            if isinstance(layer, Encoder):
+                layer.explicit = self.explicit
 
     def __call__(
         self, parameters: dict[str, Tensor], images: Tensor, noise: Tensor | None

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
+from gradcon import single
 from gradcon import state as states
 from gradcon.adam import adam_step
 from gradcon.batches import batch_order, latent_noise, resident, take_batch
@@ -87,6 +88,8 @@ def train(
                 f"{checkpoint}: holds a training of {state.epoch} epochs, {settings.epochs} are "
                 "wanted; delete the file to start over"
             )
+    if device == "cpu":
+        _keep_freed_memory()
     batched = (device != "cpu" if vectorise is None else vectorise) and len(data) > 1
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
     stack = Stack(modules[0], vectorise=batched, precision=precision)
@@ -196,6 +199,65 @@ def iterate(
     Returns:
         Losses before the update, (K, 4): total, reconstruction, latent, gradient.
     """
+    compute = _one_by_one if stack.explicit else _all_at_once
+    losses, own, gradients = compute(stack, settings, state, batch, weight, noise)
+    with torch.no_grad():
+        active = (weight.sum(1) > 0).to(losses.dtype)
+        state.iterations += active
+        averaged = own or [gradients[name] for name in state.reference]
+        share = active / state.iterations.clamp_min(1)
+        for mean, value in zip(state.reference.values(), averaged, strict=True):
+            mean.lerp_(value.detach(), share.view(-1, *[1] * (mean.dim() - 1)))
+        adam_step(
+            state.parameters,
+            gradients,
+            state.first_moment,
+            state.second_moment,
+            state.iterations,
+            active,
+            settings.learning_rate,
+        )
+    return losses
+
+
+_Gradients = tuple[Tensor, Sequence[Tensor], Tensors]
+"""Losses (K, 4); the gradients that the reference averages, none if these are the total loss's;
+the gradients of the total loss."""
+
+
+def _one_by_one(
+    stack: Stack,
+    settings: Settings,
+    state: State,
+    batch: Tensor,
+    weight: Tensor,
+    noise: Tensor | None,
+) -> _Gradients:
+    found = [
+        single.gradients(
+            stack.module,
+            settings,
+            {name: value[k] for name, value in state.parameters.items()},
+            {name: value[k] for name, value in state.reference.items()},
+            images,
+            weight[k],
+            None if noise is None else noise[k],
+        )
+        for k, images in enumerate(batch)
+    ]
+    total = {name: torch.stack([f.total[name] for f in found]) for name in state.parameters}
+    own = [torch.stack(values) for values in zip(*(f.own for f in found), strict=True)]
+    return torch.stack([f.losses for f in found]), own, total
+
+
+def _all_at_once(
+    stack: Stack,
+    settings: Settings,
+    state: State,
+    batch: Tensor,
+    weight: Tensor,
+    noise: Tensor | None,
+) -> _Gradients:
     parameters = {n: value.detach().requires_grad_() for n, value in state.parameters.items()}
     decoder = [parameters[name] for name in state.reference]
     reference = list(state.reference.values())
@@ -210,27 +272,8 @@ def iterate(
     total = reconstruction + latent + settings.alpha * gradient
     values = torch.autograd.grad(total.sum(), list(parameters.values()))
     gradients = dict(zip(parameters, values, strict=True))
-    with torch.no_grad():
-        active = (weight.sum(1) > 0).to(total.dtype)
-        state.iterations += active
-        averaged = (
-            own
-            if settings.reference == "reconstruction"
-            else [gradients[n] for n in state.reference]
-        )
-        share = active / state.iterations.clamp_min(1)
-        for mean, value in zip(reference, averaged, strict=True):
-            mean.lerp_(value.detach(), share.view(-1, *[1] * (mean.dim() - 1)))
-        adam_step(
-            state.parameters,
-            gradients,
-            state.first_moment,
-            state.second_moment,
-            state.iterations,
-            active,
-            settings.learning_rate,
-        )
-    return torch.stack([total, reconstruction, latent, gradient], 1).detach()
+    losses = torch.stack([total, reconstruction, latent, gradient], 1).detach()
+    return losses, own if settings.reference == "reconstruction" else (), gradients
 
 
 def validate(
@@ -275,6 +318,15 @@ def batch_losses(
     count = weight.sum(1).clamp_min(1)
     latent = settings.latent_weight / batch[0, 0].numel() * output.latent_loss
     return (errors * weight).sum(1) / count, (latent * weight).sum(1) / count
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what is freed instead of giving it back to the system in every step.
+
+    glibc raises both of its limits (mmap and trim) to the size of a mapped block that is freed, up
+    to 32 MiB; without this an iteration spends up to a fifth of its time in page faults.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def _identity(

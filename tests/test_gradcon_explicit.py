@@ -1,0 +1,178 @@
+"""The written-out passes against autograd through the library's convolutions."""
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import reference as plain
+from gradcon.losses import (
+    RECONSTRUCTION,
+    RECONSTRUCTION_SLOPES,
+    gradient_loss,
+    gradient_loss_slopes,
+)
+from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
+from gradcon.rows import block_slots, layer, pixel_slots, to_blocks
+from gradcon.settings import Settings
+from gradcon.single import gradients
+
+GRIDS = [(3, 4, 2), (4, 8, 1), (8, 14, 2), (5, 12, 0), (8, 15, 2), (15, 28, 2), (3, 5, 2)]
+
+
+def stored(images, slots, rows):
+    """Images as (slots, channels), NaN where no pixel is."""
+    matrix = images.new_full((len(images), rows, images.shape[1]), torch.nan)
+    matrix[:, slots.flatten()] = images.flatten(2).mT
+    return matrix
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("large_channels", [2, 9])
+@pytest.mark.parametrize("small, large, padding", GRIDS)
+def test_a_layer_is_the_convolution(small, large, padding, large_channels, transposed):
+    if transposed and large % 2:
+        pytest.skip("a transposed convolution gives even sides")
+    torch.manual_seed(0)
+    channels = (5, large_channels)
+    f = layer(2, (small, large), padding, None, channels, transposed)
+    kernel = torch.randn(*channels, 4, 4, dtype=torch.float64)
+    if transposed:
+        x = torch.randn(2, 5, small, small, dtype=torch.float64)
+        wanted = nn.functional.conv_transpose2d(x, kernel, None, 2, padding)
+        rows, slots = x.flatten(2).mT.reshape(-1, 5), block_slots(large, padding)
+    else:
+        x = torch.randn(2, large_channels, large, large, dtype=torch.float64)
+        wanted = nn.functional.conv2d(x, kernel, None, 2, padding)
+        blocks = to_blocks(x, padding).view(2, -1, large_channels)
+        outside = torch.ones(blocks.shape[1], dtype=torch.bool)
+        outside[block_slots(large, padding).flatten()] = False
+        blocks[:, outside] = 0
+        rows, slots = blocks.view(-1, large_channels), pixel_slots(small)
+    y = f.outer(f.inner(rows) @ f.matrix(kernel)).view(2, -1, wanted.shape[1])
+    found = y[:, slots.flatten()].mT.reshape(wanted.shape)
+    torch.testing.assert_close(found, wanted)
+    assert f.kernel(f.matrix(kernel), kernel).equal(kernel)
+    assert f.real.view(-1).nonzero().flatten().equal(slots.flatten().sort().values)
+    back = torch.randn_like(rows)
+    left = torch.randn_like(f.inner(rows))
+    torch.testing.assert_close((f.inner(back) * left).sum(), (back * f.inner_t(left)).sum())
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTION)
+def test_slopes_of_the_losses(name):
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    loss = RECONSTRUCTION[name](logits, images).sum() * images[0].numel()
+    (first,) = torch.autograd.grad(loss, logits, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), logits)
+    value, slope, curvature = RECONSTRUCTION_SLOPES[name](logits.detach(), images)
+    for found, wanted in ((value.sum(), loss), (slope, first), (curvature, second)):
+        torch.testing.assert_close(found, wanted.detach())
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_slopes_of_the_gradient_loss(scale):
+    torch.manual_seed(0)
+    own = [torch.randn(1, n, dtype=torch.float64, requires_grad=True) for n in (7, 3)]
+    reference = [scale * torch.randn(1, n, dtype=torch.float64) for n in (7, 3)]
+    loss = gradient_loss(own, reference)
+    wanted = torch.autograd.grad(loss.sum(), own)
+    value, slopes = gradient_loss_slopes([g.detach() for g in own], reference)
+    torch.testing.assert_close(value, loss.detach()[0])
+    for found, slope in zip(slopes, wanted, strict=True):
+        torch.testing.assert_close(found, slope)
+
+
+def settings(**changes):
+    values = {
+        "epochs": 1,
+        "batch_size": 7,
+        "learning_rate": 1e-3,
+        "alpha": 0.5,
+        "reference": "total",
+        "reconstruction_loss": "squared_error",
+        "latent_weight": 1.0,
+        "precision": "float32",
+        "checkpoint_every": 1,
+    }
+    return Settings(**(values | changes))
+
+
+@pytest.mark.parametrize("size", [12, 28, 44])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-8), (torch.float32, 1e-4)])
+def test_gradients_are_those_of_the_plain_reference(channels, size, dtype, tolerance):
+    network = initialised(Autoencoder, channels, size, 1).to(dtype)
+    torch.manual_seed(0)
+    images = torch.rand(7, channels, size, size, dtype=dtype)
+    state = plain.Reference(network)
+    state.count = 1
+    state.means = [torch.randn_like(weight) for weight in state.weights]
+    names = [f"decoder.{2 * k}.weight" for k in range(4)]
+    means = dict(zip(names, [mean.clone() for mean in state.means], strict=True))
+    parameters = {name: value.detach().clone() for name, value in network.named_parameters()}
+    still = torch.optim.SGD(network.parameters(), lr=0.0)
+    losses = plain.training_step(network, still, state, images, 0.5)
+    network.encoder.explicit = True
+    found = gradients(
+        network, settings(), parameters, means, images, torch.ones_like(images[:, 0, 0, 0]), None
+    )
+    assert found.losses[[1, 3]].tolist() == pytest.approx(losses, rel=tolerance)
+    for name, parameter in network.named_parameters():
+        error = (found.total[name] - parameter.grad).norm() / parameter.grad.norm()
+        assert error < tolerance, name
+
+
+@pytest.mark.parametrize("reconstruction_loss", RECONSTRUCTION)
+@pytest.mark.parametrize("reference", ["total", "reconstruction"])
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+def test_the_variational_one_and_padding(reconstruction_loss, reference, alpha):
+    torch.manual_seed(0)
+    chosen = settings(alpha=alpha, reference=reference, reconstruction_loss=reconstruction_loss)
+    network = initialised(VariationalAutoencoder, 1, 12, 2).double()
+    images = torch.rand(6, 1, 12, 12, dtype=torch.float64)
+    weight = torch.tensor([1, 0, 1, 1, 1, 0], dtype=torch.float64)
+    noise = torch.randn(6, network.noise_size(12), dtype=torch.float64)
+    output = network(images, noise)
+    share = weight / weight.sum()
+    reconstruction = RECONSTRUCTION[reconstruction_loss](output.logits, images) @ share
+    latent = output.latent_loss @ share / images[0].numel()
+    parameters = dict(network.named_parameters())
+    names = [f"decoder.{2 * k}.weight" for k in range(4)]
+    means = {name: torch.randn_like(parameters[name]) for name in names}
+    own = torch.autograd.grad(reconstruction, [parameters[n] for n in names], create_graph=True)
+    alignment = gradient_loss([g[None] for g in own], [m[None] for m in means.values()])[0]
+    total = reconstruction + latent + alpha * alignment
+    wanted = torch.autograd.grad(total, list(parameters.values()))
+    network.encoder.explicit = True
+    inputs = {name: value.detach() for name, value in parameters.items()}
+    found = gradients(network, chosen, inputs, means, images, weight, noise)
+    for name, value in zip(parameters, wanted, strict=True):
+        torch.testing.assert_close(found.total[name], value, rtol=1e-8, atol=1e-14)
+    if alpha or reference == "reconstruction":
+        torch.testing.assert_close(
+            found.losses, torch.stack([total, reconstruction, latent, alignment]).detach()
+        )
+    if reference == "reconstruction":
+        for value, other in zip(found.own, own, strict=True):
+            torch.testing.assert_close(value, other.detach(), rtol=1e-8, atol=1e-14)
+
+
+def test_bfloat16_is_close():
+    network = initialised(Autoencoder, 3, 28, 0)
+    network.encoder.explicit = True
+    torch.manual_seed(0)
+    images = torch.rand(16, 3, 28, 28)
+    parameters = {name: value.detach() for name, value in network.named_parameters()}
+    means = {f"decoder.{2 * k}.weight": torch.randn(1) for k in range(4)}
+    means = {name: torch.randn_like(parameters[name]) for name in means}
+    single, half = (
+        gradients(network, settings(precision=p), parameters, means, images, torch.ones(16), None)
+        for p in ("float32", "bfloat16")
+    )
+    for name in parameters:
+        cosine = nn.functional.cosine_similarity(
+            single.total[name].flatten(), half.total[name].flatten(), dim=0
+        )
+        assert cosine > 0.98, name

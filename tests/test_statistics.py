@@ -229,6 +229,7 @@ def test_decisions_agree_with_the_prediction_interval(
     found = of(0.5 + difference, spread, runs, classes)
     low, high = prediction_interval(found, test_error**2)
     decision = decide(found, 0.5, test_error**2)
+    difference = found.mean - 0.5
     if decision in ("above", "below"):
         assert not low <= 0.5 <= high
         assert abs(difference) > statistics.MARGIN

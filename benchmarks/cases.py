@@ -1,10 +1,10 @@
 """What is measured. Each function gives rows for the table: what, at which size, how fast."""
 
 import multiprocessing
-import resource
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -257,5 +257,10 @@ def _memory_of_training(count: int) -> float:
 
 
 def _peak() -> float:
-    """Largest memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest memory of this program so far, in MB.
+
+    Not ``ru_maxrss``, which a new program inherits from the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(kilobytes) / 1024

@@ -53,15 +53,17 @@ def score_images(
     # Copied, because a matrix product's last bit can depend on how its memory is aligned, which
     # differs between trained and loaded tensors.
     means = [reference[name].to(first, copy=True) for name in decoder_weights(network)]
-    parts: dict[str, list[Tensor]] = {"reconstruction": [], "latent": [], "gradient": []}
-    for batch in torch.split(images, chunk):
+    names = ("reconstruction", "latent", "gradient")
+    scores = {name: first.new_empty(len(images), device="cpu") for name in names}
+    for start in range(0, len(images), chunk):
+        batch = images[start : start + chunk]
         pixels = to_unit(batch.to(first.device), first.dtype)
         if not pixels.is_cuda:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         losses = _score_chunk(network, means, pixels, reconstruction_loss)
-        for values, loss in zip(parts.values(), losses, strict=True):
-            values.append(loss)
-    return {name: torch.cat(values).cpu() for name, values in parts.items()}
+        for values, loss in zip(scores.values(), losses, strict=True):
+            values[start : start + len(batch)] = loss
+    return scores
 
 
 def _score_chunk(

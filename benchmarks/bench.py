@@ -16,6 +16,7 @@ import torch
 
 from benchmark.files import atomic
 from benchmarks.cases import SECTIONS, SMALL, Sizes
+from gradcon.memory import keep_freed_memory
 
 COLUMNS = (
     "section",
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     mpl.use("Agg")
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training and scoring do; it helps the reference too
     table = measure(SMALL if options.small else Sizes())
     table.insert(0, "machine", f"{platform.machine()}, torch {torch.__version__}")
     with atomic(options.out / "bench.csv") as beside:

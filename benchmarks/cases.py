@@ -177,7 +177,7 @@ def _rows(
             "case": name,
             **size,
             "median_ms": 1000 * seconds / units,
-            "times_faster": ratio * units / first_units,
+            "times_faster": ratio * units / first_units if len(candidates) > 1 else None,
         }
 
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradcon.batches import to_unit
+from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, decoder_weights
 
 CHUNK = 64
@@ -53,6 +54,8 @@ def score_images(
     # Copied, because a matrix product's last bit can depend on how its memory is aligned, which
     # differs between trained and loaded tensors.
     means = [reference[name].to(first, copy=True) for name in decoder_weights(network)]
+    if first.device.type == "cpu":
+        keep_freed_memory()
     names = ("reconstruction", "latent", "gradient")
     scores = {name: first.new_empty(len(images), device="cpu") for name in names}
     for start in range(0, len(images), chunk):

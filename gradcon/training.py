@@ -33,6 +33,7 @@ from gradcon.adam import adam_step
 from gradcon.batches import batch_order, latent_noise, resident, take_batch
 from gradcon.graphs import captured
 from gradcon.losses import RECONSTRUCTION, gradient_loss
+from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, initialised
 from gradcon.settings import Settings
 from gradcon.stack import Stack
@@ -89,7 +90,7 @@ def train(
                 "wanted; delete the file to start over"
             )
     if device == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
     batched = (device != "cpu" if vectorise is None else vectorise) and len(data) > 1
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
     stack = Stack(modules[0], vectorise=batched, precision=precision)
@@ -318,15 +319,6 @@ def batch_losses(
     count = weight.sum(1).clamp_min(1)
     latent = settings.latent_weight / batch[0, 0].numel() * output.latent_loss
     return (errors * weight).sum(1) / count, (latent * weight).sum(1) / count
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what is freed instead of giving it back to the system in every step.
-
-    glibc raises both of its limits (mmap and trim) to the size of a mapped block that is freed, up
-    to 32 MiB; without this an iteration spends up to a fifth of its time in page faults.
-    """
-    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def _identity(

@@ -873,3 +873,22 @@ def test_idx_header_by_hand():
     content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
     array = standard._idx(io.BytesIO(gzip.compress(content)))
     assert array.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_files_without_read_permission_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by permission bits, which do not bind a superuser."""
+    file, folder = tmp_path / "x.npz", tmp_path / "images"
+    file.touch()
+    folder.mkdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for source, path in (("npz", file), ("folder", folder)):
+        with pytest.raises(InputError, match=r"Permission denied.*give read permission") as caught:
+            datasets.peek(source, path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)

@@ -80,6 +80,8 @@ def open_file(path: Path) -> Iterator[_Arrays]:
                 yield arrays
     except InputError:
         raise
+    except PermissionError as error:
+        raise InputError(f"{path}: {error.strerror}; give read permission") from error
     # Damage shows itself in as many ways as there are layers: zip, deflate and numpy's header.
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())

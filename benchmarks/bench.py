@@ -59,6 +59,9 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         part = table[table["section"] == name]
         right.plot(part["images"].astype(int), part["median_ms"], marker="o", label=name)
     right.set(xlabel="images", ylabel="ms", xscale="log", yscale="log")
+    counts = sorted(set(table.loc[table["section"] == "scoring by images", "images"].astype(int)))
+    right.set_xticks(counts, [str(count) for count in counts])
+    right.minorticks_off()
     right.legend()
     with atomic(path) as beside:
         figure.savefig(beside, dpi=150)

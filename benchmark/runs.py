@@ -107,8 +107,9 @@ def run_stack(
         tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
         _score(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
         _write_run(attempt, split_sha256, device, started)
-    for stale in directories[0].glob("training-*.safetensors"):
-        stale.unlink()
+    for directory in directories:
+        for stale in directory.glob("training-*.safetensors"):
+            stale.unlink()
 
 
 def _fit(

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LEAST = 1e-8
-"""Norms are not taken smaller, as in ``F.cosine_similarity``."""
+EPSILON = 1e-8
+"""Norms count as no smaller, as in the official code's ``cosine_similarity``: the gradient of a
+saturated output is as good as zero, and its direction is rounding."""
 
 
 def squared_error(logits: Tensor, images: Tensor) -> Tensor:
@@ -73,8 +74,8 @@ def gradient_loss_slopes(
     """
     cosines, slopes = [], []
     for own, mean in zip(gradients, reference, strict=True):
-        size = torch.linalg.vector_norm(own).clamp_min(_LEAST)
-        direction = mean / torch.linalg.vector_norm(mean).clamp_min(_LEAST)
+        size = torch.linalg.vector_norm(own).clamp_min(EPSILON)
+        direction = mean / torch.linalg.vector_norm(mean).clamp_min(EPSILON)
         cosine = (own * direction).sum() / size
         cosines.append(cosine)
         slopes.append((direction - own * (cosine / size)) / (-len(gradients) * size))

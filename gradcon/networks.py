@@ -29,7 +29,6 @@ from benchmark.errors import InputError
 from gradcon.convolution import TransposedConvolution
 from gradcon.explicit import encode
 
-LAYERS = 4
 CHANNELS = (1, 3)
 
 

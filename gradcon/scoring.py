@@ -20,15 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradcon.batches import to_unit
+from gradcon.losses import EPSILON
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, decoder_weights
 
 CHUNK = 64
 """Images scored at once: bounds the memory whatever the number of images, and fits the caches."""
-
-EPSILON = 1e-8
-"""Norms count as no smaller, as in the official code's ``cosine_similarity``: the gradient of a
-saturated output is as good as zero, and its direction is rounding."""
 
 
 def score_images(

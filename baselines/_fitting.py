@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from baselines._images import image_shape, in_batches, to_images, to_pixels
-from baselines._state import State, StateFile, beside, copy_state, read_tensors, write_tensors
+from baselines._state import State, StateFile, copy_state, read_tensors, write_tensors
 from baselines._training import Phase, own_generators, run, seed_generators
 from benchmark.detector import FitFailed, Images, Scores
+from benchmark.files import atomic
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -29,13 +30,14 @@ COLLAPSE_SAMPLES = 32
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fitting leaves behind; everything but ``device`` is saved."""
+    """What fitting leaves behind; everything but ``device`` and ``seconds`` is saved."""
 
     shape: tuple[int, int, int]
     states: dict[str, State]
     history: list[dict[str, float]]
     facts: dict[str, Any]
     device: str = "cpu"
+    seconds: float = 0.0
 
 
 class TorchDetector(ABC, Generic[N]):
@@ -140,7 +142,8 @@ class TorchDetector(ABC, Generic[N]):
             "epochs": training.epoch,
             "best_epoch": training.best_epoch,
         }
-        self._fitted = Fitted(shape, states, training.history, facts, device)
+        seconds = training.seconds
+        self._fitted = Fitted(shape, states, training.history, facts, device, seconds)
         self._refuse_collapse(validation[:COLLAPSE_SAMPLES])
         return self
 
@@ -169,6 +172,11 @@ class TorchDetector(ABC, Generic[N]):
         return self._fitted.facts if self._fitted else {}
 
     @property
+    def fit_seconds(self) -> float:
+        """Time that training took, interruptions apart."""
+        return self._result.seconds
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """The keyword arguments of ``__init__`` and their values here."""
         return {name: getattr(self, name) for name in _keywords(type(self))}
@@ -185,8 +193,8 @@ class TorchDetector(ABC, Generic[N]):
             "facts": fitted.facts,
             "history": fitted.history,
         }
-        with beside(directory / "detector.json") as path:
-            path.write_text(json.dumps(description, indent=1) + "\n")
+        with atomic(directory / "detector.json") as beside:
+            beside.write_text(json.dumps(description, indent=1) + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> Self:

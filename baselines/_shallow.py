@@ -19,8 +19,9 @@ from sklearn.decomposition import PCA
 
 from baselines._fitting import class_path
 from baselines._images import image_shape
-from baselines._state import beside, read_tensors, write_tensors
+from baselines._state import read_tensors, write_tensors
 from benchmark.detector import FitFailed, Images, Scores
+from benchmark.files import atomic
 
 Points = npt.NDArray[np.float64]
 """Images as points, (N, D)."""
@@ -156,8 +157,8 @@ class ShallowDetector(ABC):
             "facts": fitted.facts,
             "history": [],
         }
-        with beside(directory / "detector.json") as path:
-            path.write_text(json.dumps(description, indent=1) + "\n")
+        with atomic(directory / "detector.json") as beside:
+            beside.write_text(json.dumps(description, indent=1) + "\n")
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -1,8 +1,7 @@
 """Networks and training states as safetensors files: no pickles, never half-written."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmark.errors import InputError
+from benchmark.files import atomic
 
 State = dict[str, Tensor]
 """A ``state_dict`` on the CPU."""
@@ -26,29 +26,17 @@ def copy_state(networks: nn.Module) -> State:
     }
 
 
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Yield a sibling to write to, which replaces ``path`` on success and goes on an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(f".{path.name}.partial")
-    try:
-        yield sibling
-        sibling.replace(path)
-    finally:
-        sibling.unlink(missing_ok=True)
-
-
 def write_tensors(path: Path, tensors: State, header: Mapping[str, Any] | None = None) -> None:
     """Write tensors, with JSON values in the header of the file.
 
     Raises:
         OSError: the file cannot be written (safetensors has an error of its own for that).
     """
-    with beside(path) as sibling:
+    with atomic(path) as beside:
         try:
-            save_file(tensors, sibling, {k: json.dumps(v) for k, v in (header or {}).items()})
+            save_file(tensors, beside, {k: json.dumps(v) for k, v in (header or {}).items()})
         except SafetensorError as error:
-            raise OSError(f"{path} cannot be written ({error}): free space or allow it") from error
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path) -> tuple[State, dict[str, Any]]:

@@ -69,6 +69,7 @@ class Training:
     epoch: int = 0
     best_epoch: int = 0
     best_value: float = math.inf
+    seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     models: dict[str, State] = field(default_factory=dict)
 
@@ -157,11 +158,13 @@ def run(
         mininterval=0.5 if sys.stderr.isatty() else 30,
     ) as bar:
         for phase, epoch in plan[training.epoch :]:
+            begun = time.perf_counter()
             training.epoch += 1
             row = _epoch(networks, phase, epoch, train, validation, seed, training.epoch)
             training.history.append(row)
             if phase is phases[-1]:
                 _keep(training, networks, milestones)
+            training.seconds += time.perf_counter() - begun
             if state_file is not None and time.monotonic() - written >= CHECKPOINT_SECONDS:
                 _write(state_file, training, networks, phase)
                 written = time.monotonic()
@@ -244,6 +247,7 @@ def _write(state_file: StateFile, training: Training, networks: nn.Module, phase
         "epoch": training.epoch,
         "best_epoch": training.best_epoch,
         "best_value": training.best_value,
+        "seconds": training.seconds,
         "history": training.history,
     }
     models = {"now": copy_state(networks), **training.models}
@@ -260,6 +264,7 @@ def _restore(
     training.epoch = progress["epoch"]
     training.best_epoch = progress["best_epoch"]
     training.best_value = progress["best_value"]
+    training.seconds = progress["seconds"]
     training.history = progress["history"]
     networks.load_state_dict(models.pop("now"))
     training.models = models

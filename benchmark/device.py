@@ -1,7 +1,8 @@
-"""The device that models are trained on, chosen without importing a framework."""
+"""The device that models are trained on, chosen without importing a framework, and its memory."""
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from benchmark.errors import InputError
@@ -23,6 +24,23 @@ def choose() -> str:
     if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
         raise InputError(f"{VARIABLE}={wanted}: no such device; set it to cpu, cuda or cuda:1")
     return wanted
+
+
+def peak_memory(device: str) -> int | None:
+    """The most memory used so far, in bytes: on a GPU by tensors, else by this whole process.
+
+    None where the system does not tell.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _gpu_is_there() -> bool:

@@ -48,7 +48,10 @@ HISTOGRAM_COLUMNS = (
     *("dataset", "method", "fold", "seed", "model", "component", "outlier_ratio"),
     *("left", "right", "inliers", "outliers"),
 )
-RUN_NUMBERS = ("parameters", "epochs", "best_epoch", "fit_seconds", "score_seconds", "n_scored")
+RUN_NUMBERS = (
+    *("parameters", "epochs", "best_epoch"),
+    *("fit_seconds", "score_seconds", "n_scored", "memory_bytes"),
+)
 RUN_COLUMNS = (
     *("dataset", "method", "fold", "inlier", "seed", "class_name", "status", "reason"),
     *RUN_NUMBERS,

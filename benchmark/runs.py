@@ -263,6 +263,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         "reason": attempt.failure,
         "facts": dict(facts),
         "seconds": attempt.seconds,
+        "memory_bytes": devices.peak_memory(device),
         "n_scored": int(len(pd.read_parquet(scores, columns=["sample_id"])) // 2),
         "split_sha256": split_sha256,
         "scores_sha256": hashlib.sha256(scores.read_bytes()).hexdigest(),

@@ -258,7 +258,11 @@ def _cost(source: _Source) -> Table:
                 "published_parameters": value.value if value else np.nan,
                 **source.runs(dataset, method),
                 "fit_seconds": _mean(done["fit_seconds"]),
+                "epoch_seconds": _mean(
+                    done["fit_seconds"] / done["epochs"].where(done["epochs"] > 0)
+                ),
                 "score_milliseconds": 1000 * _mean(done["score_seconds"] / done["n_scored"]),
+                "memory_megabytes": _mean(done["memory_bytes"]) / 1e6,
                 "device": ", ".join(sorted({str(name) for name in done["device"].dropna()})),
                 "runs": len(done),
                 "expected_runs": len(mine),
@@ -266,14 +270,15 @@ def _cost(source: _Source) -> Table:
             records.append(record)
             rows.append(_cost_row(record, settings.title, source.title(method), value))
     caption = (
-        "Cost: trained parameters, training time per run (one inlier class, one seed) and "
-        "inference time per test image, means over complete runs; "
-        f"{captions.seeds(config)}. Times are those of the machines that ran them, which may have "
-        "been busy with other runs."
+        "Cost: trained parameters, training time per run (one inlier class, one seed) and per "
+        "epoch, inference time per test image, and peak memory of the run (on a CPU of the whole "
+        "process with its libraries and the data set, on a GPU of tensors), means over complete "
+        f"runs; {captions.seeds(config)}. Times are those of the machines that ran them, which may "
+        "have been busy with other runs."
     )
     head = [
-        *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s"),
-        *("Inference, ms", "Device", "Runs"),
+        *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s", "Per epoch, s"),
+        *("Inference, ms", "Memory, MB", "Device", "Runs"),
     ]
     return Table(caption, head, rows, _legend(rows), pd.DataFrame(records))
 
@@ -293,7 +298,9 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
             stated,
             Cell(record["epochs"] or Cell.MISSING),
             shown(record["fit_seconds"], ",.1f"),
+            shown(record["epoch_seconds"], ".3g"),
             shown(record["score_milliseconds"], ".3g"),
+            shown(record["memory_megabytes"], ",.0f"),
             Cell(record["device"] or Cell.MISSING),
             Cell(count, marks=INCOMPLETE * (record["runs"] < record["expected_runs"])),
         ],

@@ -156,6 +156,7 @@ def write_manifest(
             **({"alpha": 0.0} if key.method in UNCONSTRAINED else {}),
         },
         "seconds": {"fit": 61.5, "score": 0.4},
+        "memory_bytes": 512_000_000,
         "n_scored": n_scored,
         "split_sha256": hashlib.sha256(f"{key.dataset}{key.fold}".encode()).hexdigest(),
         "scores_sha256": hashlib.sha256(scores.read_bytes()).hexdigest(),

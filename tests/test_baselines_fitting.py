@@ -1,5 +1,6 @@
 """The training loop, the training state and the files that every torch baseline shares."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -249,6 +250,19 @@ def test_resumes_twice(tmp_path: Path, reference: TwoPhases) -> None:
     assert everything(resumed) == everything(reference)
 
 
+def test_time_of_a_resumed_fit_is_that_of_all_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()  # two looks an epoch: one second each
+    monkeypatch.setattr(_training.time, "perf_counter", lambda: next(clock))
+    broken = TwoPhases()
+    broken.interrupt_after = 12
+    with pytest.raises(Interrupted):
+        fit(broken, checkpoint=tmp_path / "state")
+    resumed = fit(TwoPhases(), checkpoint=tmp_path / "state")
+    assert resumed.fit_seconds == resumed.facts["epochs"]
+
+
 def test_state_is_written_at_most_every_so_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,7 +348,7 @@ def test_full_disk_is_an_os_error(
         raise SafetensorError("No space left on device")
 
     monkeypatch.setattr("baselines._state.save_file", full)
-    with pytest.raises(OSError, match=r"best.safetensors cannot be written .*No space left"):
+    with pytest.raises(OSError, match=r"best.safetensors: cannot be written .*No space left"):
         reference.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

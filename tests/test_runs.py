@@ -55,6 +55,7 @@ def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
     assert record["facts"]["parameters"] == 230_721 and record["facts"]["epochs"] == 3
     assert record["config"] == PARAMS and record["seed"] == 4
     assert record["environment"]["torch"] and record["seconds"]["fit"] > 0
+    assert 10**8 < record["memory_bytes"] < 10**11
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     table = splits.read_split(split)
     dataset = datasets.load(data)

@@ -42,13 +42,16 @@ def seeds(config: Config) -> str:
 
 
 def epochs(config: Config, runs: pd.DataFrame) -> str:
-    """Epochs that the complete runs were trained for, per method where they differ."""
+    """Epochs that the complete runs were trained for, per method where they differ.
+
+    A method that is fitted in one go has none and is left out.
+    """
     complete = runs[runs["status"] == "complete"]
     spans = {
         config.methods[str(method)].title: span(group["epochs"])
         for method, group in complete.groupby("method", sort=False)
     }
-    known = {title: text for title, text in spans.items() if text}
+    known = {title: text for title, text in spans.items() if text not in ("", "0")}
     if not known:
         return "epochs: none"
     if len(set(known.values())) == 1:

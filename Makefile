@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench reference clean
 
 help:
-	@echo "make demo    install, then run the whole pipeline on embedded digits, offline"
-	@echo "make test    install, then run the tests"
-	@echo "make check   style, types and the workflow's lint"
-	@echo "make bench   speed and memory"
-	@echo "make clean   remove .venv, caches and the demo's results"
+	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
+	@echo "make test        install, then run the tests"
+	@echo "make check       style, types and the workflow's lint"
+	@echo "make bench       speed and memory"
+	@echo "make reference   rebuild the committed tables and figures from the committed scores"
+	@echo "make clean       remove .venv, caches and the demo's results"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
@@ -39,6 +40,10 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench
+
+reference: $(READY)
+	set -e; for file in results/reference/*/config.yaml; do \
+	$(BIN)/snakemake reanalyse --configfile $$file --quiet rules; done
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo

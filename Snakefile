@@ -23,7 +23,7 @@ files = " + ".join(
     os.path.relpath(file) for file in workflow.overwrite_configfiles or [paper]
 )
 try:
-    plan = Plan(configuration.load(config, files), device.choose())
+    plan = Plan(configuration.load(config, files, data=False), device.choose(), files)
 except InputError as error:
     sys.exit(str(error))
 

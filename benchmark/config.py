@@ -42,8 +42,12 @@ SCHEMA = Path(__file__).parents[1] / "config" / "schema.json"
 
 Values = TypeVar("Values", tuple[Any, ...], dict[str, Any])
 
+RESULTS = Path("results")
+REFERENCE = RESULTS / "reference"
+"""Where the results of configurations are committed."""
+
 COMMITTED = ("published", "reference")
-"""Folders of ``results/`` that no configuration may write to."""
+"""Folders of ``results/`` that are no configuration's."""
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -215,7 +219,12 @@ class Config(_Model):
     """What a configuration file says."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")] = Field(
-        description="Everything is written to results/<name>."
+        description="Everything is written to <results>/<name>."
+    )
+    results: Path = Field(
+        default=RESULTS,
+        validate_default=False,
+        description="The folder of the results, from the working directory.",
     )
     seeds: Annotated[tuple[NonNegativeInt, ...], Some, Distinct] = Field(
         description="One model per inlier class and seed; a seed fixes initial weights, batch "
@@ -253,7 +262,17 @@ class Config(_Model):
     @property
     def root(self) -> Path:
         """The folder of all results."""
-        return Path("results") / self.name
+        return self.results.expanduser() / self.name
+
+    @property
+    def committed(self) -> bool:
+        """Whether the results are committed ones, whose runs are not to be written over."""
+        return self.results == REFERENCE
+
+    @property
+    def anew(self) -> "Config":
+        """The configuration that makes its runs again, elsewhere if they are committed."""
+        return self.model_copy(update={"results": RESULTS}) if self.committed else self
 
     @field_validator("name")
     @classmethod
@@ -261,6 +280,13 @@ class Config(_Model):
         if name in COMMITTED:
             raise ValueError(f"results/{name} holds committed results; choose another name")
         return name
+
+    @field_validator("results")
+    @classmethod
+    def _check_results(cls, results: Path) -> Path:
+        if results == RESULTS / "published":
+            raise ValueError(f"{results} holds published results; choose another folder")
+        return results
 
 
 def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) -> Config:
@@ -275,7 +301,19 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
     Raises:
         InputError: one line per problem: file, key, what is wrong, what to do.
     """
-    plain = _with_defaults(_numbers(dict(mapping)))
+    return _checked(_with_defaults(_numbers(dict(mapping))), source, data)
+
+
+def look(config: Config, source: str = "config") -> None:
+    """Look at the data sets' files, for a configuration that was loaded without.
+
+    Raises:
+        InputError: as ``load`` does.
+    """
+    _checked(config.model_dump(mode="json"), source, data=True)
+
+
+def _checked(plain: Mapping[str, Any], source: str, data: bool) -> Config:
     try:
         return Config.model_validate_json(json.dumps(plain, default=str), context=data)
     except ValidationError as error:
@@ -289,9 +327,18 @@ def read(*paths: Path, data: bool = True) -> Config:
     Raises:
         InputError: a file is missing or no YAML mapping, or as ``load`` does.
     """
+    return load(merged(*paths), " + ".join(map(str, paths)), data)
+
+
+def merged(*paths: Path) -> dict[str, Any]:
+    """What configuration files say together, unchecked.
+
+    Raises:
+        InputError: a file is missing or no YAML mapping.
+    """
     import yaml
 
-    merged: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
     for path in paths:
         try:
             content = yaml.safe_load(path.read_text())
@@ -301,8 +348,8 @@ def read(*paths: Path, data: bool = True) -> Config:
             raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
         if not isinstance(content, dict):
             raise InputError(f"{path}: no keys at the top level; see config/README.md")
-        merged = _merged(merged, content)
-    return load(merged, " + ".join(map(str, paths)), data)
+        whole = _merged(whole, content)
+    return whole
 
 
 def schema() -> dict[str, Any]:

@@ -195,16 +195,16 @@ def counted_epochs(span: str) -> str:
     return captions.counted(int(span), "epoch") if span.isdigit() else f"{span} epochs"
 
 
-def seeds(runs: pd.DataFrame) -> str:
-    """The seeds of some runs, for readers."""
-    return captions.listed(sorted({int(seed) for seed in runs["seed"]}))
+def seeds(runs: pd.DataFrame) -> tuple[int, ...]:
+    """The seeds of some runs."""
+    return tuple(sorted({int(seed) for seed in runs["seed"]}))
 
 
 def command(config: Config, dataset: str, methods: Sequence[str], inliers: Sequence[int]) -> str:
     """The command that makes runs of some methods and classes and everything after them."""
     settings = config.datasets[dataset]
     parts = [
-        f"{config.root}/runs/{dataset}",
+        f"{config.anew.root}/runs/{dataset}",
         _braced(methods),
         f"fold-{_braced(settings.folds)}",
         f"inlier-{_braced(inliers)}",

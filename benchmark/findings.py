@@ -13,7 +13,7 @@ from benchmark.comparisons import Result
 from benchmark.config import Config
 from benchmark.evidence import Evidence
 from benchmark.published import AVERAGE, EPOCHS, Published
-from benchmark.render import Cell, Row, Table
+from benchmark.render import Cell, Row, Table, number
 from benchmark.verdicts import MARGINS, OVERLAP, Verdict
 
 MARKS = {
@@ -165,7 +165,7 @@ def _cells(verdict: Verdict) -> list[Cell]:
         _number(verdict.mean, row.metric),
         _interval(*ends, _FORMS.get(row.metric, ".3f"), mark),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
-        Cell(verdict.seeds or Cell.MISSING),
+        Cell(str(len(verdict.seeds)) if verdict.seeds else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
         Cell(row.place, note="from an earlier paper" if row.copied else "", kind="words"),
     ]
@@ -221,32 +221,32 @@ def _number(value: float, metric: str, recalled: bool = False) -> Cell:
     if np.isnan(value):
         return Cell()
     marks = captions.RECALLED if recalled else ""
-    return Cell(format(value, _FORMS.get(metric, ".3f")), marks=marks)
+    return Cell(number(value, _FORMS.get(metric, ".3f")), marks=marks)
 
 
 def _mean(value: float, spread: float, kind: str = "") -> Cell:
     if np.isnan(value):
         return Cell()
-    return Cell(f"{value:.3f}", "" if np.isnan(spread) else f"{spread:.3f}", kind=kind)
+    return Cell(number(value, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), kind=kind)
 
 
 def _signed(value: float, form: str = "+.3f") -> Cell:
-    return Cell() if np.isnan(value) else Cell(format(value, form))
+    return Cell() if np.isnan(value) else Cell(number(value, form))
 
 
 def _ratio(value: float) -> Cell:
-    return Cell() if np.isnan(value) else Cell(f"{value:.1f} times")
+    return Cell() if np.isnan(value) else Cell(f"{number(value, '.1f')} times")
 
 
 def _interval(low: float, high: float, form: str = ".3f", marks: str = "") -> Cell:
     if np.isnan(low):
         return Cell()
-    return Cell(f"{format(low, form)} to {format(high, form)}", marks=marks)
+    return Cell(f"{number(low, form)} to {number(high, form)}", marks=marks)
 
 
 def _counted(outcomes: Iterable[str]) -> str:
-    number = Counter(outcomes)
-    return ", ".join(f"{number[name]} {name}" for name in MARKS if number[name]) + "."
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[name]} {name}" for name in MARKS if counts[name]) + "."
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:

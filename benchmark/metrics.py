@@ -279,8 +279,10 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
         )
         for run in runs
     )
-    # Where the images lie is no part of what was run: the runs name their split by its hash.
-    settings = config.model_dump(mode="json", exclude={"datasets": {"__all__": {"path"}}})
+    # Where images and results lie is no part of what was run: runs name their split by its hash.
+    settings = config.model_dump(
+        mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
+    )
     plain = json.dumps(settings, sort_keys=True)
     environments = (run.manifest.get("environment") or {} for run in runs if run.usable)
     commits = {str(each.get("commit") or "unknown") for each in environments}

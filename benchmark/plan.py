@@ -6,17 +6,21 @@ method and fold train together as one stack. Both make the same files.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmark import config as configuration
 from benchmark import modules, outputs
 from benchmark.config import Config
 from benchmark.cure_tsr.codes import PARTS
 from benchmark.datasets import peek
 from benchmark.digest import digest
+from benchmark.errors import InputError
 from benchmark.published import DIRECTORY
 
 RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
@@ -79,10 +83,14 @@ def place(directory: Path) -> Place:
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a configuration on a device; ``wildcards`` are those of the asking rule."""
+    """The jobs of a configuration on a device; ``wildcards`` are those of the asking rule.
+
+    ``files`` names the configuration's files, for messages.
+    """
 
     config: Config
     device: str
+    files: str = "config"
 
     @property
     def on_gpu(self) -> bool:
@@ -94,14 +102,30 @@ class Plan:
         """One for any run on the CPU, or one per data set."""
         if not self.on_gpu:
             return [Stack()]
-        return [
-            Stack(
-                f"train_{dataset}",
-                f"{dataset}/{{method}}/fold-{{fold}}",
-                {"dataset": [dataset], "inlier": self.inliers(dataset), "seed": self.config.seeds},
-            )
-            for dataset in self.config.datasets
-        ]
+        stacks = []
+        for dataset in self.config.datasets:
+            # A data set that is not there has no runs, and who trains it is told by ``look``.
+            with suppress(InputError):
+                axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
+                place = f"{dataset}/{{method}}/fold-{{fold}}"
+                stacks.append(Stack(f"train_{dataset}", place, {"dataset": [dataset], **axes}))
+        return stacks
+
+    def look(self) -> None:
+        """End with one line per problem unless the data sets' files are as the configuration says.
+
+        Rules that need images, or runs of them, call it while Snakemake plans, before a job starts.
+        The one that reanalyses does not: who has the scores needs no images.
+        """
+        try:
+            if self.config.committed:
+                raise InputError(
+                    f"{self.files}: its runs are committed; make them again elsewhere, with "
+                    "--config results=results"
+                )
+            configuration.look(self.config, self.files)
+        except InputError as error:
+            sys.exit(str(error))
 
     def runs(self) -> list[str]:
         """The directories of all runs; none of an optional data set that is not there."""
@@ -113,6 +137,15 @@ class Plan:
                 self.config.methods, settings.folds, self.inliers(dataset), self.config.seeds
             )
         ]
+
+    def in_runs(self, name: str) -> Callable[[Any], list[str]]:
+        """A file of every run, as an input function."""
+
+        def files(wildcards: Any) -> list[str]:
+            self.look()
+            return [f"{run}/{name}" for run in self.runs()]
+
+        return files
 
     def splits(self) -> list[str]:
         """The descriptions of all splits."""
@@ -138,6 +171,7 @@ class Plan:
 
         Of a tree of images the folders only: their times tell of files that come and go.
         """
+        self.look()
         path = self.config.datasets[wildcards.dataset].path
         if path is None or not path.expanduser().exists():
             return []

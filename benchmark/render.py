@@ -49,6 +49,15 @@ def stamp(provenance: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in provenance.items())
 
 
+def number(value: float, form: str) -> str:
+    """A number as text.
+
+    Its last bits, which differ between machines, are rounded away first, so that a number halfway
+    between two texts gives the same one everywhere.
+    """
+    return format(round(value, 12) + 0.0, form)
+
+
 def markdown(table: Table) -> str:
     """GitHub-flavoured Markdown."""
 

@@ -104,7 +104,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "cost": _table("cost", built["cost"]),
         "environments": _environments(runs),
         "provenance": found.provenance,
-        "config": _file(config),
+        "config": _file(config.anew),
         "configfile": f"config/{config.name}.yaml",
     }
 

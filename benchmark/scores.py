@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.config import Config
+from benchmark.config import Config, DatasetConfig
 from benchmark.cure_tsr.selection import CLEAN
+from benchmark.datasets import peek
 from benchmark.errors import InputError
 
 Vector = npt.NDArray[np.float64]
@@ -118,7 +119,8 @@ def gradient_weight(manifest: Mapping[str, Any], beta: float) -> float:
 def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     """Inlier classes of a data set, index to name, as configured.
 
-    They come from the prepared data set, or from the runs where it was not kept.
+    They come from the prepared data set where it was kept, else from its source, as long as that
+    names them without its files; the runs, of which some may be missing, are the last resort.
 
     Raises:
         InputError: a damaged file.
@@ -129,8 +131,10 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     elif described.is_file():
         names = dict(enumerate(_stated(described, "class_names")))
     else:
-        paths = (root / "runs" / dataset).glob("*/fold-*/inlier-*/seed-*/run.json")
-        names = {_stated(path, "inlier"): _stated(path, "class_name") for path in paths}
+        names = _named(config.datasets[dataset]) or {
+            _stated(path, "inlier"): _stated(path, "class_name")
+            for path in (root / "runs" / dataset).glob("*/fold-*/inlier-*/seed-*/run.json")
+        }
     chosen = config.datasets[dataset].inliers
     return {
         index: name
@@ -171,6 +175,13 @@ def read(run: Run) -> tuple[Run, dict[str, TestScores]]:
     return run, models
 
 
+def _named(settings: DatasetConfig) -> dict[int, str]:
+    try:
+        return dict(enumerate(peek(settings.source, settings.path, settings.challenges)))
+    except InputError:
+        return {}
+
+
 def _stated(path: Path, key: str) -> Any:
     """What a JSON file says."""
     try:
@@ -199,6 +210,8 @@ def _look(key: RunKey, class_name: str, root: Path) -> Run:
         manifest = json.loads(path.read_text())
     except ValueError as error:
         return found.refused(f"{path} is not JSON ({error}): run it again")
+    if not isinstance(manifest, dict):
+        return found.refused(f"{path} has no keys: run it again")
     found = replace(found, manifest=manifest)
     status = manifest.get("status")
     if status == "complete":

@@ -352,8 +352,8 @@ def _cell(record: Mapping[str, Any]) -> Cell:
         + UNDER * (record["metric"] == "auroc" and record["mean"] < 0.5)
         + CONSTANT * record["constant"]
     )
-    spread = "" if np.isnan(record["spread"]) else f"{record['spread']:.3f}"
-    return Cell(f"{record['mean']:.3f}", spread, marks)
+    spread = "" if np.isnan(record["spread"]) else render.number(record["spread"], ".3f")
+    return Cell(render.number(record["mean"], ".3f"), spread, marks)
 
 
 def _published_cell(record: Mapping[str, Any]) -> Cell:

@@ -80,7 +80,7 @@ class Verdict:
     equivalence_p: float = float("nan")
     further: int | None = None
     runs: int = 0
-    seeds: str = ""
+    seeds: tuple[int, ...] = ()
     epochs: str = ""
     command: str = ""
 
@@ -123,6 +123,7 @@ def _record(verdict: Verdict) -> dict[str, Any]:
         "outlier_ratio": row.outlier_ratio,
     }
     own = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
+    own["seeds"] = captions.listed(verdict.seeds)
     return told | {name: value for name, value in own.items() if name != "published"}
 
 

@@ -260,7 +260,7 @@ def test_too_few_outliers_give_no_number(tmp_path: Path) -> None:
 def test_no_runs_at_all(tmp_path: Path) -> None:
     found = metrics.compute(make_config("mnist"), tmp_path)
     assert found.table.empty
-    assert found.runs.empty
+    assert set(found.runs["status"]) == {"missing"}
 
 
 def test_provenance_changes_with_the_scores(tmp_path: Path) -> None:

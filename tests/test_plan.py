@@ -79,6 +79,26 @@ def test_a_data_set_depends_on_the_users_files(tmp_path):
     assert plan().sources(SimpleNamespace(dataset="mnist")) == []
 
 
+@pytest.mark.parametrize("on", ["cpu", "cuda"])
+def test_images_are_asked_for_with_the_jobs_that_need_them(on):
+    gone = {"source": "npz", "path": "gone.npz", "protocol": "folds"}
+    mapping = {"name": "n", "seeds": [0], "datasets": {"own": gone}, "methods": {"kde": {}}}
+    lacking = Plan(load(mapping, data=False), on, "my.yaml")
+    assert len(lacking.stacks) == (on == "cpu")
+    for ask in (lacking.in_runs("run.json"), lacking.sources):
+        with pytest.raises(SystemExit, match=r"^my\.yaml: datasets\.own\.path: gone\.npz: .*$"):
+            ask(SimpleNamespace(dataset="own"))
+    files = plan(on).in_runs("run.json")(SimpleNamespace())
+    assert files == [f"{run}/run.json" for run in plan(on).runs()]
+
+
+def test_committed_runs_are_not_made_again():
+    committed = plan(results="results/reference")
+    with pytest.raises(SystemExit, match=r"--config results=results$"):
+        committed.in_runs("run.json")(SimpleNamespace())
+    assert committed.config.anew == plan().config
+
+
 @pytest.mark.parametrize("kind", ["tables", "figures"])
 def test_report_shows_each_item_once_with_a_caption(kind):
     captions = Path(__file__).parents[1] / "workflow" / "report"

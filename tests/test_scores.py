@@ -115,7 +115,7 @@ def test_unreadable_scores_are_refused(made: tuple[Config, Path], damage: str) -
     assert "run it again" in refused.reason
 
 
-@pytest.mark.parametrize("text", ["{", '{"status": "done"}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"status": "done"}'])
 def test_unreadable_manifest_is_refused(made: tuple[Config, Path], text: str) -> None:
     run = find(*made, "cae", 1)
     (run.directory / "run.json").write_text(text)
@@ -150,12 +150,23 @@ def test_classes_as_configured(made: tuple[Config, Path]) -> None:
     assert class_names(few, root, "mnist") == {3: "3", 7: "7"}
 
 
-def test_classes_from_the_runs_alone(made: tuple[Config, Path]) -> None:
+def elsewhere(config: Config) -> Config:
+    """The same with a source that names its classes only where its file is."""
+    gone = {"source": "npz", "path": Path("gone.npz")}
+    moved = config.datasets["mnist"].model_copy(update=gone)
+    return config.model_copy(update={"datasets": {"mnist": moved}})
+
+
+def test_classes_of_some_runs_alone(made: tuple[Config, Path]) -> None:
     config, root = made
     expected = class_names(config, root, "mnist")
     shutil.rmtree(root / "data")
+    assert class_names(elsewhere(config), root, "mnist") == expected
+    shutil.rmtree(root / "runs/mnist/cae_grad")
+    shutil.rmtree(root / "runs/mnist/cae/fold-0/inlier-5")
     assert class_names(config, root, "mnist") == expected
-    assert len(collect(config, root)) == 20
+    assert sum(run.status == "missing" for run in collect(config, root)) == 11
+    assert class_names(elsewhere(config), root, "mnist").keys() == expected.keys() - {5}
 
 
 def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
@@ -168,7 +179,7 @@ def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
     path = find(config, root, "cae", 0).directory / "run.json"
     path.write_text("[]")
     with pytest.raises(InputError, match=r"run\.json: damaged, no 'inlier'"):
-        collect(config, root)
+        collect(elsewhere(config), root)
 
 
 def test_layout_columns_are_no_components(made: tuple[Config, Path]) -> None:

@@ -246,6 +246,38 @@ def test_reanalyse_takes_the_runs_that_exist(tree):
         assert (root / name).exists()
 
 
+def test_without_images_there_is_a_line_before_any_job_and_scores_are_enough(tree):
+    edited(tree / "config/tiny.yaml", "source: digits", "source: npz\n    path: gone.npz")
+    done = snakemake(tree, "all", "--cores", "2")
+    assert done.returncode == 1
+    last = "config/tiny.yaml: datasets.digits.path: gone.npz: no such file"
+    assert done.stderr.splitlines()[-1].startswith(last)
+    assert "Traceback" not in done.stderr and "jobid" not in done.stderr
+    assert snakemake(tree, "reanalyse", "--cores", "1").returncode == 0
+    # Else the next test finds tables of another configuration.
+    edited(tree / "config/tiny.yaml", "source: npz\n    path: gone.npz", "source: digits")
+    assert snakemake(tree, "reanalyse", "--cores", "1").returncode == 0
+
+
+def test_published_results_are_rebuilt_in_place_and_not_run_over(tree):
+    call = [sys.executable, "-m", "benchmark.publish", "--configfile", "config/tiny.yaml"]
+    done = subprocess.run(call, cwd=tree, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    config, root = "results/reference/tiny/config.yaml", tree / "results/reference/tiny"
+    kept = {path.name: path.read_bytes() for path in (root / "tables").iterdir()}
+    shutil.rmtree(root / "tables")
+    done = snakemake(tree, "reanalyse", "--cores", "1", config=config)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in (root / "tables").iterdir()} == kept
+    refused = snakemake(tree, "all", "--dry-run", config=config)
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
+        1,
+        f"{config}: its runs are committed; make them again elsewhere, with --config "
+        "results=results",
+    )
+    shutil.rmtree(tree / "results/reference")
+
+
 def test_lint_and_names():
     done = snakemake(ROOT, "--lint", config="config/demo.yaml")
     assert done.returncode == 0, done.stdout + done.stderr

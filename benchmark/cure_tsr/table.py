@@ -9,7 +9,7 @@ from benchmark.config import Config
 from benchmark.cure_tsr import study
 from benchmark.cure_tsr.study import PAIRS, Loss
 from benchmark.metrics import Metrics
-from benchmark.render import Cell, Row, Table
+from benchmark.render import Cell, Row, Table, number
 
 FEWER = "*"
 
@@ -41,9 +41,9 @@ def _cell(row: object, *, signed: bool) -> Cell:
     if row is None:
         return Cell()
     value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    text = number(value, "+.3f" if signed else ".3f")
     fewer = getattr(row, "seeds", 0) < getattr(row, "expected_seeds", 0)
-    return Cell(text, f"{(high - low) / 2:.3f}", FEWER * fewer)
+    return Cell(text, number((high - low) / 2, ".3f"), FEWER * fewer)
 
 
 def _head(config: Config, loss: Loss, against: Loss | None) -> str:

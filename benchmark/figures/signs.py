@@ -53,18 +53,19 @@ def sheet(kept: Plate, title: str) -> Drawing:
     for row, level in enumerate(levels):
         axes[row, 1].set_ylabel(f"level {level}", fontsize=7)
     used = [source for source in (REAL, SIMULATED) if source in kept.sources]
-    handles = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=FRAMES[s], lw=1.5) for s in used]
-    figure.legend(handles, [SOURCES[s] for s in used], loc="outside lower center", ncols=2)
     other = any(
         source == REAL and not same for source, same in zip(kept.sources, kept.same, strict=True)
     )
+    handles = [frame(FRAMES[source]) for source in used] + [frame(FRAMES[REAL], same=False)] * other
+    named = [SOURCES[source] for source in used] + ["another sign of the type"] * other
+    figure.legend(handles, named, loc="outside lower center", ncols=3)
     caption = (
         f"A {kept.sign.replace('_', ' ')} sign without a challenge and under each challenge and "
         f"level, as the models see it, {title}: {' and '.join(SOURCES[s] for s in used)}. "
         f"{'Dotted frames: other signs of the type, for lack of a file of the same one. ' * other}"
         f"{'Blank: no file. ' * (ABSENT in kept.sources)}"
     )
-    frame = pd.DataFrame(
+    numbers = pd.DataFrame(
         {
             "condition": kept.names,
             "source": [SOURCES.get(source, "no file") for source in kept.sources],
@@ -72,7 +73,7 @@ def sheet(kept: Plate, title: str) -> Drawing:
             "mean_value": kept.images.mean(axis=(1, 2, 3)),
         }
     )
-    return Drawing(figure, caption.strip(), frame)
+    return Drawing(figure, caption.strip(), numbers)
 
 
 def bare(axis: Axes) -> None:
@@ -90,14 +91,12 @@ def picture(axis: Axes, image: Images, source: str, *, same: bool = True) -> Non
         return
     height, width = image.shape[:2]
     axis.imshow(np.asarray(image).squeeze(), vmin=0, vmax=255)
-    axis.add_patch(
-        Rectangle(
-            (-0.5, -0.5),
-            width,
-            height,
-            fill=False,
-            edgecolor=FRAMES[source],
-            linewidth=1.5,
-            linestyle="-" if same else ":",
-        )
+    axis.add_patch(frame(FRAMES[source], width, height, same=same))
+
+
+def frame(colour: str, width: float = 1, height: float = 1, *, same: bool = True) -> Rectangle:
+    """A frame around an image of that size, dotted when it is not of the same sign."""
+    line = "-" if same else ":"
+    return Rectangle(
+        (-0.5, -0.5), width, height, fill=False, edgecolor=colour, linewidth=1.5, linestyle=line
     )

@@ -62,5 +62,10 @@ def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str
     for suffix, more in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic(folder / f"{name}.{suffix}") as beside:
             drawing.figure.savefig(beside, metadata=about | more)
+    save_numbers(drawing, folder, name)
+
+
+def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:
+    """Write ``name``.csv."""
     with atomic(folder / f"{name}.csv") as beside:
         drawing.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,8 +1,8 @@
 rule metrics:
     input:
-        runs=expand("{run}/run.json", run=plan.runs()),
-        scores=expand("{run}/scores.parquet", run=plan.runs()),
-        epochs=expand("{run}/epochs.parquet", run=plan.runs()),
+        runs=plan.in_runs("run.json"),
+        scores=plan.in_runs("scores.parquet"),
+        epochs=plan.in_runs("epochs.parquet"),
         splits=plan.splits(),
     output:
         outputs.metrics(plan.config, plan.config.root),

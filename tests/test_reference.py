@@ -1,0 +1,211 @@
+"""Committed results: each table is what its scores give, and the check sees when one is not."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark import config as configuration
+from benchmark import drift, publish, reanalyse
+from benchmark.config import REFERENCE, Config
+from benchmark.errors import InputError
+from tests.synthetic import make_config, make_results
+
+ROOT = Path(__file__).parents[1]
+COMMITTED = sorted(path for path in (ROOT / REFERENCE).iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
+def test_committed_tables_are_what_the_scores_give(folder: Path) -> None:
+    config = configuration.read(folder / "config.yaml", data=False)
+    assert ROOT / config.root == folder
+    assert not any(entry.path and entry.path.is_absolute() for entry in config.datasets.values())
+    assert drift.find(config, folder) == []
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    config = make_config("cifar10", methods=("cae_grad",), milestones=[5], outlier_ratios=[0.5])
+    root = tmp_path_factory.mktemp("results") / config.name
+    make_results(config, root, inliers=20, epochs=1000)
+    reanalyse.reanalyse(config, root)
+    return config, root
+
+
+@pytest.fixture
+def copy(made: tuple[Config, Path], tmp_path: Path) -> tuple[Config, Path]:
+    config, root = made
+    return config, Path(shutil.copytree(root, tmp_path / config.name))
+
+
+def test_two_rebuilds_are_the_same_bytes(copy: tuple[Config, Path]) -> None:
+    config, root = copy
+    assert drift.find(config, root) == []
+    kept = {path: path.read_bytes() for path in root.glob("[tf]*/*")}
+    reanalyse.reanalyse(config, root)
+    assert {path: path.read_bytes() for path in root.glob("[tf]*/*")} == kept
+
+
+def test_a_changed_number_is_told_by_file_and_row(copy: tuple[Config, Path]) -> None:
+    config, root = copy
+    table, shown = (root / "tables" / f"auroc-cifar10.{suffix}" for suffix in ("csv", "md"))
+    frame = pd.read_csv(table)
+    mean = frame["mean"].astype(float)
+    text = shown.read_text()
+    cell = f"{mean[0]:.3f}"
+    shown.write_text(text.replace(cell, f"{float(cell) + 0.001:.3f}", 1))
+    frame.assign(mean=mean.where(frame.index != 2, mean + 1e-4)).to_csv(table, index=False)
+    (root / "tables/old.csv").write_text("a\n1\n")
+    (root / "figures/beta-cifar10.csv").unlink()
+    blank, numbers, text, old = drift.find(config, root)
+    assert blank == f"{root}/figures/beta-cifar10.csv: missing"
+    assert numbers.startswith(f"{table}: row 4, mean: '{mean[2] + 1e-4:.4f}"[:-2])
+    assert text.startswith(f"{shown}: line 6: ")
+    assert old == f"{root}/tables/old.csv: the scores give no such file"
+
+
+def test_a_changed_score_is_told(copy: tuple[Config, Path]) -> None:
+    config, root = copy
+    path = root / "runs/cifar10/cae_grad/fold-0/inlier-3/seed-0/scores.parquet"
+    scores = pd.read_parquet(path)
+    scores.loc[0, "gradient"] += 1
+    scores.to_parquet(path, index=False)
+    first, *tables = drift.find(config, root)
+    assert first.startswith(f"{path} has sha256 ")
+    assert any(line.startswith(f"{root}/tables/auroc-cifar10.csv: row ") for line in tables)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("0.123456", "0.123457", True),
+        ("0.123456", "0.123466", False),
+        ("12", "13", False),
+        ("0", "1e-17", True),
+        ("0", "", False),
+        ("0 1", "0 2", False),
+    ],
+)
+def test_what_counts_as_the_same(tmp_path: Path, old: str, new: str, same: bool) -> None:
+    for folder, value in (("kept", old), ("made", new)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.csv").write_text(f"name,value\nx,{value}\n")
+    found = list(drift.differences(Path("t.csv"), tmp_path / "kept", tmp_path / "made"))
+    wrong = f"{tmp_path}/kept/t.csv: row 2, value: {old!r}, the scores give {new!r}"
+    assert found == ([] if same else [wrong])
+
+
+def test_the_stamp_may_have_another_hash_of_defaults(copy: tuple[Config, Path]) -> None:
+    config, root = copy
+    path = root / "tables/auroc-cifar10.md"
+    stamp, rest = path.read_text().split("\n", 1)
+    head, _, tail = stamp.partition("config_sha256 ")
+    path.write_text(f"{head}config_sha256 {'0' * 64}{tail[64:]}\n{rest}")
+    assert drift.find(config, root) == []
+    path.write_text(f"{stamp.replace('runs_sha256 ', 'runs_sha256 0')}\n{rest}")
+    (line,) = drift.find(config, root)
+    assert f"{path}: line 1: " in line
+
+
+# The command and what is published
+
+BASE = {
+    "name": "made_up",
+    "seeds": [0],
+    "outlier_ratios": [0.5],
+    "milestones": [5],
+    "datasets": {
+        "cifar10": {"source": "cifar10", "path": "data", "protocol": "official"},
+        "mnist": {"source": "mnist", "path": "data", "protocol": "official"},
+        "gtsrb_challenges": {
+            "source": "gtsrb_challenges",
+            "path": "data",
+            "challenges": {"types": ["Rain"], "levels": [1]},
+        },
+    },
+    "methods": {"cae_grad": {"epochs": 1000}, "cae": {"epochs": 1000}},
+}
+
+
+@pytest.fixture
+def here(made: tuple[Config, Path], tmp_path: Path) -> tuple[list[Path], Path]:
+    """The files of a configuration of which few runs are there, and where these are."""
+    _, root = made
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE, sort_keys=False))
+    local = {
+        "results": str(tmp_path),
+        "datasets": {"cifar10": {"path": "/mine/cifar10.npz", "note": "a copy"}},
+    }
+    (tmp_path / "local.yaml").write_text(yaml.safe_dump(local))
+    shutil.copytree(root, tmp_path / "made_up")
+    for inlier in range(3, 10):
+        shutil.rmtree(tmp_path / f"made_up/runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
+    weights = tmp_path / "made_up/runs/cifar10/cae_grad/fold-0/inlier-0/seed-0/weights"
+    weights.mkdir()
+    (weights / "best.safetensors").touch()
+    signs = tmp_path / "made_up/data/gtsrb_challenges"
+    signs.mkdir()
+    for name in ("groups.npy", "images.npy"):
+        np.save(signs / name, np.zeros(3, np.int64))
+    return [tmp_path / "base.yaml", tmp_path / "local.yaml"], tmp_path / "out"
+
+
+def test_published_is_what_is_needed_and_nothing_of_this_machine(
+    here: tuple[list[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, out = here
+    arguments = ["--configfile", *map(str, files), "--to", str(out)]
+    assert publish.main([*arguments, "--without", "history.csv", "reconstructions.npz"]) == 0
+    assert "3 runs" in capsys.readouterr().out
+    root = out / "made_up"
+    assert {path.name for path in out.iterdir()} == {"made_up"}
+    run = root / "runs/cifar10/cae_grad/fold-0/inlier-0/seed-0"
+    names = {path.name for path in run.iterdir()}
+    assert names == {"run.json", "scores.parquet", "epochs.parquet"}
+    data = {str(path.relative_to(root)) for path in (root / "data").glob("*/*")}
+    assert data == {"data/cifar10/dataset.json", "data/gtsrb_challenges/groups.npy"}
+    text = (root / "config.yaml").read_text()
+    assert "/mine" not in text and "note: a copy" in text
+    config = configuration.read(root / "config.yaml", data=False)
+    assert config.root == root
+    assert config.methods == configuration.read(*files, data=False).methods
+    runs = pd.read_parquet(root / "metrics/runs.parquet")
+    assert dict(runs["status"].value_counts()) == {"missing": 39, "complete": 3}
+    page = (root / "report/index.html").read_text()
+    assert "39 missing" in page
+    table = pd.read_csv(root / "tables/auroc-cifar10.csv").set_index(["method", "class_name"])
+    assert table.loc[("cae_grad", "average"), "found"] == 3
+    assert table.loc[("cae_grad", "average"), "expected"] == 10
+    arguments = ["--configfile", str(root / "config.yaml")]
+    assert reanalyse.main([*arguments, "--check"]) == 0
+    assert reanalyse.main(arguments) == 0
+    (root / "tables/cost.md").unlink()
+    assert reanalyse.main([*arguments, "--check"]) == 1
+    assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"
+
+
+def test_what_cannot_be_published_leaves_what_was(here: tuple[list[Path], Path]) -> None:
+    files, out = here
+    root, number = publish.publish(files, out)
+    assert number == 3
+    with pytest.raises(InputError, match=r"/mine/cifar10\.npz is a place on this machine"):
+        publish.publish(files[::-1], out)
+    with pytest.raises(InputError, match="is where the runs are"):
+        publish.publish(files, files[0].parent)
+    run = files[0].parent / "made_up/runs/cifar10/cae_grad/fold-0/inlier-1/seed-0"
+    described = (run / "run.json").read_text()
+    (run / "run.json").write_text(described.replace('"epochs": 1000', '"epochs": 9', 1))
+    with pytest.raises(InputError, match="inlier-1/seed-0: was run with epochs 9 and not 1000 of"):
+        publish.publish(files, out)
+    (run / "run.json").write_text(described)
+    (run / "scores.parquet").write_bytes(b"junk")
+    with pytest.raises(InputError, match="has sha256"):
+        publish.publish(files, out)
+    shutil.rmtree(run.parents[3])
+    with pytest.raises(InputError, match="no run there"):
+        publish.publish(files, out)
+    assert (root / "config.yaml").is_file()
+    assert {path.name for path in out.iterdir()} == {"made_up"}

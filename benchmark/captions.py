@@ -1,6 +1,6 @@
 """What every table and figure says about the runs behind it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -36,9 +36,24 @@ def split(settings: DatasetConfig) -> str:
     return f"fold{'s' * (len(settings.folds) > 1)} {listed(settings.folds)} of 5"
 
 
-def seeds(config: Config) -> str:
-    """For instance ``5 seeds (0 to 4)``."""
-    return f"{counted(len(config.seeds), 'seed')} ({listed(config.seeds)})"
+def seeds(config: Config, runs: pd.DataFrame) -> str:
+    """Seeds of the complete runs, per method where they differ, and how many are wanted.
+
+    For instance ``5 seeds (0 to 4)`` or ``1 of 5 seeds (0)``.
+    """
+    wanted = len(config.seeds)
+    found = {title: sorted(set(group["seed"])) for title, group in _complete(config, runs)}
+    known = {
+        title: (f"{len(done)} of {wanted}" if len(done) < wanted else f"{wanted}", listed(done))
+        for title, done in found.items()
+    }
+    if not known:
+        return "seeds: none"
+    if len(set(known.values())) == 1:
+        ((number, which),) = set(known.values())
+        return f"{number} seed{'s' * (wanted != 1)} ({which})"
+    parts = (f"{title} {number} ({which})" for title, (number, which) in known.items())
+    return "seeds: " + ", ".join(parts)
 
 
 def epochs(config: Config, runs: pd.DataFrame) -> str:
@@ -46,11 +61,7 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
 
     A method that is fitted in one go has none and is left out.
     """
-    complete = runs[runs["status"] == "complete"]
-    spans = {
-        config.methods[str(method)].title: span(group["epochs"])
-        for method, group in complete.groupby("method", sort=False)
-    }
+    spans = {title: span(group["epochs"]) for title, group in _complete(config, runs)}
     known = {title: text for title, text in spans.items() if text not in ("", "0")}
     if not known:
         return "epochs: none"
@@ -58,6 +69,17 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
         (text,) = set(known.values())
         return counted(int(text), "epoch") if text.isdigit() else f"{text} epochs"
     return "epochs: " + ", ".join(f"{title} {text}" for title, text in known.items())
+
+
+def several_seeds(runs: pd.DataFrame, key: str) -> bool:
+    """Whether a data set has complete runs of more than one seed."""
+    done = runs[(runs["dataset"] == key) & (runs["status"] == "complete")]
+    return bool(done["seed"].nunique() > 1)
+
+
+def _complete(config: Config, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
+        yield config.methods[str(method)].title, group
 
 
 def conditions(
@@ -72,7 +94,7 @@ def conditions(
     mine = runs[runs["dataset"] == key]
     parts = [
         epochs(config, mine),
-        seeds(config),
+        seeds(config, mine),
         split(config.datasets[key]),
         model,
         *([f"{main_ratio(config):.0%} outliers in the test sets"] if ratio else []),

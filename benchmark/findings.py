@@ -175,7 +175,7 @@ def _about(known: Evidence) -> str:
     """The data sets, epochs, seeds and model behind the numbers."""
     config, runs = known.config, known.found.runs
     names = ", ".join(captions.dataset(config, key) for key in config.datasets)
-    trained = f"{captions.epochs(config, runs)}; {captions.seeds(config)}"
+    trained = f"{captions.epochs(config, runs)}; {captions.seeds(config, runs)}"
     return f"{names}; {trained}; the model of the best validation loss."
 
 

@@ -129,7 +129,7 @@ def _facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
         "Data sets": "; ".join(protocols),
         "Methods": ", ".join(settings.title for settings in config.methods.values()),
         "Training": captions.epochs(config, runs),
-        "Seeds": f"{captions.seeds(config)}; split seed {config.split_seed}",
+        "Seeds": f"{captions.seeds(config, runs)}; split seed {config.split_seed}",
         "Score": f"beta = {config.beta:g}, alpha = {config.alpha:g} in the sweep",
         "Outliers in the test sets": f"{ratios}; {layout.main_ratio(config):.0%} unless said",
     }

@@ -185,7 +185,7 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
 def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: str) -> Table:
     config = source.config
     caption = (
-        f"{what}, {captions.dataset(config, dataset)}. {_spread(config)}"
+        f"{what}, {captions.dataset(config, dataset)}. {_spread(source, dataset)}"
         f"{captions.conditions(config, source.found.runs, dataset)}"
         f"{_weight(config)}{_published_epochs(source, dataset, lines)}"
     )
@@ -204,7 +204,7 @@ def _outliers(source: _Source, dataset: str) -> Table:
     naive = ", ".join(f"{2 * (1 - r) / (2 - r):.3f}" for r in config.outlier_ratios)
     caption = (
         f"F1 and AUROC by the share of outliers in the test set, average over the inlier classes, "
-        f"{captions.dataset(config, dataset)}. {_spread(config)}"
+        f"{captions.dataset(config, dataset)}. {_spread(source, dataset)}"
         f"{captions.conditions(config, source.found.runs, dataset, ratio=False)} "
         f"F1 is that of the inliers at the threshold that flags the known share of outliers; the "
         f"threshold behind the published F1 is not known. Calling every image an inlier gives F1 "
@@ -273,8 +273,8 @@ def _cost(source: _Source) -> Table:
         "Cost: trained parameters, training time per run (one inlier class, one seed) and per "
         "epoch, inference time per test image, and peak memory of the run (on a CPU of the whole "
         "process with its libraries and the data set, on a GPU of tensors), means over complete "
-        f"runs; {captions.seeds(config)}. Times are those of the machines that ran them, which may "
-        "have been busy with other runs."
+        f"runs; {captions.seeds(config, source.found.runs)}. Times are those of the machines that "
+        "ran them, which may have been busy with other runs."
     )
     head = [
         *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s", "Per epoch, s"),
@@ -379,8 +379,8 @@ def _mean(values: pd.Series) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _spread(config: Config) -> str:
-    several = len(config.seeds) > 1
+def _spread(source: _Source, dataset: str) -> str:
+    several = captions.several_seeds(source.found.runs, dataset)
     return "Mean ± standard deviation over seeds; " if several else ""
 
 

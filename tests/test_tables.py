@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,23 @@ def test_captions_say_how_it_was_made(results: Results, built: dict[str, Table])
             assert "best validation loss" in table.caption
     assert "The published GradCon has 1000 epochs." in built["auroc-cifar10"].caption
     assert "folds 0, 1 of 5" in built["auroc-fashion_mnist"].caption
+
+
+def test_captions_count_the_seeds_that_ran_not_those_that_are_wanted(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae", "ocgan"), seeds=(0, 1, 2))
+    make_results(config, tmp_path, inliers=8)
+    for seed in (1, 2):
+        for folder in (tmp_path / "runs").glob(f"*/*/*/*/seed-{seed}"):
+            shutil.rmtree(folder)
+    metrics.write(config, tmp_path)
+    caption = tables.build(config, tmp_path)["auroc-mnist"].caption
+    assert "1 of 3 seeds (0)" in caption
+    assert "standard deviation" not in caption
+    make_results(config.model_copy(update={"methods": {"cae": config.methods["cae"]}}), tmp_path, 8)
+    metrics.write(config, tmp_path)
+    caption = tables.build(config, tmp_path)["auroc-mnist"].caption
+    assert "seeds: CAE 3 (0 to 2), OCGAN 1 of 3 (0)" in caption
+    assert "standard deviation over seeds" in caption
 
 
 def test_note_of_a_data_set_is_in_its_captions(tmp_path: Path) -> None:

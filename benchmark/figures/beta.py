@@ -41,7 +41,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.set_xlabel(f"n, where β = n α and α = {config.alpha:g}")
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside right upper")
-    several = len(config.seeds) > 1
+    several = captions.several_seeds(found.runs, dataset)
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "

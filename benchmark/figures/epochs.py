@@ -48,10 +48,11 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     figure.legend(
         [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
     )
+    several = captions.several_seeds(found.runs, dataset)
     caption = (
         f"Average AUROC over the inlier classes against the epoch of the model that scores, "
         f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve. "
-        f"{'Bands: standard deviation over seeds. ' if len(config.seeds) > 1 else ''}"
+        f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
         f"{captions.conditions(config, found.runs, dataset, model='the model of each epoch')}"
     )

@@ -68,7 +68,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
         f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
         f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
-        f"{'Means over seeds and folds. ' if _several(config, dataset) else ''}"
+        f"{'Means over seeds and folds. ' if _several(config, found.runs, dataset) else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
         f"{captions.conditions(config, found.runs, dataset)}"
     )
@@ -102,5 +102,5 @@ def _written(share: Estimate) -> str:
     return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"
 
 
-def _several(config: Config, dataset: str) -> bool:
-    return len(config.seeds) * len(config.datasets[dataset].folds) > 1
+def _several(config: Config, runs: pd.DataFrame, dataset: str) -> bool:
+    return len(config.datasets[dataset].folds) > 1 or captions.several_seeds(runs, dataset)

@@ -1,6 +1,16 @@
 """Parts that several baselines have in common."""
 
+from typing import Protocol, runtime_checkable
+
 from torch import Tensor, nn
+
+
+@runtime_checkable
+class Masked(Protocol):
+    """A layer some of whose weights a mask keeps from every output."""
+
+    weight: Tensor
+    mask: Tensor
 
 
 class Autoencoder(nn.Module):
@@ -15,6 +25,13 @@ class Autoencoder(nn.Module):
         """Reconstruct images."""
         reconstructions: Tensor = self.decoder(self.encoder(images))
         return reconstructions
+
+
+def count_parameters(networks: nn.Module) -> int:
+    """Count what is trained; weights under a mask are not, as the published counts have it."""
+    trained = sum(p.numel() for p in networks.parameters() if p.requires_grad)
+    layers = [module for module in networks.modules() if isinstance(module, Masked)]
+    return trained - sum(int((~m.mask.bool()).expand_as(m.weight).sum()) for m in layers)
 
 
 def squared_error(images: Tensor, reconstructions: Tensor) -> Tensor:

@@ -40,11 +40,14 @@ The paper updates R once per update of D, the code twice (``reconstructor_steps`
 Deviations from the released code, besides its network: it compares with the *noisy* image, by cross
 entropy of the tanh output, and weighs that with 0.2; it draws the noise once, here it is new in
 every epoch; it keeps the images' order; it normalises test images by their batch, so that a score
-depends on the batch, here by the running averages. Deviations from the paper: R maximises
-log D(R(y)) instead of minimising log(1 - D(R(y))), as in the code; the stopping rule (an error
-threshold that is not given) is replaced by the lowest reconstruction error of clean inlier
-validation images. Both scores swing widely from epoch to epoch, under 0.5 AUROC too, as users of
-the released code report; no rule that sees inliers only is known to pick a good one.
+depends on the batch, here by the running averages; it drops a last batch that is not full, here it
+is used; its RMSprop has 1e-10 within the root, here 1e-5 is added to the root.
+
+Deviations from the paper: R maximises log D(R(y)) instead of minimising log(1 - D(R(y))), as in the
+code; the stopping rule (an error threshold that is not given) is replaced by the lowest
+reconstruction error of clean inlier validation images. Both scores swing widely from epoch to
+epoch, under 0.5 AUROC too, as users of the released code report; no rule that sees inliers only is
+known to pick a good one.
 """
 
 from collections.abc import Mapping, Sequence

@@ -31,6 +31,11 @@ with lambda = 0.1 on the *feature* term: the value of this loss at the last z. f
 the discriminator's last convolution; both norms are sums. All images of a batch are searched for at
 once and on their own: batch norm uses its running averages, and the optimiser works by element.
 
+The count published for AnoGAN (GradCon, Table 6: 6,338,176) is, to the digit, that of PyTorch's
+DCGAN example for 64x64 images of one channel (kernels 4x4, no biases, codes of 100, width 64;
+generator 3,574,656, discriminator 2,763,520): another network than this one, whose 5x5 kernels are
+the DCGAN paper's.
+
 Deviations: 28x28 has the sides 2, 4, 7, 14, 28 where 64x64 has 4, 8, 16, 32, 64: all convolutions
 are alike, the two linear layers are a quarter. All images start from the same random code, so that
 a score does not depend on the order of images; the original draws one for each. The optimiser of

@@ -17,7 +17,9 @@ layer     output, for each of the 64 dimensions          sees
 weights   25,835,776 with the masked ones; 13,124,864 without
 ========= ============================================== ===========================================
 
-With the autoencoder, 26,401,072 (C = 1) and 30,537,664 (C = 3) weights.
+With the autoencoder, and without the masked ones, 13,690,160 (C = 1) and 17,826,752 (C = 3)
+weights. The first is, to the digit, what GradCon's Table 6 has for LSA; with the masked ones it is
+26,401,072.
 
 Loss: squared error summed over the image + lambda * negative log-likelihood of the code summed over
 its dimensions, as a mean over the batch; lambda = 1. The likelihood of z_i is that of its bin,

@@ -18,7 +18,7 @@ part     layers                                                                m
 first    conv 7x7 C->2h                                                        A
 15 times plus (ReLU, conv 1x1 2h->h, ReLU, conv 3x3 h->h, ReLU, conv 1x1 h->2h) B
 head     ReLU, conv 1x1 2h->1024, ReLU, conv 1x1 1024->256 C                   B
-weights  C = 1: 3,740,928; C = 3: 4,290,816 (all entries of masked kernels counted)
+weights  C = 1: 2,751,488; C = 3: 2,530,228 (3,740,928 and 4,290,816 with the masked)
 ======== ===================================================================== ====
 
 A mask passes the rows above and the pixels to the left; at the pixel itself, mask B passes channels
@@ -32,8 +32,8 @@ numbers of the column fit that.
 
 Deviations: h, the depth, the head and the batch are what the paper is remembered to use for
 CIFAR-10 (its text was not at hand), for one channel too, where the paper binarises MNIST; learning
-rate (1e-4; the paper sets it by hand) and epochs (50) are this suite's choice; the best model is
-the one of lowest score on inlier validation images.
+rate (1e-4; the paper sets it by hand), RMSprop's decay (0.99, PyTorch's) and epochs (50) are this
+suite's choice; the best model is the one of lowest score on inlier validation images.
 """
 
 from collections.abc import Mapping, Sequence

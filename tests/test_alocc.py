@@ -7,8 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from baselines.alocc import ALOCC, Networks, _rmsprop, adversarial_loss, discriminator_loss
+from benchmark.detector import FitFailed
+from tests.digits import of_class
 
 
 def convolutions(*widths: int) -> int:
@@ -111,11 +114,13 @@ def test_two_scores() -> None:
     assert scores["dr"].tolist() == pytest.approx([-0.1, -0.4])
 
 
-def one_step(steps: int = 1, learning_rate: float = 1e-30) -> tuple[Networks, dict, Tensor]:
+def one_step(
+    steps: int = 1, learning_rate: float = 1e-30, noise: float = 0
+) -> tuple[Networks, dict, Tensor]:
     """One training step, by default with a learning rate that changes no weight."""
     torch.manual_seed(0)
     detector = ALOCC(
-        architecture="released", noise=0, learning_rate=learning_rate, reconstructor_steps=steps
+        architecture="released", noise=noise, learning_rate=learning_rate, reconstructor_steps=steps
     )
     networks = detector.build(1, 28).double()
     (phase,) = detector.phases(networks)
@@ -141,6 +146,39 @@ def test_step_descends_the_losses_of_the_paper() -> None:
         r.parameters(), torch.autograd.grad(loss_r, list(r.parameters())), strict=True
     ):
         torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_noise_goes_into_the_reconstructor_and_the_clean_image_is_its_aim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def add(images: Tensor, deviation: float) -> Tensor:
+        asked.append(deviation)
+        return images + 0.1
+
+    monkeypatch.setattr("baselines.alocc.add_noise", add)
+    networks, _, x = one_step(noise=0.155)
+    assert asked == [0.155]
+    r, d = networks.reconstructor, networks.discriminator
+    reconstructed = r(x + 0.1)
+    loss = softplus(-d(reconstructed)).mean() + 0.4 * (x - reconstructed).pow(2).sum() / 5
+    for parameter, gradient in zip(
+        r.parameters(), torch.autograd.grad(loss, list(r.parameters())), strict=True
+    ):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_a_collapsed_component_fails_though_the_other_one_lives() -> None:
+    class Collapsed(ALOCC):
+        def anomaly(self, networks: Networks, images: Tensor) -> dict[str, Tensor]:
+            d = super().anomaly(networks, images)["d"]
+            return {"d": d, "dr": 0.25 + 1e-7 * torch.rand(len(d))}
+
+    images = of_class(1)[:20]
+    detector = Collapsed(architecture="released", epochs=1, batch_size=8)
+    with pytest.raises(FitFailed, match=r"collapsed: .* alike \(dr 0.25\)"):
+        detector.fit(images, images, seed=0)
 
 
 def test_updates_per_step() -> None:

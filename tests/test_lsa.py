@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from baselines._networks import count_parameters
 from baselines.lsa import LSA, Estimator, MaskedLinear, scaled, surprise
+from benchmark import published
 from tests.digits import of_class
 
 
@@ -22,6 +24,12 @@ def test_parameters() -> None:
         networks = LSA().build(channels, 28)
         assert sum(p.numel() for p in networks.estimator.parameters()) == estimator == 25_835_776
         assert sum(p.numel() for p in networks.parameters()) == estimator + autoencoder
+        assert count_parameters(networks) == 13_124_864 + autoencoder
+
+
+def test_count_published_for_it() -> None:
+    (row,) = (row for row in published.load() if row.run_method == "lsa" and row.place == "Table 6")
+    assert count_parameters(LSA().build(1, 28)) == row.value == 13_690_160
 
 
 def test_unmasked_weights() -> None:

@@ -77,6 +77,20 @@ def test_batch_norm_keeps_a_tenth() -> None:
     torch.testing.assert_close(norm.running_mean, torch.full((6,), 0.9 * 3.0))
 
 
+def test_every_norm_keeps_a_tenth_and_only_the_decoder_drops() -> None:
+    networks = OCGAN().build(1, 28)
+    norms = [m for m in networks.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert len(norms) == 5 + 2 + 2 + 4
+    assert {norm.momentum for norm in norms} == {0.9}
+    dropouts = [m for m in networks.modules() if isinstance(m, nn.Dropout)]
+    assert [d.p for d in dropouts] == [0.5]
+    layers = list(networks.autoencoder.decoder)
+    assert [type(m) for m in layers[-5:]] == [
+        *(nn.BatchNorm2d, nn.Dropout, nn.ReLU),
+        *(nn.ConvTranspose2d, nn.Tanh),
+    ]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [28, 32, 61])
 def test_resizing(channels: int, size: int) -> None:
@@ -135,10 +149,15 @@ def zero(p: Tensor) -> Tensor:
     return binary_cross_entropy(torch.sigmoid(p), torch.zeros_like(p))
 
 
-@pytest.mark.parametrize("epoch", [1, 4], ids=["before mining", "mining"])
-def test_step_descends_the_four_losses(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each loss written out from the paper's definition, on the same uniform codes."""
-    detector, networks, images = set_up(mining_after=3)
+@pytest.mark.parametrize("epoch", [1, 3, 4], ids=["start", "last before mining", "mining"])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_step_descends_the_four_losses(
+    epoch: int, noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each loss written out from the paper's definition, on the same uniform codes and noise."""
+    detector, networks, images = set_up(mining_after=3, noise=noise)
+    drawn = torch.randn(6, 3, 61, 61, dtype=torch.float64)
+    monkeypatch.setattr(torch, "randn_like", lambda x: drawn)
     draws = [torch.rand(6, 5, dtype=torch.float64) for _ in range(3)]
     left = iter(draws)
     monkeypatch.setattr(torch, "rand", lambda *size, **kind: next(left))
@@ -149,7 +168,7 @@ def test_step_descends_the_four_losses(epoch: int, monkeypatch: pytest.MonkeyPat
     visual, latent, classifier = networks.visual, networks.latent, networks.classifier
     x = enlarge(images)
     generated, uniform, start = (2 * draw - 1 for draw in draws)
-    codes = encoder(x)
+    codes = encoder(x + noise * drawn)
     reconstructed = decoder(codes)
     fake = decoder(generated).detach()
 

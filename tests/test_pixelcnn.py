@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baselines._networks import count_parameters
 from baselines.pixelcnn import MaskedConv2d, Network, PixelCNN, quantise
 
 
@@ -19,6 +20,9 @@ def test_parameters() -> None:
         networks = PixelCNN().build(colours, 28)
         count = sum(p.numel() for p in networks.parameters())
         assert count == first + 15 * block + head == total
+    # One colour: of the 7x7 kernel the 24 places before the centre, of 3x3 the 4 before and it.
+    hidden = 25 * 256 + 15 * 4 * 128 * 128
+    assert count_parameters(PixelCNN().build(1, 28)) == 3_740_928 - hidden == 2_751_488
 
 
 def test_masks_of_one_colour() -> None:

@@ -175,7 +175,7 @@ def test_a_collapsed_component_fails_though_the_other_one_lives() -> None:
             d = super().anomaly(networks, images)["d"]
             return {"d": d, "dr": 0.25 + 1e-7 * torch.rand(len(d))}
 
-    images = of_class(1)[:20]
+    images = of_class(1, 20)
     detector = Collapsed(architecture="released", epochs=1, batch_size=8)
     with pytest.raises(FitFailed, match=r"collapsed: .* alike \(dr 0.25\)"):
         detector.fit(images, images, seed=0)

@@ -70,7 +70,7 @@ def test_severity_grows_with_level(challenge: str, photographs: np.ndarray) -> N
     channels=st.sampled_from([1, 3]),
     seed=st.integers(0, 2**40),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_size_in_and_out(challenge, level, height, width, channels, seed) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
     before = image.copy()

@@ -78,7 +78,7 @@ def test_resize_is_antialiased_lanczos(before, channels):
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3]), st.integers(0, 255))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_resize_keeps_a_flat_image_flat(height, width, channels, value):
     images = np.full((2, height, width, channels), value, np.uint8)
     assert (arrays.resize(images, 7) == value).all()
@@ -521,7 +521,7 @@ def test_a_bad_npz_is_one_line(message, tmp_path):
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 @given(place=st.floats(0, 1, exclude_max=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_flipped_byte_is_found_or_harmless(write, place, tmp_path_factory):
     folder = tmp_path_factory.mktemp("npz")
     file = save(folder, write=write, **official())

@@ -271,7 +271,7 @@ def test_split_of_a_known_plane() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(6, 12))
 def test_split_is_orthogonal(seed: int, n: int, m: int) -> None:
     generator = torch.Generator().manual_seed(seed)

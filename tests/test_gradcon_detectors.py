@@ -124,7 +124,7 @@ def test_same_seed_same_scores_other_seed_other_scores():
         assert not np.array_equal(first[name], other[name])
 
 
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=10)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=9))
 def test_a_score_does_not_depend_on_the_other_images(numbers):
     detector = _detector()

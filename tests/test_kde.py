@@ -39,7 +39,7 @@ def test_as_in_scikit_learn(grid: str) -> None:
     np.testing.assert_allclose(detector.score(TEST)["score"], expected, rtol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(5, 23), st.integers(1, 4), st.integers(0, 999), st.integers(1, 7))
 def test_cross_validation_as_in_scikit_learn(n: int, d: int, seed: int, block: int) -> None:
     points = np.random.default_rng(seed).normal(size=(n, d))

@@ -14,7 +14,7 @@ from benchmark import splits
 from benchmark.errors import InputError
 
 SEEDS = st.integers(0, 2**40)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 def balanced(classes, per_class, seed=0):

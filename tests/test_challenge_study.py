@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from benchmark import config as configuration
-from benchmark import figures, metrics, outputs, reanalyse, tables
+from benchmark import figures, marks, metrics, outputs, reanalyse, tables
 from benchmark.config import Config
-from benchmark.cure_tsr import study
+from benchmark.cure_tsr import study, table
 from benchmark.cure_tsr.study import Part
 from benchmark.datasets.gtsrb import NAME
 from benchmark.errors import InputError
 from benchmark.plan import Plan
+from benchmark.render import Cell, Row
 from benchmark.scores import collect
 from tests.synthetic import write_manifest
 
@@ -166,7 +167,7 @@ def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
         assert row.value == pytest.approx(np.mean(values))
         assert row.low < row.value < row.high
         assert (row.inliers, row.outliers, row.clusters) == (40, 40, 20)
-        assert row.seeds == row.expected_seeds == 2 and row.clustered
+        assert (row.seeds, row.missing_seeds, row.clustered) == (2, "", True)
     difference = frame[frame["against_method"] != ""]
     assert len(difference) == 4
     row = difference.iloc[0]
@@ -192,27 +193,50 @@ def test_without_groups_images_count_as_independent(made, tmp_path: Path) -> Non
 # The claim
 
 
-def claimed(*intervals: tuple[float, float]) -> str:
+def claimed(
+    *intervals: tuple[float, float], missing: str = "", gradient: float = 0.7, types: int = 3
+) -> str:
+    """What is said of differences in Rain, Haze and Noise, the first ``types`` configured."""
+    config = make(**entry(challenges={"types": ["Rain", "Haze", "Noise"][:types]}))
     rows = [
-        {
-            **dict.fromkeys(study.COLUMNS),
-            "challenge": name, "level": 1, "method": "cae_grad", "component": "gradient",
-            "against_method": "cae", "low": low, "high": high,
+        dict.fromkeys(study.COLUMNS) | {
+            "challenge": name, "level": 1, "missing_seeds": missing,
+            "method": method, "component": component, "against_method": against,
+            "value": value, "low": low, "high": high,
         }
-        for name, (low, high) in zip("ABC", intervals, strict=False)
+        for name, (low, high) in zip(("Rain", "Haze", "Noise"), intervals, strict=False)
+        for method, component, against, value in (
+            ("cae_grad", "gradient", "", gradient),
+            ("cae", "reconstruction", "", gradient - (low + high) / 2),
+            ("cae_grad", "gradient", "cae", (low + high) / 2),
+        )
     ]  # fmt: skip
-    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)))
+    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)), config, KEY)
 
 
 def test_the_claim_is_decided() -> None:
-    assert ": holds here; better in 2 of 2, worse in 0." in claimed((0.1, 0.2), (0.01, 0.3))
-    assert ": open here; better in 1 of 2, worse in 0, 1 within the interval (B)." in claimed(
-        (0.1, 0.2), (-0.1, 0.3)
+    won, open_, lost = (0.01, 0.3), (-0.1, 0.3), (-0.4, -0.1)
+    assert ": holds here; better in 3 of 3, worse in 0." in claimed(won, won, won)
+    assert ": open here; better in 2 of 3, worse in 0, 1 within the interval (Haze)." in claimed(
+        won, open_, won
     )
-    assert "does not hold here; better in 1 of 3, worse in 1 (C), 1 within" in claimed(
-        (0.1, 0.2), (-0.1, 0.3), (-0.4, -0.1)
-    )
-    assert "not decided" in claimed()
+    assert (
+        "does not hold here; better in 1 of 3, worse in 1 (Noise), 1 within the interval (Haze)."
+    ) in claimed(won, open_, lost)
+    assert "not decided, as no run" in claimed()
+
+
+def test_the_claim_is_not_decided_by_a_part_of_the_challenges_or_seeds() -> None:
+    won = (0.1, 0.2)
+    assert ": not decided: no Haze, Noise; better in 1 of 1, worse in 0." in claimed(won)
+    assert ": not decided: no seeds 1, 2; better in 3 of 3" in claimed(won, won, won, missing="1 2")
+    assert ": not decided: no Noise; no seed 1; better in 2" in claimed(won, won, missing="1")
+    assert ": holds here" in claimed(won, types=1)
+
+
+def test_wins_below_chance_are_told() -> None:
+    said = claimed((0.1, 0.2), (-0.2, 0.1), types=2, gradient=0.46)
+    assert "better in 1 of 2 (1 of them with an AUROC under 0.5: Rain 0.460 against 0.310)" in said
 
 
 # Tables and figures
@@ -220,21 +244,34 @@ def test_the_claim_is_decided() -> None:
 
 def test_the_table_shows_losses_and_difference(made: tuple[Config, Path]) -> None:
     config, root = made
-    table = tables.build(config, root)[f"challenges-{KEY}"]
-    assert [list(row.labels) for row in table.rows] == [
+    built = tables.build(config, root)[f"challenges-{KEY}"]
+    assert [list(row.labels) for row in built.rows] == [
         *(["Rain", "level 1"], ["Rain", "level 3"], ["Haze", "level 1"], ["Haze", "level 3"]),
     ]
-    assert table.head[2:] == [
+    assert built.head[2:] == [
         "CAE, reconstruction error",
         "CAE + Grad, gradient loss",
         "CAE + Grad, gradient loss − CAE, reconstruction error",
     ]
-    first = table.frame[(table.frame["challenge"] == "Rain") & (table.frame["level"] == 1)]
+    first = built.frame[(built.frame["challenge"] == "Rain") & (built.frame["level"] == 1)]
     value = first[first["against_method"] != ""]["value"].item()
-    assert table.rows[0].cells[2].text == f"{value:+.3f}"
-    assert NAME in table.caption.lower().replace("gtsrb", "GTSRB")
-    assert "images of one sign taken together" in table.caption
-    assert any("Claim of A.4" in note for note in table.notes)
+    assert built.rows[0].cells[2].text == f"{value:+.3f}"
+    assert NAME in built.caption.lower().replace("gtsrb", "GTSRB")
+    assert "images of one sign taken together" in built.caption
+    assert any("Claim of A.4" in note for note in built.notes)
+
+
+def test_an_auroc_under_a_half_is_marked(made: tuple[Config, Path]) -> None:
+    config, root = made
+    row = study.load(config, root, KEY).iloc[0]
+    low = row.rename("row").to_frame().T.assign(value=0.46)
+    assert table._cell(next(low.itertuples()), signed=False).marks == "†"
+    assert table._cell(next(low.itertuples()), signed=True).marks == ""
+    fewer = low.assign(missing_seeds="1", value=0.5)
+    assert table._cell(next(fewer.itertuples()), signed=False).marks == "*"
+    notes = marks.legend([Row(["Rain"], [Cell("0.460", marks="†*"), Cell()])], table.ABSENT)
+    assert [note[0] for note in notes] == ["*", "†", "—"]
+    assert notes[2] == "— not run, or no images of this condition."
 
 
 def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None:

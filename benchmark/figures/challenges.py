@@ -56,7 +56,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
         f"{captions.dataset(config, dataset)}. Bands: the {intervals(config, frame)} "
-        f"{study.claim(whole)} "
+        f"{study.claim(whole, config, dataset)} "
         f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)

@@ -113,8 +113,9 @@ def write(config: Config, root: Path) -> None:
     stamp = render.stamp(numbers.load(config, root).provenance)
     for name, table in build(config, root).items():
         folder = root / "tables"
+        frame = captions.with_images(config, table.frame, name.partition("-")[2])
         with atomic(folder / f"{name}.csv") as beside:
-            table.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+            frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
         with atomic(folder / f"{name}.md") as beside:
             beside.write_text(f"<!-- {stamp} -->\n{render.markdown(table)}", encoding="utf-8")
         with atomic(folder / f"{name}.tex") as beside:

@@ -24,7 +24,7 @@ def found(results: Results) -> Metrics:
 
 def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10") -> Drawing:
     with style.look():
-        return figures.KINDS[kind](results.config, found, results.root, dataset)
+        return figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
 
 
 def test_writes_what_it_says(results: Results) -> None:
@@ -49,10 +49,22 @@ def test_files_say_what_they_were_made_from(results: Results, found: Metrics) ->
         assert "<dc:date>" not in path.with_suffix(".svg").read_text()
 
 
+def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metrics) -> None:
+    entry = results.config.datasets["cifar10"].model_copy(update={"note": "rebuilt copy"})
+    config = results.config.model_copy(update={"datasets": {"cifar10": entry}})
+    for kind in outputs.FIGURES:
+        with style.look():
+            drawing = figures.draw(config, found, results.root, f"{kind}-cifar10")
+        figure = drawing.figure
+        shown = [legend.get_title().get_text() for legend in figure.legends]
+        assert [*shown, figure.get_suptitle()][0] == "CIFAR-10, rebuilt copy"
+        assert set(drawing.frame["images"]) == {"CIFAR-10, rebuilt copy"}
+
+
 def test_same_numbers_same_bytes(results: Results, found: Metrics, tmp_path: Path) -> None:
     for name in ("histograms-cifar10", "beta-cifar10", "epochs-cifar10", "reconstructions-cifar10"):
         with style.look():
-            drawing = drawn(results, found, name.partition("-")[0])
+            drawing = figures.draw(results.config, found, results.root, name)
             style.save(drawing, tmp_path, name, found.provenance)
         for suffix in ("png", "svg", "csv"):
             again = (tmp_path / f"{name}.{suffix}").read_bytes()

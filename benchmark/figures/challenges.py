@@ -50,8 +50,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         f"{captions.component(loss.component)}, {config.methods[loss.method].title}"
         for loss in losses
     ]
-    title = config.datasets[dataset].title
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, title=title)
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     shown = whole[whole["method"].isin({loss.method for loss in losses})]
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "

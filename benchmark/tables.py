@@ -16,6 +16,7 @@ from benchmark import metrics as numbers
 from benchmark import outputs as layout
 from benchmark import published as papers
 from benchmark.config import Config
+from benchmark.cure_tsr import study
 from benchmark.cure_tsr import table as challenges
 from benchmark.evidence import Evidence
 from benchmark.files import atomic
@@ -87,7 +88,9 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     builders: dict[str, Callable[[str], Table]] = {
         "verdicts": lambda key: findings.verdict_table(known, judged, key),
         "claims": lambda _: findings.claim_table(
-            known, claims.judge(known, root, source.published, claims.load())
+            known,
+            claims.judge(known, root, source.published, claims.load()),
+            study.stand_ins(config, root),
         ),
         "challenges": lambda key: challenges.build(config, found, root, key),
         "auroc": lambda key: _auroc(source, key),

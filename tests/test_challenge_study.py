@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmark import config as configuration
@@ -82,6 +83,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
         run.directory.mkdir(parents=True)
         path = run.directory / "scores.parquet"
         both.astype({"model": "category"}).to_parquet(path, index=False)
+        pictures = np.zeros((4, 8, 8, 3), np.uint8)
+        np.savez(
+            run.directory / "reconstructions.npz",
+            images=pictures,
+            reconstructions=pictures,
+            inlier=np.array([True, True, False, False]),
+            sample_id=np.array([100, 101, 100 + CLEAN_IMAGES, 100 + 4 * CLEAN_IMAGES]),
+        )
         write_manifest(run.directory, run.key, "clean", len(frame))
     metrics.write(config, root)
     study.write(config, root)
@@ -142,8 +151,10 @@ def test_seeds_widen_the_interval() -> None:
     same = study.interval([0.7, 0.7], moved)
     apart = study.interval([0.6, 0.8], moved)
     assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
-    # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two.
-    assert apart[2] - 0.7 == pytest.approx(1.959964 * (0.0004 + 0.01) ** 0.5, rel=1e-6)
+    # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two, which has one
+    # degree of freedom; the sum has (0.0104 / 0.01)^2 of them (Satterthwaite).
+    student = stats.t.ppf(0.975, 1.04**2)
+    assert apart[2] - 0.7 == pytest.approx(student * (0.0004 + 0.01) ** 0.5, rel=1e-6)
 
 
 def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
@@ -239,6 +250,26 @@ def test_wins_below_chance_are_told() -> None:
     assert "better in 1 of 2 (1 of them with an AUROC under 0.5: Rain 0.460 against 0.310)" in said
 
 
+def test_a_stand_in_is_no_verdict_on_the_paper(made: tuple[Config, Path]) -> None:
+    stand_in, root = made
+    cure_tsr = {"source": "cure_tsr", "path": "none", "optional": True}
+    both = {"cure_tsr": cure_tsr, KEY: stand_in.model_dump(mode="json")["datasets"][KEY]}
+    config = make(datasets=both, results=str(root.parent))
+    again = root.with_name("both")
+    again.mkdir()
+    for name in ("runs", "data"):
+        (again / name).symlink_to(root / name)
+    metrics.write(config, again)
+    study.write(config, again)
+    table = tables.build(config, again)["claims"]
+    (note,) = table.notes
+    assert "Claim of A.4" in note and note.endswith("not CURE-TSR: no verdict on the paper.")
+    (outcome,) = set(table.frame.query("id == 'cure-tsr-level-1'")["outcome"])
+    assert outcome == "not run"
+    real = study.load(config, again, KEY).assign(dataset="cure_tsr")
+    assert "no verdict" not in study.claim(real, config, "cure_tsr")
+
+
 # Tables and figures
 
 
@@ -297,6 +328,15 @@ def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None
     assert blank.caption.startswith("No pictures") and blank.frame.empty
 
 
+def test_reconstructions_name_their_conditions(made: tuple[Config, Path]) -> None:
+    config, root = made
+    found = metrics.load(config, root)
+    drawing = figures.draw(config, found, root, f"reconstructions-{KEY}")
+    assert drawing.frame["condition"].tolist() == ["clean", "clean", "Rain 1", "Haze 3"]
+    (axis,) = drawing.figure.axes
+    assert {"Rain\n1", "Haze\n3"} <= {text.get_text() for text in axis.texts}
+
+
 def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     config, root = made
     reanalyse.reanalyse(config, root)
@@ -305,6 +345,8 @@ def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     assert f"{root}/figures/signs-{KEY}.png" in wanted
     assert all(Path(path).is_file() for path in wanted)
     page = (root / "report/index.html").read_text()
+    head = page.split(f'<h2 id="{KEY}">')[1].split("<h3")[0]
+    assert "Claim of A.4" in head and "not CURE-TSR: no verdict on the paper" in head
     assert "Challenge study" in page and "Simulated challenges on GTSRB" in page
     for suffix in ("csv", "md", "tex"):
         text = (root / f"tables/challenges-{KEY}.{suffix}").read_text()

@@ -11,6 +11,7 @@ from benchmark.cure_tsr.study import PAIRS, Loss
 from benchmark.marks import INCOMPLETE, UNDER, legend
 from benchmark.metrics import Metrics
 from benchmark.render import Cell, Row, Table, number
+from benchmark.statistics import LEVEL
 
 ABSENT = "not run, or no images of this condition"
 
@@ -69,7 +70,8 @@ def intervals(config: Config, frame: pd.DataFrame) -> str:
     """What the intervals of a study are over."""
     if frame.empty:
         return "interval: no run has scores."
-    seeds = "and training seeds" if len(config.seeds) > 1 else "only, not over training seeds"
+    several = "and training seeds (Student's t, Satterthwaite's degrees of freedom)"
+    seeds = several if len(config.seeds) > 1 else "only, not over training seeds"
     clustered = bool(frame["clustered"].all())
     kept = (
         "the images of one sign taken together"
@@ -78,6 +80,6 @@ def intervals(config: Config, frame: pd.DataFrame) -> str:
     )
     clean, most = int(frame["inliers"].max()), int(frame["outliers"].max())
     return (
-        f"{study.LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
+        f"{LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
         f"differences. {clean:,} clean images against up to {most:,} of each condition."
     )

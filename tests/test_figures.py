@@ -170,14 +170,14 @@ def test_ticks_of_many_milestones_keep_apart() -> None:
 
 def test_reconstructions_stand_side_by_side() -> None:
     images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) * np.ones((4, 14, 14, 1), np.uint8)
-    canvas, middles = reconstructions._canvas(
+    canvas, centres = reconstructions._canvas(
         images, images + 100, [np.array([0, 2]), np.array([3])]
     )
     assert canvas.shape == (14 + 1 + 14, 3 * 15 - 1 + 7, 1)
     assert [canvas[0, x, 0] for x in (0, 15, 37)] == [0, 2, 3]
     assert [canvas[15, x, 0] for x in (0, 15, 37)] == [100, 102, 103]
     assert canvas[14].min() == 255
-    assert middles == [14.5, 44.0]
+    assert centres == [[7.0, 22.0], [44.0]]
 
 
 def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None:

@@ -24,7 +24,7 @@ def component(name: str) -> str:
 
 
 def dataset(config: Config, key: str) -> str:
-    """A data set's title with its note, such as ``CIFAR-10, rebuilt copy (93 images from JPEG)``."""
+    """A data set's title and note: ``CIFAR-10, rebuilt copy (93 images from JPEG)``."""
     settings = config.datasets[key]
     return f"{settings.title}, {settings.note}" if settings.note else settings.title
 

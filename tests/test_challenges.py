@@ -348,12 +348,14 @@ def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, c
 
 
 def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: Path, capsys):
-    (some / "Darkening-2/01_06_04_02_0001.bmp").write_bytes(b"BM")
-    for arguments in (
-        [str(tmp_path / "no"), str(few), str(tmp_path)],
-        [str(some), str(tmp_path / "no.npz"), str(tmp_path)],
-        [str(some), str(few), str(tmp_path / "out")],
-        [str(some), str(few), str(few)],
+    bad = some / "Darkening-2/01_06_04_02_0001.bmp"
+    bad.write_bytes(b"BM")
+    for root, photographs, results, said in (
+        (tmp_path / "no", few, tmp_path, f"{tmp_path}/no: no such folder"),
+        (some, tmp_path / "no.npz", tmp_path, f"{tmp_path}/no.npz: no such file"),
+        (some, few, tmp_path / "out", f"{bad}: cannot be read"),
+        (some, few, few, f"{few}/index.parquet: cannot be written"),
     ):
-        assert pictures.main(arguments) == 1
-        assert capsys.readouterr().err.count("\n") == 1
+        assert pictures.main([str(root), str(photographs), str(results)]) == 1
+        # The lines before it are progress.
+        assert capsys.readouterr().err.splitlines()[-1].startswith(said)

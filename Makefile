@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench reference clean
+.PHONY: help demo test check bench reference likeness clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
@@ -12,6 +12,7 @@ help:
 	@echo "make check       style, types and the workflow's lint"
 	@echo "make bench       speed and memory"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
+	@echo "make likeness    CURE_TSR=folder GTSRB=file: real beside simulated challenges"
 	@echo "make clean       remove .venv, caches and the demo's results"
 
 $(READY): pyproject.toml constraints.txt
@@ -44,6 +45,11 @@ bench: $(READY)
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \
 	$(BIN)/snakemake reanalyse --configfile $$file --quiet rules; done
+
+likeness: $(READY)
+	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make likeness \
+	CURE_TSR=data/CURE-TSR GTSRB=gtsrb.npz (config/README.md)" >&2; exit 1; }
+	$(BIN)/python -m benchmark.cure_tsr.pictures "$(CURE_TSR)" "$(GTSRB)" results/likeness
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo

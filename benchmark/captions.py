@@ -24,9 +24,25 @@ def component(name: str) -> str:
 
 
 def dataset(config: Config, key: str) -> str:
-    """A data set's title with its note."""
+    """A data set's title and note: ``CIFAR-10, rebuilt copy (93 images from JPEG)``."""
     settings = config.datasets[key]
-    return f"{settings.title} ({settings.note})" if settings.note else settings.title
+    return f"{settings.title}, {settings.note}" if settings.note else settings.title
+
+
+def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.DataFrame:
+    """Numbers with a column ``images``: the title and note of the data set that they are of.
+
+    It is the data set ``key`` or that of each row; rows without one are of all. Nothing stays
+    nothing.
+    """
+    if numbers.empty:
+        return numbers
+    known = {name: dataset(config, name) for name in config.datasets}
+    if key:
+        return numbers.assign(images=known[key])
+    every = ", ".join(known.values())
+    rows = numbers["dataset"].map(known).fillna("") if "dataset" in numbers else every
+    return numbers.assign(images=rows)
 
 
 def split(settings: DatasetConfig) -> str:

@@ -168,7 +168,7 @@ class Workbench:
                     yield Result(Case(label, lacks=f"{challenge} {level}: no run or no images"))
 
     def _studied(self, case: Case, row: Mapping[Hashable, Any], dataset: str) -> Result:
-        error = (row["high"] - row["low"]) / (2 * stats.norm.ppf((1 + study.LEVEL) / 2))
+        error = (row["high"] - row["low"]) / (2 * stats.norm.ppf((1 + statistics.LEVEL) / 2))
         below = float(stats.norm.cdf(-row["value"] / error)) if error else float(row["value"] <= 0)
         methods = (row["method"], row["against_method"])
         short = next(filter(None, (self.known.short(dataset, name) for name in methods)), "")

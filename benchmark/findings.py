@@ -72,8 +72,11 @@ def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") 
     return Table(caption, head, rows, [*_notes(rows), RULE], verdicts.frame(found))
 
 
-def claim_table(known: Evidence, found: Sequence[Finding]) -> Table:
-    """The claims, each with its weakest comparison; its frame has all comparisons."""
+def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] = ()) -> Table:
+    """The claims, each with its weakest comparison; its frame has all comparisons.
+
+    ``notes`` say what is found beside the verdicts and counts in none.
+    """
     caption = (
         f"The paper's claims. {_counted(claim.outcome for claim in found)} A claim holds if all "
         "its comparisons do; the effect is the difference (of AUROC, of percentage points of "
@@ -85,7 +88,7 @@ def claim_table(known: Evidence, found: Sequence[Finding]) -> Table:
     head = ["Claim", "Verdict", "Paper's effect", "Our effect", "Interval", "p", "Gain"]
     rows = [_claim_row(claim) for claim in found]
     head += ["Weakest comparison", "Place"]
-    return Table(caption, head, rows, [], claims.frame(found))
+    return Table(caption, head, rows, notes, claims.frame(found))
 
 
 def selection_table(

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmark import captions, findings, metrics, render, tables
 from benchmark import outputs as layout
 from benchmark.config import Config
+from benchmark.cure_tsr import study
 from benchmark.files import atomic
 
 outputs = layout.report
@@ -89,6 +90,9 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                 "key": key,
                 "title": settings.title,
                 "note": settings.note,
+                "claim": study.claim(study.load(config, root, key), config, key)
+                if settings.challenges
+                else "",
                 "tables": [_table(name, built[name]) for name in built if name.endswith(f"-{key}")],
                 "commands": findings.commands(config, built["verdicts"].frame, key)
                 if "verdicts" in built

@@ -182,6 +182,16 @@ def prediction_interval(
     return Interval(found.mean - half, found.mean + half)
 
 
+def mean_interval(found: Sample, test_variance: float = 0.0, level: float = LEVEL) -> Interval:
+    """Where the average over ever more runs and test samples lies, around that of ours.
+
+    Degrees of freedom as in ``prediction_interval``. Classes of one run add no spread.
+    """
+    error, freedom = _error(found, found.mean_variance, test_variance)
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    return Interval(found.mean - half, found.mean + half)
+
+
 def prediction_p(found: Sample, value: float, test_variance: float = 0.0) -> float:
     """Two-sided p-value of ``value`` as the average of one new run per class."""
     error, freedom = _prediction(found, test_variance)
@@ -317,7 +327,11 @@ def _structural(inliers: Array, outliers: Array) -> tuple[Array, Array]:
 
 def _prediction(found: Sample, test_variance: float) -> tuple[float, float]:
     """Standard error of a new run about our mean, and its degrees of freedom."""
-    runs = found.run_variance + found.mean_variance
+    return _error(found, found.run_variance + found.mean_variance, test_variance)
+
+
+def _error(found: Sample, runs: float, test_variance: float) -> tuple[float, float]:
+    """Standard error from a variance of ``found`` and that of test samples, and its freedom."""
     total = runs + test_variance
     return float(np.sqrt(total)), found.freedom * (total / runs) ** 2 if runs else np.inf
 

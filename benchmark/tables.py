@@ -16,23 +16,17 @@ from benchmark import metrics as numbers
 from benchmark import outputs as layout
 from benchmark import published as papers
 from benchmark.config import Config
+from benchmark.cure_tsr import study
 from benchmark.cure_tsr import table as challenges
 from benchmark.evidence import Evidence
 from benchmark.files import atomic
+from benchmark.marks import CONSTANT, INCOMPLETE, RECALLED, UNDER, legend
 from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE, Published
 from benchmark.render import Cell, Row, Table
 from benchmark.summary import Estimate, Numbers, by_class
 
 outputs = layout.tables
-
-INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", captions.RECALLED
-NOTES = {
-    INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
-    UNDER: "AUROC under 0.5: outliers score lower than inliers",
-    CONSTANT: "some of its runs give every image the same score",
-    RECALLED: captions.RECALLED_NOTE,
-}
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,9 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     builders: dict[str, Callable[[str], Table]] = {
         "verdicts": lambda key: findings.verdict_table(known, judged, key),
         "claims": lambda _: findings.claim_table(
-            known, claims.judge(known, root, source.published, claims.load())
+            known,
+            claims.judge(known, root, source.published, claims.load()),
+            study.stand_ins(config, root),
         ),
         "challenges": lambda key: challenges.build(config, found, root, key),
         "auroc": lambda key: _auroc(source, key),
@@ -120,8 +116,9 @@ def write(config: Config, root: Path) -> None:
     stamp = render.stamp(numbers.load(config, root).provenance)
     for name, table in build(config, root).items():
         folder = root / "tables"
+        frame = captions.with_images(config, table.frame, name.partition("-")[2])
         with atomic(folder / f"{name}.csv") as beside:
-            table.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+            frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
         with atomic(folder / f"{name}.md") as beside:
             beside.write_text(f"<!-- {stamp} -->\n{render.markdown(table)}", encoding="utf-8")
         with atomic(folder / f"{name}.tex") as beside:
@@ -280,7 +277,7 @@ def _cost(source: _Source) -> Table:
         *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s", "Per epoch, s"),
         *("Inference, ms", "Memory, MB", "Device", "Runs"),
     ]
-    return Table(caption, head, rows, _legend(rows), pd.DataFrame(records))
+    return Table(caption, head, rows, legend(rows), pd.DataFrame(records))
 
 
 def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Published | None) -> Row:
@@ -341,7 +338,7 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
             label = f"published, {stated[0]['published_as']}"
             rows.append(Row([label, f"{places}{copied}"], cells, published=True))
     frame = pd.DataFrame([dict(record) for line in lines for record in line.records])
-    return Table(caption, list(head), rows, _legend(rows), frame)
+    return Table(caption, list(head), rows, legend(rows), frame)
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:
@@ -362,16 +359,6 @@ def _published_cell(record: Mapping[str, Any]) -> Cell:
     return Cell(
         f"{record['published']:.3f}", marks=RECALLED if record["published_recalled"] else ""
     )
-
-
-def _legend(rows: Iterable[Row]) -> list[str]:
-    """The meaning of the marks that occur."""
-    cells = [cell for row in rows for cell in row.cells]
-    used = {mark for cell in cells for mark in cell.marks}
-    legend = [f"{mark} {text}" for mark, text in NOTES.items() if mark in used]
-    if any(cell.text == Cell.MISSING for cell in cells):
-        legend.append(f"{Cell.MISSING} not run, failed or refused: the report gives the reason")
-    return [f"{note}." for note in legend]
 
 
 def _mean(values: pd.Series) -> float:

@@ -6,16 +6,18 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmark import config as configuration
-from benchmark import figures, metrics, outputs, reanalyse, tables
+from benchmark import figures, marks, metrics, outputs, reanalyse, tables
 from benchmark.config import Config
-from benchmark.cure_tsr import study
+from benchmark.cure_tsr import study, table
 from benchmark.cure_tsr.study import Part
 from benchmark.datasets.gtsrb import NAME
 from benchmark.errors import InputError
 from benchmark.plan import Plan
+from benchmark.render import Cell, Row
 from benchmark.scores import collect
 from tests.synthetic import write_manifest
 
@@ -81,6 +83,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
         run.directory.mkdir(parents=True)
         path = run.directory / "scores.parquet"
         both.astype({"model": "category"}).to_parquet(path, index=False)
+        pictures = np.zeros((4, 8, 8, 3), np.uint8)
+        np.savez(
+            run.directory / "reconstructions.npz",
+            images=pictures,
+            reconstructions=pictures,
+            inlier=np.array([True, True, False, False]),
+            sample_id=np.array([100, 101, 100 + CLEAN_IMAGES, 100 + 4 * CLEAN_IMAGES]),
+        )
         write_manifest(run.directory, run.key, "clean", len(frame))
     metrics.write(config, root)
     study.write(config, root)
@@ -141,8 +151,10 @@ def test_seeds_widen_the_interval() -> None:
     same = study.interval([0.7, 0.7], moved)
     apart = study.interval([0.6, 0.8], moved)
     assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
-    # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two.
-    assert apart[2] - 0.7 == pytest.approx(1.959964 * (0.0004 + 0.01) ** 0.5, rel=1e-6)
+    # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two, which has one
+    # degree of freedom; the sum has (0.0104 / 0.01)^2 of them (Satterthwaite).
+    student = stats.t.ppf(0.975, 1.04**2)
+    assert apart[2] - 0.7 == pytest.approx(student * (0.0004 + 0.01) ** 0.5, rel=1e-6)
 
 
 def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
@@ -166,7 +178,7 @@ def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
         assert row.value == pytest.approx(np.mean(values))
         assert row.low < row.value < row.high
         assert (row.inliers, row.outliers, row.clusters) == (40, 40, 20)
-        assert row.seeds == row.expected_seeds == 2 and row.clustered
+        assert (row.seeds, row.missing_seeds, row.clustered) == (2, "", True)
     difference = frame[frame["against_method"] != ""]
     assert len(difference) == 4
     row = difference.iloc[0]
@@ -192,27 +204,70 @@ def test_without_groups_images_count_as_independent(made, tmp_path: Path) -> Non
 # The claim
 
 
-def claimed(*intervals: tuple[float, float]) -> str:
+def claimed(
+    *intervals: tuple[float, float], missing: str = "", gradient: float = 0.7, types: int = 3
+) -> str:
+    """What is said of differences in Rain, Haze and Noise, the first ``types`` configured."""
+    config = make(**entry(challenges={"types": ["Rain", "Haze", "Noise"][:types]}))
     rows = [
-        {
-            **dict.fromkeys(study.COLUMNS),
-            "challenge": name, "level": 1, "method": "cae_grad", "component": "gradient",
-            "against_method": "cae", "low": low, "high": high,
+        dict.fromkeys(study.COLUMNS) | {
+            "challenge": name, "level": 1, "missing_seeds": missing,
+            "method": method, "component": component, "against_method": against,
+            "value": value, "low": low, "high": high,
         }
-        for name, (low, high) in zip("ABC", intervals, strict=False)
+        for name, (low, high) in zip(("Rain", "Haze", "Noise"), intervals, strict=False)
+        for method, component, against, value in (
+            ("cae_grad", "gradient", "", gradient),
+            ("cae", "reconstruction", "", gradient - (low + high) / 2),
+            ("cae_grad", "gradient", "cae", (low + high) / 2),
+        )
     ]  # fmt: skip
-    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)))
+    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)), config, KEY)
 
 
 def test_the_claim_is_decided() -> None:
-    assert ": holds here; better in 2 of 2, worse in 0." in claimed((0.1, 0.2), (0.01, 0.3))
-    assert ": open here; better in 1 of 2, worse in 0, 1 within the interval (B)." in claimed(
-        (0.1, 0.2), (-0.1, 0.3)
+    won, open_, lost = (0.01, 0.3), (-0.1, 0.3), (-0.4, -0.1)
+    assert ": holds here; better in 3 of 3, worse in 0." in claimed(won, won, won)
+    assert ": open here; better in 2 of 3, worse in 0, 1 within the interval (Haze)." in claimed(
+        won, open_, won
     )
-    assert "does not hold here; better in 1 of 3, worse in 1 (C), 1 within" in claimed(
-        (0.1, 0.2), (-0.1, 0.3), (-0.4, -0.1)
-    )
-    assert "not decided" in claimed()
+    assert (
+        "does not hold here; better in 1 of 3, worse in 1 (Noise), 1 within the interval (Haze)."
+    ) in claimed(won, open_, lost)
+    assert "not decided, as no run" in claimed()
+
+
+def test_the_claim_is_not_decided_by_a_part_of_the_challenges_or_seeds() -> None:
+    won = (0.1, 0.2)
+    assert ": not decided: no Haze, Noise; better in 1 of 1, worse in 0." in claimed(won)
+    assert ": not decided: no seeds 1, 2; better in 3 of 3" in claimed(won, won, won, missing="1 2")
+    assert ": not decided: no Noise; no seed 1; better in 2" in claimed(won, won, missing="1")
+    assert ": holds here" in claimed(won, types=1)
+
+
+def test_wins_below_chance_are_told() -> None:
+    said = claimed((0.1, 0.2), (-0.2, 0.1), types=2, gradient=0.46)
+    assert "better in 1 of 2 (1 of them with an AUROC under 0.5: Rain 0.460 against 0.310)" in said
+
+
+def test_a_stand_in_is_no_verdict_on_the_paper(made: tuple[Config, Path]) -> None:
+    stand_in, root = made
+    cure_tsr = {"source": "cure_tsr", "path": "none", "optional": True}
+    both = {"cure_tsr": cure_tsr, KEY: stand_in.model_dump(mode="json")["datasets"][KEY]}
+    config = make(datasets=both, results=str(root.parent))
+    again = root.with_name("both")
+    again.mkdir()
+    for name in ("runs", "data"):
+        (again / name).symlink_to(root / name)
+    metrics.write(config, again)
+    study.write(config, again)
+    table = tables.build(config, again)["claims"]
+    (note,) = table.notes
+    assert "Claim of A.4" in note and note.endswith("not CURE-TSR: no verdict on the paper.")
+    (outcome,) = set(table.frame.query("id == 'cure-tsr-level-1'")["outcome"])
+    assert outcome == "not run"
+    real = study.load(config, again, KEY).assign(dataset="cure_tsr")
+    assert "no verdict" not in study.claim(real, config, "cure_tsr")
 
 
 # Tables and figures
@@ -220,21 +275,34 @@ def test_the_claim_is_decided() -> None:
 
 def test_the_table_shows_losses_and_difference(made: tuple[Config, Path]) -> None:
     config, root = made
-    table = tables.build(config, root)[f"challenges-{KEY}"]
-    assert [list(row.labels) for row in table.rows] == [
+    built = tables.build(config, root)[f"challenges-{KEY}"]
+    assert [list(row.labels) for row in built.rows] == [
         *(["Rain", "level 1"], ["Rain", "level 3"], ["Haze", "level 1"], ["Haze", "level 3"]),
     ]
-    assert table.head[2:] == [
+    assert built.head[2:] == [
         "CAE, reconstruction error",
         "CAE + Grad, gradient loss",
         "CAE + Grad, gradient loss − CAE, reconstruction error",
     ]
-    first = table.frame[(table.frame["challenge"] == "Rain") & (table.frame["level"] == 1)]
+    first = built.frame[(built.frame["challenge"] == "Rain") & (built.frame["level"] == 1)]
     value = first[first["against_method"] != ""]["value"].item()
-    assert table.rows[0].cells[2].text == f"{value:+.3f}"
-    assert NAME in table.caption.lower().replace("gtsrb", "GTSRB")
-    assert "images of one sign taken together" in table.caption
-    assert any("Claim of A.4" in note for note in table.notes)
+    assert built.rows[0].cells[2].text == f"{value:+.3f}"
+    assert NAME in built.caption.lower().replace("gtsrb", "GTSRB")
+    assert "images of one sign taken together" in built.caption
+    assert any("Claim of A.4" in note for note in built.notes)
+
+
+def test_an_auroc_under_a_half_is_marked(made: tuple[Config, Path]) -> None:
+    config, root = made
+    row = study.load(config, root, KEY).iloc[0]
+    low = row.rename("row").to_frame().T.assign(value=0.46)
+    assert table._cell(next(low.itertuples()), signed=False).marks == "†"
+    assert table._cell(next(low.itertuples()), signed=True).marks == ""
+    fewer = low.assign(missing_seeds="1", value=0.5)
+    assert table._cell(next(fewer.itertuples()), signed=False).marks == "*"
+    notes = marks.legend([Row(["Rain"], [Cell("0.460", marks="†*"), Cell()])], table.ABSENT)
+    assert [note[0] for note in notes] == ["*", "†", "—"]
+    assert notes[2] == "— not run, or no images of this condition."
 
 
 def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None:
@@ -260,6 +328,15 @@ def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None
     assert blank.caption.startswith("No pictures") and blank.frame.empty
 
 
+def test_reconstructions_name_their_conditions(made: tuple[Config, Path]) -> None:
+    config, root = made
+    found = metrics.load(config, root)
+    drawing = figures.draw(config, found, root, f"reconstructions-{KEY}")
+    assert drawing.frame["condition"].tolist() == ["clean", "clean", "Rain 1", "Haze 3"]
+    (axis,) = drawing.figure.axes
+    assert {"Rain\n1", "Haze\n3"} <= {text.get_text() for text in axis.texts}
+
+
 def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     config, root = made
     reanalyse.reanalyse(config, root)
@@ -268,6 +345,8 @@ def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     assert f"{root}/figures/signs-{KEY}.png" in wanted
     assert all(Path(path).is_file() for path in wanted)
     page = (root / "report/index.html").read_text()
+    head = page.split(f'<h2 id="{KEY}">')[1].split("<h3")[0]
+    assert "Claim of A.4" in head and "not CURE-TSR: no verdict on the paper" in head
     assert "Challenge study" in page and "Simulated challenges on GTSRB" in page
     for suffix in ("csv", "md", "tex"):
         text = (root / f"tables/challenges-{KEY}.{suffix}").read_text()

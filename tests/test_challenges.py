@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark import datasets, splits
-from benchmark.cure_tsr import codes, pictures, plate
+from benchmark.cure_tsr import codes, index, pictures, plate
 from benchmark.cure_tsr.challenges import SIMULATED, simulate
 from benchmark.cure_tsr.selection import Selection
 from benchmark.datasets import gtsrb
 from benchmark.errors import InputError
+from benchmark.figures import likeness
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 GTSRB = SHARED / "gtsrb_subset.npz"
@@ -23,10 +24,15 @@ needs_real = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def photographs() -> np.ndarray:
+@pytest.fixture(scope="module", params=["photographs", "made up"])
+def signs(request: pytest.FixtureRequest) -> np.ndarray:
+    """Some fifty signs, (N, 32, 32, 3): real ones where they are, and made-up ones anywhere."""
+    if request.param == "made up":
+        return np.stack([np.roll(sign(32, 32) // 4 * 3 + k, k, axis=1) for k in range(51)])
+    if not GTSRB.exists():
+        pytest.skip("no ../shared/data/gtsrb_subset.npz")
     with np.load(GTSRB) as arrays:
-        return arrays["images"][::76]
+        return np.asarray(arrays["images"][::76])
 
 
 def sign(height: int = 20, width: int = 24, channels: int = 3) -> np.ndarray:
@@ -47,17 +53,16 @@ def test_all_types_are_simulated_at_all_levels() -> None:
     assert all(len(challenge.strengths) == len(codes.LEVELS) for challenge in SIMULATED.values())
 
 
-@needs_gtsrb
 @pytest.mark.parametrize("challenge", codes.TYPES)
-def test_severity_grows_with_level(challenge: str, photographs: np.ndarray) -> None:
+def test_severity_grows_with_level(challenge: str, signs: np.ndarray) -> None:
     means = [
         np.mean(
             [distance(simulate(image, challenge, level, k), image)
-             for k, image in enumerate(photographs)]
+             for k, image in enumerate(signs)]
         )
         for level in codes.LEVELS
     ]  # fmt: skip
-    assert len(photographs) == 51
+    assert len(signs) == 51
     assert means[0] > 1
     assert (np.diff(means) > 0.5).all(), means
 
@@ -289,7 +294,8 @@ def test_the_stand_in_names_its_signs(few: Path) -> None:
 def test_pictures_are_framed_by_their_source(tmp_path: Path) -> None:
     asked = {"types": ("Decolorization", "Haze"), "levels": (1, 2, 5)}
     selection = pictures.FIG8.model_copy(update=asked)
-    shown = pictures.fig8(SHARED / "CURE-TSR", GTSRB, 28, selection)
+    found = index.obtain(SHARED / "CURE-TSR", tmp_path / "index.parquet")
+    shown = pictures.fig8(SHARED / "CURE-TSR", found, GTSRB, 28, selection)
     # The real subset has stop signs under these alone, and none without a challenge.
     real = {name for name, source in zip(shown.names, shown.sources, strict=True)
             if source == plate.REAL}  # fmt: skip
@@ -299,3 +305,57 @@ def test_pictures_are_framed_by_their_source(tmp_path: Path) -> None:
     }
     assert real == there & set(shown.names) != set()
     assert plate.ABSENT not in shown.sources and shown.sources[0] == plate.SIMULATED
+
+
+@pytest.fixture
+def some(tmp_path: Path) -> Path:
+    """Four plain stop signs as the files of one condition."""
+    folder = tmp_path / "some/Darkening-2"
+    folder.mkdir(parents=True)
+    for number in range(4):
+        image = Image.new("RGB", (20, 30), (40 + number, 0, 0))
+        image.save(folder / f"01_06_04_02_{number:04}.bmp")
+    return folder.parent
+
+
+def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path: Path) -> None:
+    found = index.obtain(some, tmp_path / "index.parquet")
+    real, simulated = pictures.pairs(some, found, few, 12)
+    assert list(real) == [("Darkening", 2)] and real["Darkening", 2].shape == (4, 12, 12, 3)
+    assert len(simulated) == 60 and simulated["Rain", 1].shape == (40, 12, 12, 3)
+    drawing = likeness.draw(real, simulated)
+    assert gtsrb.NAME in drawing.figure.get_suptitle() and gtsrb.NAME in drawing.caption
+    assert "59 of the 60 conditions have no real counterpart" in drawing.caption
+    frame = drawing.frame
+    assert len(frame) == 61 and set(frame["images"]) == {"CURE-TSR", gtsrb.NAME}
+    (row,) = frame[frame["images"] == "CURE-TSR"].itertuples()
+    # Plain red of 40 to 43: mean 41.5 over three channels, and no detail.
+    assert (row.challenge, row.level, row.count) == ("Darkening", 2, 4)
+    assert row.brightness == pytest.approx(41.5 / 3) and row.saturation == 41.5
+    assert row.contrast == pytest.approx(41.5 * 2**0.5 / 3) and row.sharpness == 0
+
+
+def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "likeness"
+    assert pictures.main([str(some), str(few), str(out)]) == 0
+    assert "likeness.png" in capsys.readouterr().out
+    stamps = []
+    for name in ("signs", "likeness"):
+        with Image.open(out / f"{name}.png") as picture:
+            stamps.append(picture.info["Source"])
+        assert gtsrb.NAME in (out / f"{name}.csv").read_text()
+    assert stamps[0] != stamps[1]
+
+
+def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: Path, capsys):
+    bad = some / "Darkening-2/01_06_04_02_0001.bmp"
+    bad.write_bytes(b"BM")
+    for root, photographs, results, said in (
+        (tmp_path / "no", few, tmp_path, f"{tmp_path}/no: no such folder"),
+        (some, tmp_path / "no.npz", tmp_path, f"{tmp_path}/no.npz: no such file"),
+        (some, few, tmp_path / "out", f"{bad}: cannot be read"),
+        (some, few, few, f"{few}/index.parquet: cannot be written"),
+    ):
+        assert pictures.main([str(root), str(photographs), str(results)]) == 1
+        # The lines before it are progress.
+        assert capsys.readouterr().err.splitlines()[-1].startswith(said)

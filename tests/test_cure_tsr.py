@@ -113,9 +113,16 @@ def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
     found = index.obtain(tree, tmp_path / "index.parquet")
     assert found[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
     assert (found["file"] != "").sum() == 12 * 6 + 1
-    assert not index.problems(found)
+    assert {problem.kind for problem in index.problems(found)} == {"empty folder"}
+    assert len(index.problems(found)) == 4 * 61 - 7
     every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
     assert index.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+
+
+def bad(tree: Path, tmp_path: Path) -> list[index.Problem]:
+    """The problems of a tree but its many empty folders."""
+    found = index.problems(index.obtain(tree, tmp_path / "index.parquet"))
+    return [problem for problem in found if problem.kind != "empty folder"]
 
 
 def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
@@ -124,12 +131,11 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
         (test / "CodecError-1" / name).touch()
     (test / "CodecError-1/02_06_03_01_0001.bmp").touch()
     (test / "CodecError-9").mkdir()
-    found = index.obtain(tree, tmp_path / "index.parquet")
-    assert [problem.kind for problem in index.problems(found)] == [
+    assert [problem.kind for problem in bad(tree, tmp_path)] == [
         *("folder contradicts file", "level out of range", "folder contradicts file"),
         *("unparsable name", "unknown folder"),
     ]
-    assert index.account(index.problems(found)) == [
+    assert index.account(bad(tree, tmp_path)) == [
         "unparsable name: 1 (Real_Test/CodecError-1/notes.txt (not "
         "sequence_sign_challenge_level_index.bmp))",
         "level out of range: 1 (Real_Test/CodecError-1/01_06_03_06_0001.bmp (level 06 is none of "
@@ -139,6 +145,64 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
         "image))",
         "unknown folder: 1 (Real_Test/CodecError-9 (no challenge type and level in its name))",
     ]
+
+
+def test_what_lies_elsewhere_is_named(tree: Path, tmp_path: Path) -> None:
+    test = tree / "Real_Test"
+    for stray in (test / "01_06_03_01_0001.bmp", tree / "README.txt"):
+        stray.touch()
+    (tree / "gone").symlink_to(tmp_path / "nowhere")
+    (tree / "Real_Tset").mkdir()
+    (test / "codecerror-1").mkdir()
+    (test / "CodecError-1/01_06_03_01_1.BMP").touch()
+    for own in index.BESIDE:
+        (tree / own).touch()
+    assert list(map(str, bad(tree, tmp_path))) == [
+        "README.txt: stray file (in no folder of a challenge)",
+        "Real_Tset: unknown folder (none of Real_Train, Real_Test, Sim_Train, Sim_Test)",
+        "gone: stray file (in no folder of a challenge)",
+        "Real_Test/01_06_03_01_0001.bmp: stray file (in no folder of a challenge)",
+        "Real_Test/CodecError-1/01_06_03_01_1.BMP: duplicate (the same codes as "
+        "01_06_03_01_0001.bmp)",
+        "Real_Test/codecerror-1: duplicate (the same condition as CodecError-1)",
+    ]
+    with pytest.raises(InputError, match=r"README\.txt: stray file .* and 5 more"):
+        read(tree, tmp_path, **FEW)
+    assert len(read(tree, tmp_path, **FEW, **GO).images) == 72
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("01_06_03_01_2147483648.bmp", "01_06_03_01_2147483648.bmp"),
+        (os.fsdecode(b"sign-\xff.bmp"), r"sign-\udcff.bmp"),
+        ("01_06_03_01_0001\n.bmp", r"01_06_03_01_0001\n.bmp"),
+    ],
+)
+def test_a_strange_name_is_a_line(tree: Path, tmp_path: Path, name: str, shown: str) -> None:
+    (tree / "Real_Test/CodecError-1" / name).touch()
+    (problem,) = bad(tree, tmp_path)
+    assert problem.kind == "unparsable name"
+    assert problem.place == f"Real_Test/CodecError-1/{shown}"
+    (line,) = index.account([problem])
+    assert "\n" not in line and line.encode()
+
+
+def test_a_strange_folder_is_a_line(tree: Path, tmp_path: Path) -> None:
+    (tree / "Real_Test" / os.fsdecode(b"Rain\xff\n1")).mkdir()
+    (problem,) = bad(tree, tmp_path)
+    assert (problem.kind, problem.place) == ("unknown folder", r"Real_Test/Rain\udcff\n1")
+    assert index._current(tree, tmp_path / "index.parquet")
+
+
+def test_an_index_is_that_of_its_folder(tree: Path, tmp_path: Path) -> None:
+    path = tmp_path / "index.parquet"
+    index.obtain(tree, path)
+    other = tmp_path / "other"
+    other.mkdir()
+    for part in tree.iterdir():
+        (other / part.name).symlink_to(part)
+    assert index._current(tree, path) and not index._current(other, path)
 
 
 def test_an_index_is_built_once_and_again_after_a_change(tree: Path, tmp_path: Path) -> None:
@@ -274,7 +338,13 @@ def missing(tree: Path) -> str:
 def emptied(tree: Path) -> str:
     for file in (tree / "Real_Test/LensBlur-3").iterdir():
         file.unlink()
-    return "Real_Test, LensBlur level 3: no such sign"
+    return "Real_Test, LensBlur level 3: empty folder"
+
+
+def other_signs(tree: Path) -> str:
+    emptied(tree)
+    picture(tree / "Real_Test/LensBlur-3/01_14_02_03_0001.bmp")
+    return "Real_Test, LensBlur level 3: no such sign (stop)"
 
 
 @pytest.mark.parametrize(
@@ -286,20 +356,42 @@ def emptied(tree: Path) -> str:
         (unreadable, 1),
         (missing, 12),
         (emptied, 12),
+        (other_signs, 12),
     ],
 )
 def test_a_problem_stops_or_is_told(tree: Path, tmp_path: Path, capsys, spoil, lost: int) -> None:
     said = spoil(tree)
     with pytest.raises(InputError) as caught:
-        read(tree, tmp_path, **FEW)
+        read(tree, tmp_path, signs=("stop",), **FEW)
     assert said in str(caught.value) and "on_problem: go" in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert said.split(": ")[0] in (tmp_path / "account.txt").read_text()
     capsys.readouterr()
-    found = read(tree, tmp_path, **FEW, **GO)
+    found = read(tree, tmp_path, signs=("stop",), **FEW, **GO)
     assert len(found.images) == len(found.labels) == len(found.groups) == 72 - lost
     kind = said.split(": ", 1)[1].split(" (")[0]
     assert kind in (tmp_path / "account.txt").read_text()
     assert kind in capsys.readouterr().err
+
+
+def test_what_the_names_tell_stops_before_any_image_is_read(
+    tree: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from benchmark.cure_tsr import read as reader
+
+    missing(tree)
+    monkeypatch.setattr(reader, "picture", lambda *_: pytest.fail("an image was read"))
+    with pytest.raises(InputError, match="LensBlur level 3: folder not found"):
+        read(tree, tmp_path, **FEW)
+    assert "LensBlur level 3: folder not found" in (tmp_path / "account.txt").read_text()
+
+
+def test_all_unreadable_images_are_counted(tree: Path, tmp_path: Path) -> None:
+    for number in (3, 5):
+        (tree / f"Real_Test/CodecError-1/01_06_03_01_{number:04}.bmp").write_bytes(b"BM")
+    with pytest.raises(InputError, match=r"_0003\.bmp: unreadable image .* and 1 more"):
+        read(tree, tmp_path, **FEW)
+    assert "unreadable image: 2 (" in (tmp_path / "account.txt").read_text()
 
 
 def test_without_clean_signs_there_is_no_model(tree: Path, tmp_path: Path) -> None:

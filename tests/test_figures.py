@@ -24,7 +24,7 @@ def found(results: Results) -> Metrics:
 
 def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10") -> Drawing:
     with style.look():
-        return figures.KINDS[kind](results.config, found, results.root, dataset)
+        return figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
 
 
 def test_writes_what_it_says(results: Results) -> None:
@@ -49,10 +49,22 @@ def test_files_say_what_they_were_made_from(results: Results, found: Metrics) ->
         assert "<dc:date>" not in path.with_suffix(".svg").read_text()
 
 
+def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metrics) -> None:
+    entry = results.config.datasets["cifar10"].model_copy(update={"note": "rebuilt copy"})
+    config = results.config.model_copy(update={"datasets": {"cifar10": entry}})
+    for kind in outputs.FIGURES:
+        with style.look():
+            drawing = figures.draw(config, found, results.root, f"{kind}-cifar10")
+        figure = drawing.figure
+        shown = [legend.get_title().get_text() for legend in figure.legends]
+        assert [*shown, figure.get_suptitle()][0] == "CIFAR-10, rebuilt copy"
+        assert set(drawing.frame["images"]) == {"CIFAR-10, rebuilt copy"}
+
+
 def test_same_numbers_same_bytes(results: Results, found: Metrics, tmp_path: Path) -> None:
     for name in ("histograms-cifar10", "beta-cifar10", "epochs-cifar10", "reconstructions-cifar10"):
         with style.look():
-            drawing = drawn(results, found, name.partition("-")[0])
+            drawing = figures.draw(results.config, found, results.root, name)
             style.save(drawing, tmp_path, name, found.provenance)
         for suffix in ("png", "svg", "csv"):
             again = (tmp_path / f"{name}.{suffix}").read_bytes()
@@ -158,14 +170,14 @@ def test_ticks_of_many_milestones_keep_apart() -> None:
 
 def test_reconstructions_stand_side_by_side() -> None:
     images = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1) * np.ones((4, 14, 14, 1), np.uint8)
-    canvas, middles = reconstructions._canvas(
+    canvas, centres = reconstructions._canvas(
         images, images + 100, [np.array([0, 2]), np.array([3])]
     )
     assert canvas.shape == (14 + 1 + 14, 3 * 15 - 1 + 7, 1)
     assert [canvas[0, x, 0] for x in (0, 15, 37)] == [0, 2, 3]
     assert [canvas[15, x, 0] for x in (0, 15, 37)] == [100, 102, 103]
     assert canvas[14].min() == 255
-    assert middles == [14.5, 44.0]
+    assert centres == [[7.0, 22.0], [44.0]]
 
 
 def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None:

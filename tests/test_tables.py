@@ -277,7 +277,7 @@ def test_note_of_a_data_set_is_in_its_captions(tmp_path: Path) -> None:
     make_results(config, tmp_path, inliers=8)
     metrics.write(config, tmp_path)
     for name, table in tables.build(config, tmp_path).items():
-        assert ("MNIST (rebuilt copy)" in table.caption) == (name != "cost")
+        assert ("MNIST, rebuilt copy" in table.caption) == (name != "cost")
 
 
 def test_the_three_forms_agree(results: Results, built: dict[str, Table]) -> None:
@@ -351,3 +351,16 @@ def test_a_published_average_stands_only_beside_the_same_classes() -> None:
 )
 def test_a_method_is_shown_by_its_anomaly_score(components: list[str], shown: list[str]) -> None:
     assert tables.main_components(components) == shown
+
+
+def test_every_number_names_its_data_set(results: Results) -> None:
+    titles = {key: entry.title for key, entry in results.config.datasets.items()}
+    for path in (results.root / "tables").glob("*.csv"):
+        frame = pd.read_csv(path, keep_default_na=False)
+        dataset = path.stem.partition("-")[2]
+        if dataset:
+            assert set(frame["images"]) == {titles[dataset]}
+        elif path.stem == "claims":
+            assert set(frame["images"]) == {"CIFAR-10, Fashion-MNIST"}
+        else:
+            assert frame["images"].tolist() == [titles.get(key, "") for key in frame["dataset"]]

@@ -58,6 +58,9 @@ LEVELS = (1, 2, 3, 4, 5)
 PARTS = ("Real_Train", "Real_Test", "Sim_Train", "Sim_Test")
 """The folders of the distribution; a flat folder of challenge folders has the one part ``""``."""
 
+MOST_NUMBER = 2**31 - 1
+"""The largest index of a file that an index keeps, in 32 bits."""
+
 _FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d+)\.bmp", re.IGNORECASE | re.ASCII)
 _FOLDERS = {
     CHALLENGES[CLEAN].lower(): (CLEAN, CLEAN),
@@ -99,6 +102,8 @@ def parse(file: str) -> Codes:
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
     codes = Codes(*map(int, match.groups()))
+    if codes.number > MOST_NUMBER:
+        raise BadName("unparsable name", f"its index is beyond {MOST_NUMBER}")
     for what, code, known in (
         ("sequence type", codes.sequence, SEQUENCES),
         ("sign type", codes.sign, SIGNS),
@@ -128,6 +133,14 @@ def title(challenge: int, level: int) -> str:
     """A condition's name for readers, such as ``CodecError level 2``."""
     name = CHALLENGES[challenge]
     return name if challenge == CLEAN else f"{name} level {level}"
+
+
+def printable(name: str) -> str:
+    """A name from the file system in one line of text: what cannot be shown is escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )
 
 
 def code(name: str) -> int:

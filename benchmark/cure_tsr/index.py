@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from benchmark.cure_tsr import codes
+from benchmark.cure_tsr import codes, plate
 from benchmark.cure_tsr.codes import BadName
 from benchmark.errors import InputError
 from benchmark.files import atomic
@@ -31,12 +31,23 @@ PROBLEMS = (
     "unknown code",
     "level out of range",
     "folder contradicts file",
+    "duplicate",
+    "stray file",
     "unknown folder",
+    "empty folder",
     "folder not found",
     "no such sign",
     "unreadable image",
 )
-"""What can be wrong, in the order of accounts; the last three are found by reading."""
+"""What can be wrong, in the order of accounts. The last three are not in an index: two depend on
+what is asked for, and no image is opened for it.
+"""
+
+BESIDE = ("index.parquet", "account.txt", plate.FILE)
+"""What a reader may leave in the folder that it reads: no stray files."""
+
+_EACH = ("empty folder", "folder not found", "no such sign")
+"""Problems that accounts name one by one, as there are few conditions."""
 
 UNKNOWN = -1
 """The codes of a file whose name says nothing."""
@@ -55,7 +66,18 @@ _SCHEMA = pa.schema(
         "reason": pa.string(),
     }
 )
-_FOLDERS = b"folders"
+_STATE = b"state"
+_PARTS = ", ".join(codes.PARTS)
+
+
+class _Entry(NamedTuple):
+    """A folder of one condition, or a problem: a folder or file that has no place where it is."""
+
+    part: str
+    name: str
+    path: Path
+    problem: str = ""
+    reason: str = ""
 
 
 class Problem(NamedTuple):
@@ -74,29 +96,30 @@ def build(root: Path, path: Path) -> None:
 
     Columns: ``part``, ``folder`` and ``file`` (below ``root``), the codes ``sequence``, ``sign``,
     ``challenge``, ``level`` and ``number`` of the file's name (-1 where it does not parse), and
-    ``problem`` and ``reason`` (empty for a good file). Hidden files are passed over.
+    ``problem`` and ``reason`` (empty for a good file). A folder that is empty or has no place there
+    is a row without a ``file``. Names that are no text are escaped, hidden files passed over.
 
     Raises:
         InputError: no such folder, or no challenge folder in it.
     """
-    folders = _folders(root)
-    if not folders:
+    entries = _entries(root, path)
+    if not any(codes.condition(entry.name) for entry in entries):
         raise InputError(
             f"{root}: no folder of CURE-TSR, such as Real_Train/ChallengeFree or CodecError-1; "
             "`path:` must be the folder that holds them"
         )
-    about = {_FOLDERS: json.dumps(_states(folders)).encode()}
+    about = {_STATE: json.dumps(_state(root, entries)).encode()}
     with (
         atomic(path) as beside,
         pq.ParquetWriter(beside, _SCHEMA.with_metadata(about), compression="zstd") as writer,
         tqdm(unit=" files", desc=f"Indexing {root.name}", mininterval=1) as progress,
     ):
-        for part, name, folder in folders:
-            rows = [(part, name, *row) for row in _files(part, name, folder, progress)]
-            columns = zip(*rows, strict=True) if rows else [()] * len(_SCHEMA)
+        for entry in entries:
+            name = codes.printable(entry.name)
+            rows = [(entry.part, *row) for row in _rows(entry, name, progress)]
             arrays = [
                 pa.array(list(values), field.type)
-                for values, field in zip(columns, _SCHEMA, strict=True)
+                for values, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)
             ]
             writer.write_table(pa.table(arrays, schema=_SCHEMA))
 
@@ -111,15 +134,15 @@ def obtain(root: Path, path: Path) -> pd.DataFrame:
 def problems(index: pd.DataFrame) -> list[Problem]:
     """The bad files of an index."""
     bad = index[index["problem"] != ""]
-    places = (bad["part"].astype(str) + "/" + bad["folder"].astype(str)).str.strip("/")
-    places = places + ("/" + bad["file"].astype(str)).where(bad["file"] != "", "")
+    part, folder, file = (bad[column].astype(str) for column in ("part", "folder", "file"))
+    places = (part + "/" + folder).str.strip("/").add("/" + file).str.strip("/")
     return [Problem(*row) for row in zip(bad["problem"], places, bad["reason"], strict=True)]
 
 
 def account(found: Iterable[Problem], examples: int = 3) -> list[str]:
     """One line per kind of problem: how many there are, and the first few by name.
 
-    A missing folder is always named.
+    A missing or empty folder is always named.
     """
     by_kind: dict[str, list[Problem]] = {}
     for problem in found:
@@ -127,7 +150,7 @@ def account(found: Iterable[Problem], examples: int = 3) -> list[str]:
     lines = []
     for kind in sorted(by_kind, key=PROBLEMS.index):
         several = by_kind[kind]
-        if kind in ("folder not found", "no such sign"):
+        if kind in _EACH:
             lines += [str(problem) for problem in several]
             continue
         named = "; ".join(
@@ -161,56 +184,101 @@ def place(part: str, condition: tuple[int, int]) -> str:
     return (f"{part}, " if part else "") + codes.title(*condition)
 
 
-def _folders(root: Path) -> list[tuple[str, str, Path]]:
-    """Part, name and path of each challenge folder, and of any other one beside them."""
-    found = [
-        (part, entry.name, Path(entry.path))
-        for part in codes.parts(root)
-        for entry in sorted(os.scandir(root / part), key=lambda entry: entry.name)
-        if entry.is_dir() and not entry.name.startswith(".")
+def _entries(root: Path, index: Path) -> list[_Entry]:
+    """All folders and files above the images, but for what a reader left there."""
+    parts = codes.parts(root)
+    own = {*BESIDE, index.name, *parts}
+    return [
+        entry
+        for part in dict.fromkeys(("", *parts))
+        for entry in _of_part(root, part, own if part == "" else set(), nested=parts != ("",))
     ]
-    return found if any(codes.condition(name) for _, name, _ in found) else []
 
 
-def _files(part: str, folder: str, path: Path, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
-    """The rows of one folder: file, codes, problem and reason; sorted by file."""
-    condition = codes.condition(folder)
-    if condition is None:
-        yield "", *[UNKNOWN] * 5, "unknown folder", "no challenge type and level in its name"
-        return
-    with os.scandir(path) as entries:
+def _of_part(root: Path, part: str, own: set[str], *, nested: bool) -> Iterator[_Entry]:
+    """What lies in a part, or beside the parts if they are ``nested`` in the root."""
+    first: dict[tuple[int, int], str] = {}
+    with os.scandir(root / part) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for file in found:
+        if file.name.startswith(".") or file.name in own:
+            continue
+        entry = _Entry(part, file.name, Path(file.path))
+        condition = codes.condition(file.name)
+        if not file.is_dir():
+            yield entry._replace(problem="stray file", reason="in no folder of a challenge")
+        elif nested and part == "":
+            yield entry._replace(problem="unknown folder", reason=f"none of {_PARTS}")
+        elif condition is None:
+            reason = "no challenge type and level in its name"
+            yield entry._replace(problem="unknown folder", reason=reason)
+        elif condition in first:
+            reason = f"the same condition as {first[condition]}"
+            yield entry._replace(problem="duplicate", reason=reason)
+        else:
+            first[condition] = file.name
+            yield entry
+
+
+def _rows(entry: _Entry, name: str, progress: "tqdm[Any]") -> list[tuple[Any, ...]]:
+    """The rows of one entry: folder, file, codes, problem and reason; never none."""
+    unknown = [UNKNOWN] * 5
+    if entry.problem == "stray file":
+        return [("", name, *unknown, entry.problem, entry.reason)]
+    if entry.problem:
+        return [(name, "", *unknown, entry.problem, entry.reason)]
+    files = [(name, *row) for row in _files(entry, progress)]
+    return files or [(name, "", *unknown, "empty folder", "")]
+
+
+def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
+    """The files of one folder: name, codes, problem and reason; sorted by name."""
+    part, condition = entry.part, codes.condition(entry.name)
+    first: dict[codes.Codes, str] = {}
+    with os.scandir(entry.path) as entries:
         # Iterating counts as it goes: listing a large folder is what takes the time.
         names = []
-        for entry in entries:
-            if not entry.name.startswith("."):
-                names.append(entry.name)
+        for file in entries:
+            if not file.name.startswith("."):
+                names.append(file.name)
                 progress.update()
-    if not names:
-        yield "", *[UNKNOWN] * 5, "", ""
     for name in sorted(names):
         try:
-            file = codes.parse(name)
+            said = codes.parse(name)
         except BadName as error:
-            yield name, *[UNKNOWN] * 5, error.kind, str(error)
+            yield codes.printable(name), *[UNKNOWN] * 5, error.kind, str(error)
             continue
-        said = []
-        if (file.challenge, file.level) != condition:
-            said.append(codes.title(file.challenge, file.level))
-        if part and part.startswith("Real") != (codes.SEQUENCES[file.sequence] == "real"):
-            said.append(f"{codes.SEQUENCES[file.sequence]} image")
-        reason = f"its codes say {', '.join(said)}" if said else ""
-        yield name, *file, "folder contradicts file" if said else "", reason
+        wrong = []
+        if (said.challenge, said.level) != condition:
+            wrong.append(codes.title(said.challenge, said.level))
+        if part and part.startswith("Real") != (codes.SEQUENCES[said.sequence] == "real"):
+            wrong.append(f"{codes.SEQUENCES[said.sequence]} image")
+        if wrong:
+            reason = f"its codes say {', '.join(wrong)}"
+            yield name, *said, "folder contradicts file", reason
+        elif said in first:
+            yield name, *said, "duplicate", f"the same codes as {first[said]}"
+        else:
+            first[said] = name
+            yield name, *said, "", ""
 
 
-def _states(folders: Iterable[tuple[str, str, Path]]) -> dict[str, int]:
-    """The folders with the time of their last change, in nanoseconds."""
-    return {f"{part}/{name}": path.stat().st_mtime_ns for part, name, path in folders}
+def _state(root: Path, entries: Iterable[_Entry]) -> list[Any]:
+    """What an index is of: the folder, and what is in it; folders with their last change, in ns."""
+    return [
+        str(root.resolve()),
+        *(
+            [part, name, 0 if problem == "stray file" else path.stat().st_mtime_ns]
+            for part, name, path, problem, _ in entries
+        ),
+    ]
 
 
 def _current(root: Path, path: Path) -> bool:
     try:
         about: Mapping[bytes, bytes] = pq.read_schema(path).metadata or {}
-        return bool(json.loads(about.get(_FOLDERS, b"{}")) == _states(_folders(root)))
+        known = json.loads(about.get(_STATE, b"null"))
+        return bool(known == _state(root, _entries(root, path)))
     except (OSError, ValueError, pa.ArrowException):
         return False
 
@@ -229,7 +297,7 @@ def main(arguments: list[str] | None = None) -> int:
             (codes.code(name), level) for name in codes.TYPES for level in codes.LEVELS
         ]
         lacking = absent(found, codes.parts(chosen.root), every)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     good = found[(found["problem"] == "") & (found["file"] != "")]

@@ -1,6 +1,6 @@
 """Two figures from the images alone: Fig. 8 of the paper, and how near the simulation comes.
 
->>> python -m benchmark.cure_tsr.pictures data/CURE-TSR gtsrb.npz results  # doctest: +SKIP
+>>> python -m benchmark.cure_tsr.pictures data/CURE-TSR gtsrb.npz results/likeness  # doctest: +SKIP
 
 ``signs`` takes the real files where they exist and the simulation elsewhere, and frames each
 picture by its source. ``likeness`` has real files beside simulated ones of the same type and level.
@@ -35,10 +35,21 @@ FIG8 = Selection(signs=(plate.SIGN,), on_problem="go")
 
 
 def fig8(
-    root: Path, photographs: Path, image_size: int = 28, selection: Selection = FIG8
+    root: Path,
+    found: pd.DataFrame,
+    photographs: Path,
+    image_size: int = 28,
+    selection: Selection = FIG8,
 ) -> plate.Plate:
-    """One sign under the challenges, real where there are files, else simulated."""
-    found = _index(root)
+    """One sign under the challenges, real where there are files, else simulated.
+
+    Args:
+        root: the folder of CURE-TSR, whole or in part.
+        found: its index.
+        photographs: of GTSRB, as ``benchmark.datasets.gtsrb`` reads them.
+        image_size: height and width in pixels.
+        selection: the challenges and the sign.
+    """
     rows = read.chosen(found, selection, split=_is_split(root))
     rows = rows[rows["test"]].reset_index(drop=True).assign(sign=plate.SIGN)
     with TemporaryDirectory() as kept:
@@ -52,11 +63,14 @@ def fig8(
 
 
 def pairs(
-    root: Path, photographs: Path, image_size: int = 28
+    root: Path, found: pd.DataFrame, photographs: Path, image_size: int = 28
 ) -> tuple[dict[Condition, Images], dict[Condition, Images]]:
-    """Real and simulated images of all twelve types and five levels, at most ``MOST`` of each."""
+    """Real and simulated images of all twelve types and five levels, at most ``MOST`` of each.
+
+    Arguments as those of ``fig8``. A condition without a file has no real images.
+    """
     selection = Selection.model_validate({"types": codes.TYPES, "on_problem": "go"})
-    rows = read.chosen(_index(root), selection, split=_is_split(root))
+    rows = read.chosen(found, selection, split=_is_split(root))
     images, classes, _ = gtsrb.load(photographs)
     picked = np.sort(np.random.default_rng(0).permutation(len(classes))[:MOST])
     # Pictures shown first: of different signs.
@@ -82,27 +96,34 @@ def main(arguments: list[str] | None = None) -> int:
         description="Draw a sign under all challenges, and real beside simulated challenges.",
     )
     parser.add_argument("root", type=Path, help="the folder of CURE-TSR, whole or in part")
-    parser.add_argument("photographs", type=Path, help="the .npz file of GTSRB")
+    parser.add_argument("photographs", type=Path, help="GTSRB: an .npz file, or torchvision's root")
     parser.add_argument("results", type=Path, help="the folder for the figures")
     chosen = parser.parse_args(arguments)
+    root, photographs = chosen.root, chosen.photographs
     try:
+        found = index.obtain(root, chosen.results / "index.parquet")
+        shown = fig8(root, found, photographs)
+        real, simulated = pairs(root, found, photographs)
         with look():
-            shown = fig8(chosen.root, chosen.photographs)
             drawing = signs.sheet(shown, "CURE-TSR where it has the file")
-            source = {"images_sha256": hashlib.sha256(shown.images.tobytes()).hexdigest()}
-            save(drawing, chosen.results, "signs", source)
-            real, simulated = pairs(chosen.root, chosen.photographs)
-            save(likeness.draw(real, simulated), chosen.results, "likeness", source)
-    except InputError as error:
+            save(drawing, chosen.results, "signs", _source(shown.images))
+            drawing = likeness.draw(real, simulated)
+            made_of = _source(*real.values(), *simulated.values())
+            save(drawing, chosen.results, "likeness", made_of)
+    except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{chosen.results}/signs.png, {chosen.results}/likeness.png ({EACH} of each condition)")
+    print(f"{chosen.results}/likeness.csv: means over up to {MOST} images of each")
     return 0
 
 
-def _index(root: Path) -> pd.DataFrame:
-    with TemporaryDirectory() as kept:
-        return index.obtain(root, Path(kept) / "index.parquet")
+def _source(*images: Images) -> dict[str, str]:
+    """What a figure was made of."""
+    whole = hashlib.sha256()
+    for some in images:
+        whole.update(np.ascontiguousarray(some).data)
+    return {"images_sha256": whole.hexdigest()}
 
 
 def _is_split(root: Path) -> bool:
@@ -116,10 +137,14 @@ def _varied(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _images(root: Path, rows: pd.DataFrame, image_size: int) -> Images:
-    places = rows[["part", "folder", "file"]].itertuples(index=False)
-    return np.stack(
-        [read.picture(root.joinpath(*filter(None, names)), image_size) for names in places]
-    )
+    images = []
+    for names in rows[["part", "folder", "file"]].itertuples(index=False):
+        file = root.joinpath(*filter(None, names))
+        try:
+            images.append(read.picture(file, image_size))
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error}); mend or remove it") from error
+    return np.stack(images)
 
 
 if __name__ == "__main__":

@@ -44,20 +44,25 @@ def read(path: Path, selection: Selection, image_size: int, keep: Path | None = 
 
     Raises:
         InputError: no such folder, nothing of what was asked for, or with ``on_problem: stop``
-            anything that is missing or bad.
+            anything that is missing or bad: before any image is read where the names tell. The
+            account is written first.
     """
     keep = keep or path
     found = index.obtain(path, keep / "index.parquet")
     split = has_official_split(path, selection)
     rows = chosen(found, selection, split)
-    lacking = _lacking(found, rows, selection, split)
-    used = found[found["part"].isin((TRAIN, TEST))] if split else found
-    images, readable, unreadable = _images(path, rows, image_size, selection.on_problem == "stop")
-    problems = [*index.problems(used), *lacking, *unreadable]
-    _report(path, problems, selection, len(images), keep / "account.txt")
+    used = found[found["part"].isin(("", TRAIN, TEST))] if split else found
+    # Of empty folders only those that are asked for matter.
+    known = [problem for problem in index.problems(used) if problem.kind != "empty folder"]
+    known += _lacking(found, rows, selection, split)
+    account = keep / "account.txt"
+    if selection.on_problem == "stop":
+        _report(path, known, selection, 0, account)
+    images, readable, unreadable = _images(path, rows, image_size)
+    _report(path, [*known, *unreadable], selection, len(images), account)
     rows = rows[readable]
     if not len(rows):
-        raise InputError(f"{path}: no image of what `challenges` asks for; see {keep}/account.txt")
+        raise InputError(f"{path}: no image of what `challenges` asks for; see {account}")
     _keep_pictures(images, rows, selection, keep)
     return Dataset(
         images=images,
@@ -110,10 +115,15 @@ def _codes(selection: Selection) -> list[tuple[int, int]]:
 def _lacking(
     found: pd.DataFrame, rows: pd.DataFrame, selection: Selection, split: bool
 ) -> list[Problem]:
-    """Conditions without a folder, and those whose folder has no image of the chosen signs."""
+    """Conditions without a folder, and those whose folder has no image, or none of the signs."""
     clean = (codes.CLEAN, codes.CLEAN)
     every = [clean, *_codes(selection)]
     asked = {TRAIN: [clean], TEST: every} if split else {"": every}
+    bare = found[found["problem"] == "empty folder"]
+    empty = {
+        (part, codes.condition(str(folder)))
+        for part, folder in zip(bare["part"], bare["folder"], strict=True)
+    }
     lacking = []
     for part, conditions in asked.items():
         missing = index.absent(found, [part], conditions)
@@ -123,13 +133,17 @@ def _lacking(
         places = {problem.place for problem in missing}
         for condition in conditions:
             place = index.place(part, condition)
-            if condition not in there and place not in places:
+            if condition in there or place in places:
+                continue
+            if (part, condition) in empty:
+                lacking.append(Problem("empty folder", place, ""))
+            else:
                 lacking.append(Problem("no such sign", place, ", ".join(signs(selection))))
     return lacking
 
 
 def _images(
-    root: Path, rows: pd.DataFrame, image_size: int, stop: bool
+    root: Path, rows: pd.DataFrame, image_size: int
 ) -> tuple[Images, npt.NDArray[np.bool_], list[Problem]]:
     """The images that can be read, which ones those are, and the others as problems."""
     images = np.empty((len(rows), image_size, image_size, 3), np.uint8)
@@ -142,10 +156,7 @@ def _images(
         try:
             images[kept] = picture(root / place, image_size)
         except OSError as error:
-            problem = Problem("unreadable image", place, str(error))
-            if stop:
-                raise InputError(f"{root}: {problem}; {_ADVICE}") from error
-            unreadable.append(problem)
+            unreadable.append(Problem("unreadable image", place, str(error)))
             continue
         readable[row] = True
         kept += 1

@@ -8,10 +8,12 @@ from benchmark import captions
 from benchmark.config import Config
 from benchmark.cure_tsr import study
 from benchmark.cure_tsr.study import PAIRS, Loss
+from benchmark.marks import INCOMPLETE, UNDER, legend
 from benchmark.metrics import Metrics
 from benchmark.render import Cell, Row, Table, number
+from benchmark.statistics import LEVEL
 
-FEWER = "*"
+ABSENT = "not run, or no images of this condition"
 
 
 def build(config: Config, found: Metrics, root: Path, dataset: str) -> Table:
@@ -34,7 +36,8 @@ def build(config: Config, found: Metrics, root: Path, dataset: str) -> Table:
             cells.append(_cell(row, signed=against is not None))
         rows.append(Row([challenge, f"level {level}"], cells))
     head = ["Challenge", "Level", *(_head(config, *column) for column in wanted)]
-    return Table(_caption(config, found, dataset, frame), head, rows, _notes(frame, rows), frame)
+    notes = [study.claim(frame, config, dataset), *legend(rows, ABSENT)]
+    return Table(_caption(config, found, dataset, frame), head, rows, notes, frame)
 
 
 def _cell(row: object, *, signed: bool) -> Cell:
@@ -42,8 +45,9 @@ def _cell(row: object, *, signed: bool) -> Cell:
         return Cell()
     value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
     text = number(value, "+.3f" if signed else ".3f")
-    fewer = getattr(row, "seeds", 0) < getattr(row, "expected_seeds", 0)
-    return Cell(text, number((high - low) / 2, ".3f"), FEWER * fewer)
+    fewer = bool(getattr(row, "missing_seeds", ""))
+    marks = INCOMPLETE * fewer + UNDER * (not signed and value < 0.5)
+    return Cell(text, number((high - low) / 2, ".3f"), marks)
 
 
 def _head(config: Config, loss: Loss, against: Loss | None) -> str:
@@ -66,7 +70,8 @@ def intervals(config: Config, frame: pd.DataFrame) -> str:
     """What the intervals of a study are over."""
     if frame.empty:
         return "interval: no run has scores."
-    seeds = "and training seeds" if len(config.seeds) > 1 else "only, not over training seeds"
+    several = "and training seeds (Student's t, Satterthwaite's degrees of freedom)"
+    seeds = several if len(config.seeds) > 1 else "only, not over training seeds"
     clustered = bool(frame["clustered"].all())
     kept = (
         "the images of one sign taken together"
@@ -75,16 +80,6 @@ def intervals(config: Config, frame: pd.DataFrame) -> str:
     )
     clean, most = int(frame["inliers"].max()), int(frame["outliers"].max())
     return (
-        f"{study.LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
+        f"{LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
         f"differences. {clean:,} clean images against up to {most:,} of each condition."
     )
-
-
-def _notes(frame: pd.DataFrame, rows: list[Row]) -> list[str]:
-    cells = [cell for row in rows for cell in row.cells]
-    notes = [study.claim(frame)]
-    if any(FEWER in cell.marks for cell in cells):
-        notes.append(f"{FEWER} from fewer seeds than configured: the report lists what is missing.")
-    if any(cell.text == Cell.MISSING for cell in cells):
-        notes.append(f"{Cell.MISSING} not run, or no images of this condition.")
-    return notes

@@ -1,12 +1,14 @@
 """The figures, each as PNG, SVG and the CSV of its numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from benchmark import metrics
+from benchmark import captions, metrics
 from benchmark import outputs as layout
 from benchmark.config import Config
 from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
-from benchmark.figures.style import look, save, save_numbers
+from benchmark.figures.style import Drawing, look, save, save_numbers
+from benchmark.metrics import Metrics
 
 outputs = layout.figures
 
@@ -20,6 +22,21 @@ KINDS = {
 }
 
 
+def draw(config: Config, found: Metrics, root: Path, name: str) -> Drawing:
+    """One figure, ``<kind>-<dataset>``, that names its data set in the picture and the numbers.
+
+    In the picture it stands above the entries of the legend where there is one, else on top.
+    """
+    kind, _, dataset = name.partition("-")
+    drawing = KINDS[kind](config, found, root, dataset)
+    title = captions.dataset(config, dataset)
+    if drawing.figure.legends:
+        drawing.figure.legends[0].set_title(title)
+    else:
+        drawing.figure.suptitle(title)
+    return replace(drawing, frame=captions.with_images(config, drawing.frame, dataset))
+
+
 def write(config: Config, root: Path, *, pictures: bool = True) -> None:
     """Draw all figures into ``root/figures`` from what ``benchmark.metrics`` wrote.
 
@@ -27,9 +44,8 @@ def write(config: Config, root: Path, *, pictures: bool = True) -> None:
     """
     found = metrics.load(config, root)
     for name in layout.figure_names(config):
-        kind, _, dataset = name.partition("-")
         with look():
-            drawing = KINDS[kind](config, found, root, dataset)
+            drawing = draw(config, found, root, name)
             if pictures:
                 save(drawing, root / "figures", name, found.provenance)
             else:

@@ -50,13 +50,12 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         f"{captions.component(loss.component)}, {config.methods[loss.method].title}"
         for loss in losses
     ]
-    title = config.datasets[dataset].title
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, title=title)
+    figure.legend(handles, labels, loc="outside upper center", ncols=2)
     shown = whole[whole["method"].isin({loss.method for loss in losses})]
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
         f"{captions.dataset(config, dataset)}. Bands: the {intervals(config, frame)} "
-        f"{study.claim(whole)} "
+        f"{study.claim(whole, config, dataset)} "
         f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)

@@ -55,7 +55,8 @@ def draw(real: Mapping[Condition, Images], simulated: Mapping[Condition, Images]
     levels = sorted({level for _, level in simulated})
     across = 2
     down = -(-len(types) // across)
-    figure = Figure(figsize=(WIDTH, down * len(levels) * 0.43 + 0.5))
+    figure = Figure(figsize=(WIDTH, down * len(levels) * 0.43 + 0.7))
+    figure.suptitle(f"CURE-TSR beside {NAME}")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for axis, name in zip(axes, types, strict=False):
         canvas = _canvas(
@@ -83,14 +84,21 @@ def draw(real: Mapping[Condition, Images], simulated: Mapping[Condition, Images]
     for spare in axes[len(types) :]:
         spare.remove()
     rows = [
-        {"challenge": name, "level": level, "images": source, "count": len(images)}
-        | look(images)._asdict()
+        {"challenge": name, "level": level, "images": source, "count": len(side[name, level])}
+        | look(side[name, level])._asdict()
+        for name, level in simulated
         for source, side in (("CURE-TSR", real), (NAME, simulated))
-        for (name, level), images in side.items()
+        if (name, level) in side
     ]
+    alone = len(simulated.keys() - real.keys())
+    lacking = (
+        f" {alone} of the {len(simulated)} conditions have no real counterpart in the files at "
+        "hand; how near their simulation comes is not known."
+    )
     caption = (
-        "Real files of CURE-TSR (left of each block) and simulated challenges on GTSRB (right), "
-        "the levels 1 to 5 from above, at 28x28 as the models see them. Different signs."
+        f"Real files of CURE-TSR (left of each block) beside {NAME} (right), the levels 1 to 5 "
+        "from above, resized as the models see them. The signs differ."
+        f"{lacking if alone else ''}"
     )
     return Drawing(figure, caption, pd.DataFrame(rows))
 

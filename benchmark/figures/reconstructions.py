@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmark import captions
 from benchmark.config import Config
+from benchmark.figures.challenges import spaced
 from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
 from benchmark.metrics import Metrics
 from benchmark.scores import RunKey
@@ -32,7 +33,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     for method in [*ranked, *config.methods]:
         strips = _strips(done[done["method"] == method], root)
         if strips:
-            return _mosaic(config, found, dataset, method, strips)
+            return _mosaic(config, found, root, dataset, method, strips)
     return nothing("No reconstructions: no complete run of a method that reconstructs.")
 
 
@@ -49,17 +50,24 @@ def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _mosaic(
-    config: Config, found: Metrics, dataset: str, method: str, strips: dict[str, dict[str, Any]]
+    config: Config,
+    found: Metrics,
+    root: Path,
+    dataset: str,
+    method: str,
+    strips: dict[str, dict[str, Any]],
 ) -> Drawing:
     across = 2 if len(strips) > 5 else 1
     down = -(-len(strips) // across)
-    figure = Figure(figsize=(WIDTH, 0.35 + down * (0.62 if across == 2 else 1.1)))
+    challenged = config.datasets[dataset].challenges is not None
+    height = 0.5 + 0.4 * challenged + down * (0.62 if across == 2 else 1.1)
+    figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(down, across, squeeze=False).T.ravel().tolist()
     frames = []
     for axis, (name, arrays) in zip(axes, strips.items(), strict=False):
         inlier = arrays["inlier"].astype(bool)
         order = [np.flatnonzero(side)[:EACH] for side in (inlier, ~inlier)]
-        canvas, middles = _canvas(arrays["images"], arrays["reconstructions"], order)
+        canvas, centres = _canvas(arrays["images"], arrays["reconstructions"], order)
         axis.imshow(canvas.squeeze(), vmin=0, vmax=255)
         axis.set_yticks([canvas.shape[0] / 2], [name])
         axis.set_xticks([])
@@ -68,7 +76,7 @@ def _mosaic(
         axis.spines[:].set_visible(False)
         if axis in (axes[0], axes[-down]):
             sides = (("inliers", INLIER), ("outliers", OUTLIER))
-            for middle, (side, colour) in zip(middles, sides, strict=True):
+            for middle, (side, colour) in zip(map(np.mean, centres), sides, strict=True):
                 axis.annotate(
                     side,
                     (middle, 0),
@@ -78,7 +86,15 @@ def _mosaic(
                     color=colour,
                     fontweight="bold",
                 )
-        frames.append(_numbers(arrays, np.concatenate(order), name))
+        frame = _numbers(arrays, np.concatenate(order), name)
+        if selection := config.datasets[dataset].challenges:
+            labels = _labels(arrays["key"], root)
+            frame["condition"] = [selection.class_names[labels[k]] for k in frame["sample_id"]]
+            shown = frame.loc[~frame["inlier"], "condition"]
+            for centre, condition in zip(centres[1], shown, strict=True):
+                text = spaced(condition).replace(" ", "\n")
+                axis.text(centre, canvas.shape[0] + 2, text, ha="center", va="top", fontsize=6)
+        frames.append(frame)
     for spare in axes[len(strips) :]:
         spare.remove()
     key: RunKey = next(iter(strips.values()))["key"]
@@ -95,24 +111,32 @@ def _mosaic(
 
 def _canvas(
     images: Images, reconstructions: Images, order: list[npt.NDArray[np.intp]]
-) -> tuple[Images, list[float]]:
-    """Pictures side by side on white, and where the middle of each side lies, in pixels."""
+) -> tuple[Images, list[list[float]]]:
+    """Pictures side by side on white, and where the middle of each lies, by side, in pixels."""
     _, height, width, channels = images.shape
     gap, aisle = max(1, width // 14), width // 2
     columns = sum(map(len, order))
     canvas = np.full(
         (2 * height + gap, columns * (width + gap) - gap + aisle, channels), 255, np.uint8
     )
-    left, middles = 0, []
+    left = 0
+    centres: list[list[float]] = []
     for side in order:
-        start = left
+        centres.append([])
         for index in side:
             canvas[:height, left : left + width] = images[index]
             canvas[height + gap :, left : left + width] = reconstructions[index]
+            centres[-1].append(left + width / 2)
             left += width + gap
-        middles.append((start + left - gap) / 2)
         left += aisle
-    return canvas, middles
+    return canvas, centres
+
+
+def _labels(key: RunKey, root: Path) -> dict[int, int]:
+    """The condition of each test image of a challenge study."""
+    path = root / "runs" / key.path / "scores.parquet"
+    rows = pd.read_parquet(path, columns=["sample_id", "label"])
+    return dict(zip(rows["sample_id"], rows["label"], strict=True))
 
 
 def _numbers(arrays: dict[str, Any], order: npt.NDArray[np.intp], class_name: str) -> pd.DataFrame:

@@ -80,6 +80,13 @@ def test_says_what_was_run(results: Results, page: Page) -> None:
         assert value in page.text
 
 
+def test_print_unfolds(results: Results) -> None:
+    (path,) = outputs.report(results.config, results.root)
+    printed = Path(path).read_text(encoding="utf-8").split("@media print")[1].split("</style>")[0]
+    assert "details > * { display: block; }" in printed
+    assert "details::details-content { content-visibility: visible; block-size: auto; }" in printed
+
+
 def test_shows_a_configuration_that_can_be_loaded(results: Results) -> None:
     (path,) = outputs.report(results.config, results.root)
     shown = Path(path).read_text().split("<h3>Configuration</h3>\n<pre>")[1].split("</pre>")[0]

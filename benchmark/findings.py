@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark import captions, claims, selection, verdicts
 from benchmark.claims import Finding
 from benchmark.comparisons import Result
-from benchmark.config import Config
 from benchmark.evidence import Evidence
 from benchmark.published import AVERAGE, EPOCHS, Published
 from benchmark.render import Cell, Row, Table, number
@@ -129,18 +127,6 @@ def selection_table(
         *("Oracle's gain", "Models", "Published"),
     ]
     return Table(caption, head, rows, _notes(rows), frame)
-
-
-def commands(config: Config, frame: pd.DataFrame, dataset: str) -> dict[str, str]:
-    """By method, the command for all published numbers of a data set, from the verdicts' frame."""
-    whole = frame[
-        (frame["dataset"] == dataset)
-        & (frame["inlier"] == AVERAGE)
-        & (frame["metric"] != OVERLAP)
-        & (frame["command"] != "")
-    ]
-    by_method = dict(zip(whole["method"], whole["command"], strict=True))
-    return {config.methods[method].title: command for method, command in by_method.items()}
 
 
 def tally(found: Sequence[Verdict]) -> str:

@@ -84,7 +84,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "facts": _facts(config, runs),
         "ran": list(_ran(config, runs)),
         "idle": _idle(config, runs),
-        "ways": list(ways.values()),
+        "ways": sorted(ways.values(), key=lambda part: not part["ran"]),
         "problems": list(_problems(config, runs)),
         "flags": list(_flags(config, found.table)),
         "judged": [_table(name, built[name]) for name in ("verdicts", "claims") if name in built],

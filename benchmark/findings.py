@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmark import captions, claims, selection, verdicts
 from benchmark.claims import Finding
 from benchmark.comparisons import Result
-from benchmark.config import Config
 from benchmark.evidence import Evidence
 from benchmark.published import AVERAGE, EPOCHS, Published
 from benchmark.render import Cell, Row, Table, number
@@ -28,6 +26,8 @@ MARKS = {
     "undecided": "?",
 }
 """What stands before each verdict, so that it is seen without colours."""
+
+NOT_RUN = "not run"
 
 ONE_RUN = "§"
 NOTES = {
@@ -48,26 +48,29 @@ RULE = (
 
 
 def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") -> Table:
-    """Every published number of a data set, or the averages of all (its frame has every number)."""
+    """Every published number of a data set, or the averages of all (its frame has every number).
+
+    Where an average has no verdict, the classes that have one stand for it.
+    """
     config = known.config
-    head = ["Number", "Verdict", "Published", "Reproduced", "95 % of new runs", "Runs", "Seeds"]
-    head += ["Epochs", "Place"]
+    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
+    head += ["Epochs"]
     if dataset:
         found = [verdict for verdict in found if verdict.dataset == dataset]
-        rows = [Row([_label(verdict)], _cells(verdict)) for verdict in found]
+        rows = [_verdict_row(verdict, _label(verdict)) for verdict in found]
         caption = (
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
         )
         return Table(caption, head, rows, _notes(rows), verdicts.frame(found))
+    shown = _averages(found)
     rows = [
-        Row([f"{config.datasets[verdict.dataset].title}, {_label(verdict)}"], _cells(verdict))
-        for verdict in found
-        if verdict.dataset and verdict.published.inlier == AVERAGE
+        _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
+        for verdict in shown
     ]
     caption = (
-        f"Published against reproduced: averages over the inlier classes. {tally(found)} "
-        f"{_about(known)}"
+        "Published against reproduced: averages over the inlier classes, and single classes where "
+        f"their average has not run. {tally(shown)} {_about(known)}"
     )
     return Table(caption, head, rows, [*_notes(rows), RULE], verdicts.frame(found))
 
@@ -85,9 +88,9 @@ def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] 
         "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
         f"Fewer epochs than the paper's are a short run whatever the numbers. {_about(known)}"
     )
-    head = ["Claim", "Verdict", "Paper's effect", "Our effect", "Interval", "p", "Gain"]
+    head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]
+    head += ["Weakest comparison"]
     rows = [_claim_row(claim) for claim in found]
-    head += ["Weakest comparison", "Place"]
     return Table(caption, head, rows, notes, claims.frame(found))
 
 
@@ -129,21 +132,28 @@ def selection_table(
     return Table(caption, head, rows, _notes(rows), frame)
 
 
-def commands(config: Config, frame: pd.DataFrame, dataset: str) -> dict[str, str]:
-    """By method, the command for all published numbers of a data set, from the verdicts' frame."""
-    whole = frame[
-        (frame["dataset"] == dataset)
-        & (frame["inlier"] == AVERAGE)
-        & (frame["metric"] != OVERLAP)
-        & (frame["command"] != "")
-    ]
-    by_method = dict(zip(whole["method"], whole["command"], strict=True))
-    return {config.methods[method].title: command for method, command in by_method.items()}
-
-
 def tally(found: Sequence[Verdict]) -> str:
     """How many numbers have each verdict."""
     return f"Of {len(found)} published numbers: {_counted(verdict.outcome for verdict in found)}"
+
+
+def _averages(found: Sequence[Verdict]) -> list[Verdict]:
+    """The averages, and the classes that ran of those that did not."""
+
+    def series(verdict: Verdict) -> tuple[object, ...]:
+        row = verdict.published
+        return verdict.dataset, row.place, row.method, row.loss, row.metric, row.outlier_ratio
+
+    def is_average(verdict: Verdict) -> bool:
+        return verdict.published.inlier == AVERAGE
+
+    ran = [verdict for verdict in found if verdict.outcome != NOT_RUN]
+    averaged = {series(verdict) for verdict in ran if is_average(verdict)}
+
+    def alone(verdict: Verdict) -> bool:
+        return verdict.outcome != NOT_RUN and series(verdict) not in averaged
+
+    return [each for each in found if each.dataset and (is_average(each) or alone(each))]
 
 
 def _label(verdict: Verdict) -> str:
@@ -157,21 +167,26 @@ def _label(verdict: Verdict) -> str:
     return f"{row.method}, {what}, {which or 'average'}"
 
 
-def _cells(verdict: Verdict) -> list[Cell]:
+def _verdict_row(verdict: Verdict, label: str) -> Row:
     row = verdict.published
     ends, mark = (verdict.low, verdict.high), ""
     if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
         ends, mark = (verdict.mean_low, verdict.mean_high), ONE_RUN
-    return [
-        verdict_cell(verdict.outcome, verdict.detail),
+    cells = [
         _number(row.value, row.metric, row.recalled),
         _number(verdict.mean, row.metric),
         _interval(*ends, _FORMS.get(row.metric, ".3f"), mark),
+        verdict_cell(verdict.outcome, verdict.detail),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
         Cell(str(len(verdict.seeds)) if verdict.seeds else Cell.MISSING),
-        Cell(verdict.epochs or Cell.MISSING),
-        Cell(row.place, note="from an earlier paper" if row.copied else "", kind="words"),
+        Cell(verdict.epochs if verdict.epochs not in ("", "0") else Cell.MISSING),
     ]
+    place = f"{row.place}, from an earlier paper" if row.copied else row.place
+    return Row([label], cells, note=place, fold=_fold(verdict.outcome))
+
+
+def _fold(outcome: str) -> str:
+    return NOT_RUN if outcome == NOT_RUN else ""
 
 
 def _about(known: Evidence) -> str:
@@ -193,13 +208,14 @@ def _claim_row(found: Finding) -> Row:
     return Row(
         [found.claim.claim],
         [
-            verdict_cell(found.outcome, found.detail),
             *_effects(weakest),
+            verdict_cell(found.outcome, found.detail),
             Cell(f"{found.p_holm:.2g}") if np.isfinite(found.p_holm) else Cell(),
             Cell(found.gain or Cell.MISSING),
             Cell(label, kind="long"),
-            Cell(found.claim.place, kind="words"),
         ],
+        note=found.claim.place,
+        fold=_fold(found.outcome),
     )
 
 

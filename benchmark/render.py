@@ -26,11 +26,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """Labels, then cells; ``published`` rows stand under the ones that reproduce them."""
+    """Labels, then cells; ``published`` rows stand under the ones that reproduce them.
+
+    ``note`` is said beside the first label. A row with a ``fold`` is shown when it is asked for,
+    with the others that have the same: it says why, in a word or two.
+    """
 
     labels: Sequence[str]
     cells: Sequence[Cell]
     published: bool = False
+    note: str = ""
+    fold: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,23 +114,43 @@ def latex(table: Table, name: str) -> str:
 
 
 def html(table: Table) -> str:
-    """An HTML ``figure`` with caption, table and footnotes."""
-    head = "".join(f'<th scope="col">{escape(field)}</th>' for field in table.head)
-    body = []
-    for row in table.rows:
-        first, *rest = (escape(label) for label in row.labels)
-        cells = "".join(_html_cell(cell) for cell in row.cells)
-        labels = f'<th scope="row">{first}</th>' + "".join(
-            f'<td class="label">{label}</td>' for label in rest
-        )
-        kind = ' class="published"' if row.published else ""
-        body.append(f"<tr{kind}>{labels}{cells}</tr>")
+    """An HTML ``figure`` with caption, table and footnotes, what is folded under it.
+
+    Each cell names its column, for a page too narrow for columns.
+    """
+    shown = [row for row in table.rows if not row.fold]
+    folds = dict.fromkeys(row.fold for row in table.rows if row.fold)
+    parts = [_grid(table.head, shown)] if shown else []
+    for fold in folds:
+        rows = [row for row in table.rows if row.fold == fold]
+        parts += [
+            f"<details><summary>{len(rows)} {escape(fold)}</summary>",
+            f"{_grid(table.head, rows)}</details>",
+        ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
     empty = "" if table.rows else "<p>Nothing to show: no run has these scores.</p>"
     return (
         f"<figure class=table><figcaption>{escape(table.caption)}</figcaption>"
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>{empty}<ul class=notes>{notes}</ul></figure>"
+        f"{''.join(parts)}{empty}<ul class=notes>{notes}</ul></figure>"
+    )
+
+
+def _grid(head: Sequence[str], rows: Sequence[Row]) -> str:
+    heads = "".join(f'<th scope="col">{escape(field)}</th>' for field in head)
+    body = []
+    for row in rows:
+        first, *rest = (escape(label) for label in row.labels)
+        note = f"<small>{escape(row.note)}</small>" if row.note else ""
+        labels = f'<th scope="row">{first}{note}</th>' + "".join(
+            f'<td class="label">{label}</td>' for label in rest
+        )
+        named = zip(head[len(row.labels) :], row.cells, strict=True)
+        cells = "".join(_html_cell(cell, field) for field, cell in named)
+        kind = ' class="published"' if row.published else ""
+        body.append(f"<tr{kind}>{labels}{cells}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
@@ -141,7 +167,9 @@ def _notes(table: Table) -> list[str]:
 def _emphasised(
     row: Row, mark: Callable[[str], str], convert: Callable[[str], str] = str
 ) -> list[str]:
-    texts = [convert(label) for label in row.labels]
+    first, *rest = row.labels
+    first = f"{first} ({row.note})" if row.note else first
+    texts = [convert(label) for label in (first, *rest)]
     return [mark(text) if text else text for text in texts] if row.published else texts
 
 
@@ -178,9 +206,10 @@ def _tex_cell(cell: Cell) -> str:
     return f"{_tex(cell.text)}{spread}{_tex(cell.marks)}{note}"
 
 
-def _html_cell(cell: Cell) -> str:
+def _html_cell(cell: Cell, head: str) -> str:
     spread = f" <small>± {escape(cell.spread)}</small>" if cell.spread else ""
     marks = f"<sup>{escape(cell.marks)}</sup>" if cell.marks else ""
     note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-    kind = f' class="{escape(cell.kind)}"' if cell.kind else ""
-    return f"<td{kind}>{escape(cell.text)}{marks}{spread}{note}</td>"
+    kinds = " ".join([cell.kind] * bool(cell.kind) + ["missing"] * (cell.text == Cell.MISSING))
+    kind = f' class="{escape(kinds)}"' if kinds else ""
+    return f'<td{kind} data-head="{escape(head)}">{escape(cell.text)}{marks}{spread}{note}</td>'

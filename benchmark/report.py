@@ -11,7 +11,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from benchmark import captions, findings, metrics, render, tables
+from benchmark import captions, evidence, metrics, render, tables
 from benchmark import outputs as layout
 from benchmark.config import Config
 from benchmark.cure_tsr import study
@@ -45,7 +45,7 @@ FIGURE_TITLES = {
 class Item:
     """A table or figure: its files' stem beside the report, and its HTML or picture.
 
-    ``folded``: shown when it is asked for.
+    ``judged``: its rows are verdicts.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Item:
     body: str
     caption: str = ""
     drawn: bool = True
-    folded: bool = False
+    judged: bool = False
 
 
 def write(config: Config, root: Path) -> None:
@@ -75,6 +75,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     found = metrics.load(config, root)
     built = tables.build(config, root)
     runs = found.runs
+    ways = _ways(config, runs)
     return {
         "name": config.name,
         "status": {
@@ -82,6 +83,9 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
             for name in ("complete", "failed", "missing", "refused")
         },
         "facts": _facts(config, runs),
+        "ran": list(_ran(config, runs)),
+        "idle": _idle(config, runs),
+        "ways": sorted(ways.values(), key=lambda part: not part["ran"]),
         "problems": list(_problems(config, runs)),
         "flags": list(_flags(config, found.table)),
         "judged": [_table(name, built[name]) for name in ("verdicts", "claims") if name in built],
@@ -94,9 +98,8 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                 if settings.challenges
                 else "",
                 "tables": [_table(name, built[name]) for name in built if name.endswith(f"-{key}")],
-                "commands": findings.commands(config, built["verdicts"].frame, key)
-                if "verdicts" in built
-                else {},
+                "ran": key in ways and ways[key]["ran"] > 0,
+                "ways": ways[key]["methods"] if key in ways else [],
                 "figures": [
                     _figure(root, name)
                     for name in layout.figure_names(config)
@@ -137,6 +140,77 @@ def _facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
         "Score": f"beta = {config.beta:g}, alpha = {config.alpha:g} in the sweep",
         "Outliers in the test sets": f"{ratios}; {layout.main_ratio(config):.0%} unless said",
     }
+
+
+def _pairs(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+    """Data set, method, their runs, and those that are complete."""
+    for (dataset, method), mine in runs.groupby(["dataset", "method"], sort=False):
+        yield str(dataset), str(method), mine, mine[mine["status"] == "complete"]
+
+
+def _ran(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """What has complete runs."""
+    for dataset, method, mine, done in _pairs(runs):
+        if len(done):
+            names = [str(name) for name in done["class_name"].unique()]
+            every = mine["inlier"].nunique()
+            some = f": {', '.join(names)}" * (len(names) < every)
+            seeds = sorted(set(done["seed"]))
+            epochs = captions.span(done["epochs"])
+            yield {
+                "key": f"{dataset}-{method}",
+                "dataset": config.datasets[dataset].title,
+                "method": config.methods[method].title,
+                "classes": f"{len(names)} of {every}{some}",
+                "seeds": f"{len(seeds)} of {len(config.seeds)} ({captions.listed(seeds)})",
+                "epochs": epochs if epochs not in ("", "0") else render.Cell.MISSING,
+                "runs": f"{len(done)} of {len(mine)}",
+            }
+
+
+def _idle(config: Config, runs: pd.DataFrame) -> str:
+    """What has no complete run, by data set."""
+    idle: dict[str, list[str]] = {}
+    for dataset, method, _, done in _pairs(runs):
+        if not len(done):
+            idle.setdefault(dataset, []).append(config.methods[method].title)
+    return "; ".join(
+        f"{config.datasets[dataset].title}: "
+        f"{'all methods' if len(titles) == len(config.methods) else ', '.join(titles)}"
+        for dataset, titles in idle.items()
+    )
+
+
+def _ways(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By data set, the command and the scores of each method, those that ran first."""
+    ways: dict[str, dict[str, Any]] = {}
+    for dataset, method, mine, done in _pairs(runs):
+        title = config.datasets[dataset].title
+        part = ways.setdefault(dataset, {"title": title, "ran": 0, "methods": []})
+        inliers = list(dict.fromkeys(mine["inlier"].astype(int)))
+        part["ran"] += bool(len(done))
+        part["methods"].append(
+            {
+                "key": f"{dataset}-{method}",
+                "title": config.methods[method].title,
+                "command": evidence.command(config, dataset, [method], inliers),
+                "scores": list(_scores(dataset, method, done)),
+            }
+        )
+    for part in ways.values():
+        part["methods"].sort(key=lambda way: not way["scores"])
+    return ways
+
+
+def _scores(dataset: str, method: str, done: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The folders of the complete runs of each class and fold, below the results."""
+    folds = done["fold"].nunique() > 1
+    named = done.drop_duplicates(["fold", "inlier"])[["fold", "inlier", "class_name"]]
+    for fold, inlier, name in named.itertuples(index=False):
+        yield {
+            "path": f"runs/{dataset}/{method}/fold-{fold}/inlier-{inlier}",
+            "text": f"{name}, fold {fold}" if folds else str(name),
+        }
 
 
 def _problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -203,10 +277,9 @@ def _environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _table(name: str, table: render.Table) -> Item:
     kind, _, dataset = name.partition("-")
-    # Hundreds of numbers of a data set, whose averages stand at the top.
-    folded = kind == "verdicts" and dataset != ""
-    title = f"{TABLE_TITLES[kind]}{', number by number' * folded}"
-    return Item(name, title, render.html(table), folded=folded)
+    judged = kind in ("verdicts", "claims")
+    title = f"{TABLE_TITLES[kind]}{', number by number' * (judged and dataset != '')}"
+    return Item(name, title, render.html(table), judged=judged)
 
 
 def _figure(root: Path, name: str) -> Item:

@@ -65,7 +65,7 @@ def test_links_lead_somewhere(results: Results, page: Page) -> None:
         if link.startswith("#"):
             assert link[1:] in page.ids
         elif not link.startswith("data:"):
-            assert (results.root / "report" / link).is_file()
+            assert (results.root / "report" / link).exists()
 
 
 def test_says_what_was_run(results: Results, page: Page) -> None:
@@ -78,6 +78,40 @@ def test_says_what_was_run(results: Results, page: Page) -> None:
     assert "beta_multiples:" in page.text
     for value in metrics.load(results.config, results.root).provenance.values():
         assert value in page.text
+
+
+def test_what_ran_comes_first_and_leads_to_its_command_and_scores(
+    results: Results, page: Page
+) -> None:
+    assert page.ids.index("ran") < page.ids.index("verdicts")
+    for text in ("CIFAR-10, CAE + Grad", "19 of 20", "No complete run: CIFAR-10: OCGAN."):
+        assert text in page.text
+    runs = metrics.load(results.config, results.root).runs
+    for (dataset, method), mine in runs.groupby(["dataset", "method"]):
+        assert f"made-{dataset}-{method}" in page.ids
+        folder = f"runs/{dataset}/{method}"
+        done = mine[mine["status"] == "complete"]
+        assert f"#made-{dataset}-{method}" in page.references
+        assert sum(link.startswith(f"../{folder}/") for link in page.references) == len(
+            done.drop_duplicates(["fold", "inlier"])
+        )
+        assert re.search(rf"snakemake [^&]+{folder}/fold-[^&]+&& snakemake .+ reanalyse", page.text)
+
+
+def test_numbers_that_ran_are_seen_without_unfolding(results: Results) -> None:
+    (path,) = outputs.report(results.config, results.root)
+    text = Path(path).read_text(encoding="utf-8")
+    unfolded = re.sub(r"<details.*?</details>", "", text, flags=re.S)
+    assert "… short run" in unfolded
+    assert "– not run" in text
+    assert "– not run" not in unfolded
+
+
+def test_print_unfolds(results: Results) -> None:
+    (path,) = outputs.report(results.config, results.root)
+    printed = Path(path).read_text(encoding="utf-8").split("@media print")[1].split("</style>")[0]
+    assert "details > * { display: block; }" in printed
+    assert "details::details-content { content-visibility: visible; block-size: auto; }" in printed
 
 
 def test_shows_a_configuration_that_can_be_loaded(results: Results) -> None:

@@ -2,6 +2,7 @@ import csv
 import io
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,18 @@ def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
             assert "epochs: none" in table.caption
 
 
+def test_tally_counts_the_rows_beside_it(built: dict[str, Table]) -> None:
+    names = [name for name in built if name.startswith("verdicts")]
+    assert len(names) > 1
+    for name in names:
+        shown = Counter(row.cells[3].text.partition(" ")[2] for row in built[name].rows)
+        told = re.search(r"Of (\d+) published numbers: ([^.]+)\.", built[name].caption)
+        assert told is not None
+        assert int(told[1]) == shown.total()
+        counts = re.findall(r"(\d+) ([a-z ]+)", told[2])
+        assert {outcome: int(count) for count, outcome in counts} == shown
+
+
 def test_two_scores_of_a_method_have_a_row_each(built: dict[str, Table]) -> None:
     table = built["auroc-fashion_mnist"]
     assert row(table, "ALOCC", "D").cells[0].text != row(table, "ALOCC", "DR").cells[0].text
@@ -312,6 +325,19 @@ def test_html_is_escaped() -> None:
     text = render.html(table)
     assert "<script>" not in text
     assert "a &lt; b" in text
+
+
+def test_html_folds_rows_and_names_the_column_of_each_cell() -> None:
+    rows = [
+        Row(["a"], [Cell("1")], note="Table 3"),
+        *(Row([name], [Cell()], fold="not run") for name in "bc"),
+    ]
+    table = Table("caption", ["Number", "<x>"], rows, [], pd.DataFrame())
+    shown, folded = render.html(table).split("<details>")
+    assert '<th scope="row">a<small>Table 3</small></th><td data-head="&lt;x&gt;">1</td>' in shown
+    assert "<summary>2 not run</summary>" in folded
+    assert re.findall(r'<th scope="row">(\w)', folded) == ["b", "c"]
+    assert "| a (Table 3) | 1 |" in render.markdown(table)
 
 
 def test_bars_do_not_break_markdown() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import metrics, published, verdicts
+from benchmark import findings, metrics, published, verdicts
 from benchmark.config import Config
 from benchmark.evidence import Evidence, Quantity, command, paper_epochs
 from benchmark.published import AVERAGE, Published
@@ -166,6 +166,25 @@ def test_an_average_lacking_a_class_is_not_one(tmp_path: Path) -> None:
     average = of(judged(some, root), "Table 3", "cae_grad", AVERAGE, "score")
     assert average.outcome == "not run"
     assert "not in this configuration" in average.detail
+
+
+@pytest.mark.parametrize("absent", [(), (7,)])
+def test_classes_stand_for_an_average_that_lacks_one(
+    tmp_path: Path, absent: tuple[int, ...]
+) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0, 1])
+    for inlier in absent:
+        shutil.rmtree(root / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
+    known = Evidence(config, metrics.compute(config, root))
+    table = findings.verdict_table(known, verdicts.judge(known, PUBLISHED))
+    rows = [row for row in table.rows if "GradCon, anomaly score" in row.labels[0]]
+    shown = [row.labels[0].rpartition(", ")[2] for row in rows if not row.fold]
+    if absent:
+        assert len(shown) == 9
+        assert "average" not in shown
+    else:
+        assert shown == ["average"]
+    assert {row.fold for row in rows} <= {"", "not run"}
 
 
 def test_scores_without_a_number_give_no_verdict(tmp_path: Path) -> None:

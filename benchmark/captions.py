@@ -7,8 +7,13 @@ import pandas as pd
 from benchmark.config import Config, DatasetConfig
 from benchmark.outputs import main_ratio
 
-RECALLED = "°"
-RECALLED_NOTE = "published value that could not be checked in a source"
+INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", "°"
+NOTES = {
+    INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
+    UNDER: "AUROC under 0.5: outliers score lower than inliers",
+    CONSTANT: "some of its runs give every image the same score",
+    RECALLED: "published value that could not be checked in a source",
+}
 
 COMPONENTS = {
     "reconstruction": "reconstruction error",
@@ -21,6 +26,11 @@ COMPONENTS = {
 def component(name: str) -> str:
     """A score component's name for readers."""
     return COMPONENTS.get(name, name.upper())
+
+
+def marks(found: int, expected: int, *, constant: bool, area: float = 1.0) -> str:
+    """The marks of an average over ``found`` of ``expected`` runs; ``area`` is its AUROC."""
+    return INCOMPLETE * (found < expected) + UNDER * (area < 0.5) + CONSTANT * constant
 
 
 def dataset(config: Config, key: str) -> str:

@@ -31,7 +31,7 @@ MARKS = {
 
 ONE_RUN = "§"
 NOTES = {
-    captions.RECALLED: captions.RECALLED_NOTE,
+    **captions.NOTES,
     ONE_RUN: "one run per class: the interval is that of the test samples alone",
 }
 
@@ -103,7 +103,7 @@ def selection_table(
         Row(
             [known.config.methods[row["method"]].title, captions.component(row["component"])],
             [
-                *(_mean(row[rule], row[f"{rule}_spread"], rule) for rule in selection.RULES),
+                *(_chosen(row, rule) for rule in selection.RULES),
                 _signed(row["gain"]),
                 Cell(str(row["models"]) if row["models"] else Cell.MISSING),
                 _number(row["published"], "AUROC", bool(row["published_recalled"])),
@@ -224,10 +224,15 @@ def _number(value: float, metric: str, recalled: bool = False) -> Cell:
     return Cell(number(value, _FORMS.get(metric, ".3f")), marks=marks)
 
 
-def _mean(value: float, spread: float, kind: str = "") -> Cell:
+def _chosen(row: Mapping[str, Any], rule: str) -> Cell:
+    value, spread = row[rule], row[f"{rule}_spread"]
     if np.isnan(value):
         return Cell()
-    return Cell(number(value, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), kind=kind)
+    marks = captions.marks(
+        row[f"{rule}_found"], row["expected"], constant=row[f"{rule}_constant"], area=value
+    )
+    shown = "" if np.isnan(spread) else number(spread, ".3f")
+    return Cell(number(value, ".3f"), shown, marks, kind=rule)
 
 
 def _signed(value: float, form: str = "+.3f") -> Cell:

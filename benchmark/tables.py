@@ -26,14 +26,6 @@ from benchmark.summary import Estimate, Numbers, by_class
 
 outputs = layout.tables
 
-INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", captions.RECALLED
-NOTES = {
-    INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
-    UNDER: "AUROC under 0.5: outliers score lower than inliers",
-    CONSTANT: "some of its runs give every image the same score",
-    RECALLED: captions.RECALLED_NOTE,
-}
-
 
 @dataclass(frozen=True)
 class _Line:
@@ -289,7 +281,7 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
 
     stated = Cell("")
     if value:
-        stated = Cell(f"{value.value:,.0f}", marks=RECALLED * value.recalled)
+        stated = Cell(f"{value.value:,.0f}", marks=captions.RECALLED * value.recalled)
     count = f"{record['runs']} of {record['expected_runs']}"
     return Row(
         [dataset, title],
@@ -302,7 +294,7 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
             shown(record["score_milliseconds"], ".3g"),
             shown(record["memory_megabytes"], ",.0f"),
             Cell(record["device"] or Cell.MISSING),
-            Cell(count, marks=INCOMPLETE * (record["runs"] < record["expected_runs"])),
+            Cell(count, marks=captions.INCOMPLETE * (record["runs"] < record["expected_runs"])),
         ],
     )
 
@@ -347,10 +339,11 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
 def _cell(record: Mapping[str, Any]) -> Cell:
     if np.isnan(record["mean"]):
         return Cell()
-    marks = (
-        INCOMPLETE * (record["found"] < record["expected"])
-        + UNDER * (record["metric"] == "auroc" and record["mean"] < 0.5)
-        + CONSTANT * record["constant"]
+    marks = captions.marks(
+        record["found"],
+        record["expected"],
+        constant=record["constant"],
+        area=record["mean"] if record["metric"] == "auroc" else 1.0,
     )
     spread = "" if np.isnan(record["spread"]) else render.number(record["spread"], ".3f")
     return Cell(render.number(record["mean"], ".3f"), spread, marks)
@@ -359,16 +352,15 @@ def _cell(record: Mapping[str, Any]) -> Cell:
 def _published_cell(record: Mapping[str, Any]) -> Cell:
     if not record["published_place"]:
         return Cell("")
-    return Cell(
-        f"{record['published']:.3f}", marks=RECALLED if record["published_recalled"] else ""
-    )
+    recalled = captions.RECALLED if record["published_recalled"] else ""
+    return Cell(f"{record['published']:.3f}", marks=recalled)
 
 
 def _legend(rows: Iterable[Row]) -> list[str]:
     """The meaning of the marks that occur."""
     cells = [cell for row in rows for cell in row.cells]
     used = {mark for cell in cells for mark in cell.marks}
-    legend = [f"{mark} {text}" for mark, text in NOTES.items() if mark in used]
+    legend = [f"{mark} {text}" for mark, text in captions.NOTES.items() if mark in used]
     if any(cell.text == Cell.MISSING for cell in cells):
         legend.append(f"{Cell.MISSING} not run, failed or refused: the report gives the reason")
     return [f"{note}." for note in legend]

@@ -275,7 +275,10 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
     lines = "\n".join(
         " ".join(
             [run.key.path, run.status]
-            + [str(run.manifest.get(name)) for name in ("scores_sha256", "code_digest")]
+            + [
+                str(run.manifest.get(name))
+                for name in ("scores_sha256", "epochs_sha256", "code_digest")
+            ]
         )
         for run in runs
     )

@@ -66,13 +66,31 @@ def seeds(config: Config, runs: pd.DataFrame) -> str:
     return "seeds: " + ", ".join(parts)
 
 
+def classes(config: Config, runs: pd.DataFrame) -> str:
+    """Says which inlier classes ran, by method where they differ, if some did not; else empty.
+
+    For instance ``Inlier classes: 1 of 10 (plane).``
+    """
+    names = dict(zip(runs["inlier"], runs["class_name"], strict=True))
+    found = {}
+    for title, group in _complete(config, runs):
+        there = [name for inlier, name in sorted(names.items()) if inlier in set(group["inlier"])]
+        which = f" of {len(names)} ({', '.join(there)})" * (len(there) < len(names))
+        found[title] = f"{len(there)}{which}"
+    if set(found.values()) <= {str(len(names))}:
+        return ""
+    if len(set(found.values())) == 1:
+        return f"Inlier classes: {next(iter(found.values()))}."
+    return f"Inlier classes: {', '.join(f'{title} {text}' for title, text in found.items())}."
+
+
 def epochs(config: Config, runs: pd.DataFrame) -> str:
     """Epochs that the complete runs were trained for, per method where they differ.
 
     A method that is fitted in one go has none and is left out.
     """
     spans = {title: span(group["epochs"]) for title, group in _complete(config, runs)}
-    known = {title: text for title, text in spans.items() if text not in ("", "0")}
+    known = {title: text for title, text in spans.items() if text}
     if not known:
         return "epochs: none"
     if len(set(known.values())) == 1:

@@ -131,8 +131,8 @@ def conditions(
 
 
 def span(values: Iterable[float]) -> str:
-    """Smallest to largest whole number, empty without any."""
-    known = sorted({int(value) for value in values if pd.notna(value)})
+    """Smallest to largest whole number above 0, empty without any."""
+    known = sorted({int(value) for value in values if pd.notna(value) and value > 0})
     if not known:
         return ""
     return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"

@@ -22,6 +22,7 @@ MARKS = {
     "lower": "↓",
     "inconclusive": "?",
     "short run": "…",
+    "other settings": "≠",
     "not run": "–",
     "holds": "✓",
     "fails": "×",
@@ -40,10 +41,10 @@ RULE = (
     f"{MARGINS['AUROC']:g} of the published number ({MARGINS['overlap']:g} percentage point of "
     f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
     "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
-    "interval of a new run. Inconclusive: neither is shown; the further runs would show one if "
+    "interval of a new run. Inconclusive: neither is shown; the further seeds would show one if "
     "mean and spread stayed. Of numbers that are all reproduced, one in twenty would lie outside "
-    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run "
-    "whatever the numbers."
+    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, "
+    "other hyperparameters are other settings, whatever the numbers."
 )
 
 
@@ -80,7 +81,8 @@ def claim_table(known: Evidence, found: Sequence[Finding]) -> Table:
         "overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over runs "
         "and test samples and the p-value of the claim by Holm over all claims. Gain: whether the "
         "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
-        f"Fewer epochs than the paper's are a short run whatever the numbers. {_about(known)}"
+        "Fewer epochs than the paper's are a short run, other hyperparameters are other settings, "
+        f"whatever the numbers. {_about(known)}"
     )
     head = ["Claim", "Verdict", "Paper's effect", "Our effect", "Interval", "p", "Gain"]
     rows = [_claim_row(claim) for claim in found]
@@ -174,9 +176,14 @@ def _cells(verdict: Verdict) -> list[Cell]:
 def _about(known: Evidence) -> str:
     """The data sets, epochs, seeds and model behind the numbers."""
     config, runs = known.config, known.found.runs
-    names = ", ".join(captions.dataset(config, key) for key in config.datasets)
-    trained = f"{captions.epochs(config, runs)}; {captions.seeds(config, runs)}"
-    return f"{names}; {trained}; the model of the best validation loss."
+    done = set(runs.loc[runs["status"] == "complete", "dataset"])
+    names = ", ".join(captions.dataset(config, key) for key in config.datasets if key in done)
+    parts = [
+        names or "no complete run",
+        captions.epochs(config, runs),
+        captions.seeds(config, runs),
+    ]
+    return f"{'; '.join(parts)}; the model of the best validation loss."
 
 
 def verdict_cell(outcome: str, detail: str = "") -> Cell:

@@ -7,9 +7,6 @@ import pandas as pd
 from benchmark.config import Config, DatasetConfig
 from benchmark.outputs import main_ratio
 
-RECALLED = "°"
-RECALLED_NOTE = "published value that could not be checked in a source"
-
 COMPONENTS = {
     "reconstruction": "reconstruction error",
     "latent": "latent loss",
@@ -72,13 +69,31 @@ def seeds(config: Config, runs: pd.DataFrame) -> str:
     return "seeds: " + ", ".join(parts)
 
 
+def classes(config: Config, runs: pd.DataFrame) -> str:
+    """Says which inlier classes ran, by method where they differ, if some did not; else empty.
+
+    For instance ``Inlier classes: 1 of 10 (plane).``
+    """
+    names = dict(zip(runs["inlier"], runs["class_name"], strict=True))
+    found = {}
+    for title, group in _complete(config, runs):
+        there = [name for inlier, name in sorted(names.items()) if inlier in set(group["inlier"])]
+        which = f" of {len(names)} ({', '.join(there)})" * (len(there) < len(names))
+        found[title] = f"{len(there)}{which}"
+    if set(found.values()) <= {str(len(names))}:
+        return ""
+    if len(set(found.values())) == 1:
+        return f"Inlier classes: {next(iter(found.values()))}."
+    return f"Inlier classes: {', '.join(f'{title} {text}' for title, text in found.items())}."
+
+
 def epochs(config: Config, runs: pd.DataFrame) -> str:
     """Epochs that the complete runs were trained for, per method where they differ.
 
     A method that is fitted in one go has none and is left out.
     """
     spans = {title: span(group["epochs"]) for title, group in _complete(config, runs)}
-    known = {title: text for title, text in spans.items() if text not in ("", "0")}
+    known = {title: text for title, text in spans.items() if text}
     if not known:
         return "epochs: none"
     if len(set(known.values())) == 1:
@@ -119,8 +134,8 @@ def conditions(
 
 
 def span(values: Iterable[float]) -> str:
-    """Smallest to largest whole number, empty without any."""
-    known = sorted({int(value) for value in values if pd.notna(value)})
+    """Smallest to largest whole number above 0, empty without any."""
+    known = sorted({int(value) for value in values if pd.notna(value) and value > 0})
     if not known:
         return ""
     return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"

@@ -3,7 +3,8 @@
 A claim is a set of comparisons that must all hold, so it holds when the weakest is shown to
 (intersection-union test), and fails when one is shown to be the other way round (Bonferroni over
 them). Holm's correction runs over all claims that can be tested. With one run per class the spread
-over seeds is unknown and nothing is decided; with fewer epochs than the paper it is a short run.
+over seeds is unknown and nothing is decided, nor by scores that are the same for every image; fewer
+epochs than the paper are a short run, other hyperparameters are other settings.
 
 Beside the claim itself: whether the paper's *gain*, the difference in the weakest comparison,
 replicates, even where absolute values moved.
@@ -22,12 +23,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from benchmark import statistics
 from benchmark.comparisons import Comparison, Model, Result, Workbench
 from benchmark.errors import InputError
-from benchmark.evidence import Evidence
+from benchmark.evidence import Evidence, first
 from benchmark.published import Published
 
 FILE = Path(__file__).with_name("claims.yaml")
 
-Outcome = Literal["holds", "fails", "undecided", "short run", "not run"]
+Outcome = Literal["holds", "fails", "undecided", "short run", "other settings", "not run"]
 Gain = Literal["", "replicates", "smaller", "larger", "not shown", "reversed"]
 
 
@@ -37,6 +38,7 @@ class Claim(Model):
     id: str
     place: str
     claim: str
+    rank: str = ""
     holds_if: Annotated[tuple[Comparison, ...], Field(min_length=1)]
 
 
@@ -52,7 +54,8 @@ class Finding:
         weakest: the comparison of the smallest effect; None if none could be made.
         p: two-sided, of the claim; NaN where it is not a matter of chance or not tested.
         p_holm: the same by Holm over all claims.
-        gain: what became of the paper's difference in the weakest comparison, as ``gain`` says.
+        gain: what became of the paper's difference in the weakest comparison, as ``gain`` says;
+            empty unless the claim holds, fails or is undecided.
     """
 
     claim: Claim
@@ -148,6 +151,8 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
                 "effect_ratio": result.effect / (result.case.published or np.nan),
                 "runs": result.runs,
                 "short": result.short,
+                "other": result.other,
+                "constant": result.constant,
                 "borrowed": " ".join(result.case.borrowed),
                 "lacks": result.case.lacks,
             }
@@ -161,25 +166,44 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
     """The verdict as far as it does not hang on the other claims' p-values."""
     made = [result for result in results if not result.case.lacks]
     weakest = min(made, key=lambda result: result.effect - result.case.least, default=None)
-    told = Finding(claim, results, "not run", "", weakest, gain=gain(weakest) if weakest else "")
+    told = Finding(claim, results, "not run", "", weakest)
     if weakest is None or len(made) < len(results):
         lacks = next(result.case.lacks for result in results if result.case.lacks)
         part = f"{len(results) - len(made)} of {len(results)} comparisons: " if made else ""
         return replace(told, detail=part + lacks)
     borrowed = list(dict.fromkeys(name for result in made for name in result.case.borrowed))
-    beside = f"against published numbers of {', '.join(borrowed)}" if borrowed else ""
+    beside = [f"against published numbers of {', '.join(borrowed)}"] if borrowed else []
+    beside += [_rank(claim.rank, made)] if claim.rank else []
+    short, other, constant = (
+        first(getattr(result, name) for result in made) for name in ("short", "other", "constant")
+    )
     if all(result.case.exact is not None for result in made):
-        holds = weakest.effect >= weakest.case.least
-        return replace(told, outcome="holds" if holds else "fails", detail=beside)
-    short = next((result.short for result in made if result.short), "")
-    if short:
-        return replace(told, outcome="short run", detail=short)
-    told = replace(told, outcome="undecided", detail=beside)
+        holds: Outcome = "holds" if weakest.effect >= weakest.case.least else "fails"
+        return _told(told, "other settings" if other else holds, other, *beside)
+    if short or other:
+        return _told(told, "short run" if short else "other settings", short, other, *beside)
+    if constant:
+        return _told(told, "undecided", constant, *beside)
+    told = _told(replace(told, gain=gain(weakest)), "undecided", *beside)
     if not all(result.replicated for result in made):
-        return replace(told, detail="one run per class: the spread over seeds is not known")
+        unknown = "one run per class: the spread over seeds is not known"
+        return _told(told, "undecided", unknown, *beside)
     not_held = max(result.p_not_above for result in made)
     not_failed = len(made) * min(result.p_not_below for result in made)
     return replace(told, p=min(1.0, 2 * min(not_held, not_failed)))
+
+
+def _told(found: Finding, outcome: Outcome, *details: str) -> Finding:
+    return replace(found, outcome=outcome, detail="; ".join(filter(None, details)))
+
+
+def _rank(method: str, results: Sequence[Result]) -> str:
+    """The rank of a method, 1 the highest, among those that it is compared with."""
+    above = sum(
+        result.effect < 0 if result.case.methods[0] == method else result.effect > 0
+        for result in results
+    )
+    return f"rank {above + 1} of {len(results) + 1}"
 
 
 def _rule(found: Finding, p_holm: float) -> Finding:

@@ -21,7 +21,7 @@ from benchmark import captions, statistics
 from benchmark import outputs as layout
 from benchmark import published as papers
 from benchmark.cure_tsr import study
-from benchmark.evidence import Evidence, Quantity, columns
+from benchmark.evidence import Evidence, Quantity, columns, first
 from benchmark.methods import METHODS
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, RunKey, TestScores, collect, combined, gradient_weight, read
@@ -73,6 +73,7 @@ class Case:
 
     Attributes:
         label: what is compared, for readers.
+        methods: the two that are compared, the one that has to be above first.
         parts: weight and quantity of what the runs give.
         constant: what published numbers add.
         borrowed: methods that were not run and are compared by their published numbers.
@@ -83,6 +84,7 @@ class Case:
     """
 
     label: str
+    methods: tuple[str, str] = ("", "")
     parts: tuple[tuple[float, Quantity], ...] = ()
     constant: float = 0.0
     borrowed: tuple[str, ...] = ()
@@ -106,6 +108,8 @@ class Result:
         runs: complete pairs of runs behind it.
         short: epochs of the runs, if fewer than the paper's.
         replicated: whether each class has two runs or more.
+        other: hyperparameters of the runs that are not the paper's.
+        constant: classes of which a run scores every image the same.
     """
 
     case: Case
@@ -117,6 +121,8 @@ class Result:
     runs: int = 0
     short: str = ""
     replicated: bool = True
+    other: str = ""
+    constant: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,8 +146,23 @@ class Workbench:
     def compare(self, part: Comparison) -> list[Result]:
         """All the comparisons that one entry of ``claims.yaml`` means."""
         if part.challenge_level is not None:
-            return list(self._challenges(part, part.challenge_level))
-        return [self._compute(case) for case in self._cases(part)]
+            results = list(self._challenges(part, part.challenge_level))
+        else:
+            results = [self._compute(case) for case in self._cases(part)]
+        return [self._beside(result) for result in results]
+
+    def _beside(self, result: Result) -> Result:
+        """A result with what keeps its runs from standing for the paper's."""
+        found = [what for _, what in result.case.parts]
+        pairs = list(dict.fromkeys((what.dataset, what.method) for what in found))
+        other = ((_title(pair[1]), self.known.otherwise(*pair)) for pair in pairs)
+        constant = ((_title(what.method), self.known.constant(what)) for what in found)
+        return replace(
+            result,
+            short=first(self.known.short(*pair) for pair in pairs),
+            other=first(f"{title}: {told}" for title, told in other if told),
+            constant=first(f"{title}: {told}" for title, told in constant if told),
+        )
 
     def _challenges(self, part: Comparison, level: int) -> Iterator[Result]:
         """Two losses at a level of every challenge type, as ``cure_tsr.study`` computed them."""
@@ -153,6 +174,11 @@ class Workbench:
         for key, above, below in product(keys, part.greater, part.than):
             frame = study.load(config, self.root, key)
             pair = (above.method, above.component, below.method, below.component)
+            ratio = layout.main_ratio(config)
+            parts = tuple(
+                (weight, Quantity(key, term.method, term.component, ratio=ratio))
+                for weight, term in ((1.0, above), (-1.0, below))
+            )
             names = ["method", "component", "against_method", "against_component"]
             rows = {
                 row["challenge"]: row
@@ -163,17 +189,16 @@ class Workbench:
             for challenge in selection.types if selection else ():
                 label = f"{_named(above)} against {_named(below)}, {challenge} {level}"
                 if challenge in rows:
-                    yield self._studied(Case(label), rows[challenge], key)
+                    yield self._studied(Case(label, parts=parts), rows[challenge])
                 else:
                     yield Result(Case(label, lacks=f"{challenge} {level}: no run or no images"))
 
-    def _studied(self, case: Case, row: Mapping[Hashable, Any], dataset: str) -> Result:
+    def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
         error = (row["high"] - row["low"]) / (2 * stats.norm.ppf((1 + statistics.LEVEL) / 2))
         below = float(stats.norm.cdf(-row["value"] / error)) if error else float(row["value"] <= 0)
-        methods = (row["method"], row["against_method"])
-        short = next(filter(None, (self.known.short(dataset, name) for name in methods)), "")
         ends = (row["value"], row["low"], row["high"])
-        return Result(case, *ends, below, 1 - below, row["seeds"], short, row["seeds"] > 1)
+        seeds = row["seeds"]
+        return Result(case, *ends, below, 1 - below, seeds, replicated=seeds > 1)
 
     def _cases(self, part: Comparison) -> Iterator[Case]:
         config = self.known.config
@@ -213,15 +238,18 @@ class Workbench:
         if not lacks and not any(leaf.what for _, leaf in leaves):
             lacks = "none of its methods was run"
         borrowed = tuple(leaf.borrowed for _, leaf in leaves if leaf.borrowed)
+        parts = tuple((weight, leaf.what) for weight, leaf in leaves if leaf.what)
+        methods = (above.method, below.method)
         if part.metric == "parameters":
             (_, left), (_, right) = leaves
             exact = self._parameters(left) / self._parameters(right)
             printed = left.printed / right.printed
-            return Case(label, (), 0.0, borrowed, printed, exact, part.times, lacks)
+            return Case(label, methods, parts, 0.0, borrowed, printed, exact, part.times, lacks)
         printed = sum(weight * leaf.printed for weight, leaf in leaves)
         return Case(
             label,
-            tuple((weight, leaf.what) for weight, leaf in leaves if leaf.what),
+            methods,
+            parts,
             sum(weight * leaf.printed for weight, leaf in leaves if not leaf.what),
             borrowed,
             printed if part.published is None else part.published,
@@ -275,7 +303,6 @@ class Workbench:
             runs += int(found.counts.sum())
             replicated &= found.replicated
         low, high = statistics.percentiles(draws)
-        methods = {(what.dataset, what.method) for _, what in case.parts}
         return Result(
             case,
             effect,
@@ -284,19 +311,18 @@ class Workbench:
             float(1 + (draws <= 0).sum()) / (1 + DRAWS),
             float(1 + (draws >= 0).sum()) / (1 + DRAWS),
             runs,
-            next(filter(None, (self.known.short(*pair) for pair in sorted(methods))), ""),
-            replicated,
+            replicated=replicated,
         )
 
     def _test_variance(self, parts: Sequence[tuple[float, Quantity]]) -> float:
         """Variance of the sum over test samples; with several folds it is in the runs' spread."""
-        first = parts[0][1]
-        if first.metric == "overlap":
+        one = parts[0][1]
+        if one.metric == "overlap":
             return sum(weight**2 * self.known.overlap_variance(what) for weight, what in parts)
-        (fold, *others) = self.known.config.datasets[first.dataset].folds
-        if first.metric != "auroc" or others:
+        (fold, *others) = self.known.config.datasets[one.dataset].folds
+        if one.metric != "auroc" or others:
             return 0.0
-        classes = self.known.classes(first.dataset)
+        classes = self.known.classes(one.dataset)
         return (
             sum(self._delong_variance(parts, fold, inlier) for inlier in classes)
             / len(classes) ** 2

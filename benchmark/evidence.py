@@ -4,8 +4,9 @@ A run, with its own seed and fold, is one draw: where a data set has several fol
 that of the split too.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +18,7 @@ from benchmark import outputs as layout
 from benchmark import published as papers
 from benchmark.config import Config
 from benchmark.measures import Array
-from benchmark.methods import hyperparameters
+from benchmark.methods import defaults
 from benchmark.metrics import POOLED, Metrics
 from benchmark.statistics import overlap_draws
 from benchmark.summary import Cube, Numbers, spread_out
@@ -122,10 +123,12 @@ class Evidence:
         by_class = [np.mean(part**2) for part in columns(errors) if part.size]
         return float(np.sum(by_class)) / len(by_class) ** 2 if by_class else 0.0
 
-    def flags(self, what: Quantity, inlier: int | None = None) -> set[str]:
-        """What is odd about its values."""
-        rows = self._rows(what)
-        return set(rows["flag"] if inlier is None else rows.loc[rows["inlier"] == inlier, "flag"])
+    def constant(self, what: Quantity, inlier: int | None = None) -> str:
+        """Tells the classes of which a run gives every image the same score; empty without."""
+        rows = self._rows(replace(what, metric="auroc"))
+        odd = rows[(rows["flag"] == "constant") & (inlier is None or rows["inlier"] == inlier)]
+        names = ", ".join(odd.sort_values("inlier")["class_name"].unique())
+        return names and f"constant scores of {names}"
 
     def overlap_variance(self, what: Quantity) -> float:
         """Variance of the percentage of overlap over test samples, mean over runs."""
@@ -142,13 +145,28 @@ class Evidence:
         ]
         return float(np.mean(found)) if found else 0.0
 
-    def short(self, dataset: str, method: str) -> str:
+    def short(self, dataset: str, method: str, inlier: int | None = None) -> str:
         """The epochs of the complete runs if one has fewer than the paper's; else empty."""
         least = paper_epochs(self.config, method)
-        epochs = self.runs(dataset, method)["epochs"].dropna()
-        if least is None or not len(epochs) or epochs.min() >= least:
+        trained = epochs(self.runs(dataset, method, inlier))
+        if least is None or not trained.size or trained.min() >= least:
             return ""
-        return counted_epochs(captions.span(epochs))
+        return counted_epochs(captions.span(trained))
+
+    def otherwise(self, dataset: str, method: str, inlier: int | None = None) -> str:
+        """The hyperparameters of complete runs that are not the paper's, epochs aside; or empty.
+
+        For instance ``width 16, not 64``.
+        """
+        papers_own = defaults(self.config.methods[method].detector)
+        return ", ".join(
+            dict.fromkeys(
+                f"{name} {value}, not {_told(papers_own[name])}"
+                for stated in self.runs(dataset, method, inlier)["config"].unique()
+                for name, value in json.loads(stated).items()
+                if name != "epochs" and value != papers_own.get(name, value)
+            )
+        )
 
     def _rows(self, what: Quantity) -> pd.DataFrame:
         identity = (what.dataset, what.method, what.component, what.metric, what.ratio)
@@ -178,6 +196,22 @@ def columns(cube: Cube) -> list[Array]:
     return [part[np.isfinite(part)] for part in parts]
 
 
+def epochs(runs: pd.DataFrame) -> Array:
+    """The epochs of some runs to hold against the paper's, of those that have any.
+
+    The fewer of those trained and those asked for: what was trained counts every phase, such as the
+    pre-training of Deep SVDD.
+    """
+    asked = [json.loads(stated).get("epochs", np.nan) for stated in runs["config"]]
+    fewer = np.fmin(runs["epochs"].to_numpy(float), np.array(asked, dtype=np.float64))
+    return np.asarray(fewer[fewer > 0])
+
+
+def first(texts: Iterable[str]) -> str:
+    """The first that says something, else nothing."""
+    return next(filter(None, texts), "")
+
+
 def paper_epochs(config: Config, method: str) -> int | None:
     """The fewest epochs that count as the paper's training; None where epochs mean nothing.
 
@@ -186,8 +220,13 @@ def paper_epochs(config: Config, method: str) -> int | None:
     """
     if method in papers.GRADCON:
         return papers.EPOCHS
-    field = hyperparameters(config.methods[method].detector).model_fields.get("epochs")
-    return field.default if field and isinstance(field.default, int) else None
+    stated = defaults(config.methods[method].detector).get("epochs")
+    return stated if isinstance(stated, int) else None
+
+
+def _told(default: object) -> str:
+    """A hyperparameter's default; None stands for a value that hangs on the data."""
+    return "the default" if default is None else str(default)
 
 
 def counted_epochs(span: str) -> str:

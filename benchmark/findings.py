@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import captions, claims, selection, verdicts
+from benchmark import captions, claims, marks, selection, verdicts
 from benchmark.claims import Finding
 from benchmark.comparisons import Result
 from benchmark.evidence import Evidence
@@ -20,6 +20,7 @@ MARKS = {
     "lower": "↓",
     "inconclusive": "?",
     "short run": "…",
+    "other settings": "≠",
     "not run": "–",
     "holds": "✓",
     "fails": "×",
@@ -31,7 +32,7 @@ NOT_RUN = "not run"
 
 ONE_RUN = "§"
 NOTES = {
-    captions.RECALLED: captions.RECALLED_NOTE,
+    **marks.NOTES,
     ONE_RUN: "one run per class: the interval is that of the test samples alone",
 }
 
@@ -40,10 +41,10 @@ RULE = (
     f"{MARGINS['AUROC']:g} of the published number ({MARGINS['overlap']:g} percentage point of "
     f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
     "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
-    "interval of a new run. Inconclusive: neither is shown; the further runs would show one if "
+    "interval of a new run. Inconclusive: neither is shown; the further seeds would show one if "
     "mean and spread stayed. Of numbers that are all reproduced, one in twenty would lie outside "
-    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run "
-    "whatever the numbers."
+    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, "
+    "other hyperparameters are other settings, whatever the numbers."
 )
 
 
@@ -62,7 +63,7 @@ def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") 
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
         )
-        return Table(caption, head, rows, _notes(rows), verdicts.frame(found))
+        return Table(caption, head, rows, marks.legend(rows, "", NOTES), verdicts.frame(found))
     shown = _averages(found)
     rows = [
         _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
@@ -72,7 +73,7 @@ def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") 
         "Published against reproduced: averages over the inlier classes, and single classes where "
         f"their average has not run. {tally(shown)} {_about(known)}"
     )
-    return Table(caption, head, rows, [*_notes(rows), RULE], verdicts.frame(found))
+    return Table(caption, head, rows, [*marks.legend(rows, "", NOTES), RULE], verdicts.frame(found))
 
 
 def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] = ()) -> Table:
@@ -86,7 +87,8 @@ def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] 
         "overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over runs "
         "and test samples and the p-value of the claim by Holm over all claims. Gain: whether the "
         "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
-        f"Fewer epochs than the paper's are a short run whatever the numbers. {_about(known)}"
+        "Fewer epochs than the paper's are a short run, other hyperparameters are other settings, "
+        f"whatever the numbers. {_about(known)}"
     )
     head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]
     head += ["Weakest comparison"]
@@ -109,7 +111,7 @@ def selection_table(
         Row(
             [known.config.methods[row["method"]].title, captions.component(row["component"])],
             [
-                *(_mean(row[rule], row[f"{rule}_spread"], rule) for rule in selection.RULES),
+                *(_chosen(row, rule) for rule in selection.RULES),
                 _signed(row["gain"]),
                 Cell(str(row["models"]) if row["models"] else Cell.MISSING),
                 _number(row["published"], "AUROC", bool(row["published_recalled"])),
@@ -129,7 +131,7 @@ def selection_table(
         *("Method", "Score", "Last epoch", "Best validation", "Oracle, not a result"),
         *("Oracle's gain", "Models", "Published"),
     ]
-    return Table(caption, head, rows, _notes(rows), frame)
+    return Table(caption, head, rows, marks.legend(rows, "", NOTES), frame)
 
 
 def tally(found: Sequence[Verdict]) -> str:
@@ -192,9 +194,14 @@ def _fold(outcome: str) -> str:
 def _about(known: Evidence) -> str:
     """The data sets, epochs, seeds and model behind the numbers."""
     config, runs = known.config, known.found.runs
-    names = ", ".join(captions.dataset(config, key) for key in config.datasets)
-    trained = f"{captions.epochs(config, runs)}; {captions.seeds(config, runs)}"
-    return f"{names}; {trained}; the model of the best validation loss."
+    done = set(runs.loc[runs["status"] == "complete", "dataset"])
+    names = ", ".join(captions.dataset(config, key) for key in config.datasets if key in done)
+    parts = [
+        names or "no complete run",
+        captions.epochs(config, runs),
+        captions.seeds(config, runs),
+    ]
+    return f"{'; '.join(parts)}; the model of the best validation loss."
 
 
 def verdict_cell(outcome: str, detail: str = "") -> Cell:
@@ -239,14 +246,19 @@ _FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
 def _number(value: float, metric: str, recalled: bool = False) -> Cell:
     if np.isnan(value):
         return Cell()
-    marks = captions.RECALLED if recalled else ""
-    return Cell(number(value, _FORMS.get(metric, ".3f")), marks=marks)
+    mark = marks.RECALLED if recalled else ""
+    return Cell(number(value, _FORMS.get(metric, ".3f")), marks=mark)
 
 
-def _mean(value: float, spread: float, kind: str = "") -> Cell:
+def _chosen(row: Mapping[str, Any], rule: str) -> Cell:
+    value, spread = row[rule], row[f"{rule}_spread"]
     if np.isnan(value):
         return Cell()
-    return Cell(number(value, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), kind=kind)
+    marked = marks.average(
+        row[f"{rule}_found"], row["expected"], constant=row[f"{rule}_constant"], area=value
+    )
+    shown = "" if np.isnan(spread) else number(spread, ".3f")
+    return Cell(number(value, ".3f"), shown, marked, kind=rule)
 
 
 def _signed(value: float, form: str = "+.3f") -> Cell:
@@ -257,17 +269,12 @@ def _ratio(value: float) -> Cell:
     return Cell() if np.isnan(value) else Cell(f"{number(value, '.1f')} times")
 
 
-def _interval(low: float, high: float, form: str = ".3f", marks: str = "") -> Cell:
+def _interval(low: float, high: float, form: str = ".3f", mark: str = "") -> Cell:
     if np.isnan(low):
         return Cell()
-    return Cell(f"{number(low, form)} to {number(high, form)}", marks=marks)
+    return Cell(f"{number(low, form)} to {number(high, form)}", marks=mark)
 
 
 def _counted(outcomes: Iterable[str]) -> str:
     counts = Counter(outcomes)
     return ", ".join(f"{counts[name]} {name}" for name in MARKS if counts[name]) + "."
-
-
-def _notes(rows: Sequence[Row]) -> list[str]:
-    used = {mark for row in rows for cell in row.cells for mark in cell.marks}
-    return [f"{mark} {text}." for mark, text in NOTES.items() if mark in used]

@@ -7,6 +7,7 @@ method that is not installed costs nothing until it is used.
 
 import ast
 import collections.abc
+import json
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,6 +104,18 @@ def hyperparameters(path: str) -> type[BaseModel]:
             ) from error
         fields[argument.arg] = (annotation, value)
     return create_model(name, __config__=_STRICT, **fields)
+
+
+@cache
+def defaults(path: str) -> dict[str, Any]:
+    """The hyperparameters of a method that is given none, as ``run.json`` writes them.
+
+    Those of the methods here are the paper's or, for a compared method, of its own paper or code.
+    """
+    fields = hyperparameters(path).model_fields
+    stated = {name: field.default for name, field in fields.items() if not field.is_required()}
+    plain: dict[str, Any] = json.loads(json.dumps(stated))
+    return plain
 
 
 _STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)

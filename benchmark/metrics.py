@@ -54,7 +54,7 @@ RUN_NUMBERS = (
 )
 RUN_COLUMNS = (
     *("dataset", "method", "fold", "inlier", "seed", "class_name", "status", "reason"),
-    *RUN_NUMBERS,
+    *("config", *RUN_NUMBERS),
     *("python", "torch", "platform", "cpu", "threads", "device", "commit"),
     *("split_sha256", "scores_sha256", "code_digest"),
 )
@@ -67,8 +67,8 @@ class Metrics:
     """All numbers of a configuration.
 
     ``table`` has the columns ``COLUMNS``; ``runs`` one row per expected run with its status,
-    reason, epochs and cost; ``histograms`` the counts per bin; ``provenance`` the configuration's
-    and the runs' hashes.
+    reason, hyperparameters (``config``, as JSON), epochs and cost; ``histograms`` the counts per
+    bin; ``provenance`` the configuration's and the runs' hashes.
     """
 
     table: pd.DataFrame
@@ -258,6 +258,7 @@ def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
             **(manifest.get("facts") or {}),
             **(manifest.get("environment") or {}),
             **manifest,
+            "config": json.dumps(manifest.get("config") or {}, sort_keys=True),
             **{f"{step}_seconds": seconds.get(step) for step in ("fit", "score")},
             **run.key._asdict(),
             **{name: getattr(run, name) for name in ("class_name", "status", "reason")},
@@ -275,7 +276,10 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
     lines = "\n".join(
         " ".join(
             [run.key.path, run.status]
-            + [str(run.manifest.get(name)) for name in ("scores_sha256", "code_digest")]
+            + [
+                str(run.manifest.get(name))
+                for name in ("scores_sha256", "epochs_sha256", "code_digest")
+            ]
         )
         for run in runs
     )

@@ -112,9 +112,14 @@ def find(
     return {row.inlier: row for row in sorted(chosen, key=lambda row: not row.recalled)}
 
 
-def comparable(values: dict[int, Published], config: Config, key: str) -> dict[int, Published]:
-    """Published values by class, without the average where a data set is run on some classes."""
-    whole = config.datasets[key].inliers is None
+def comparable(
+    values: dict[int, Published], config: Config, key: str, *, lacking: bool = False
+) -> dict[int, Published]:
+    """Published values by class, without the average where ours is over some classes only.
+
+    That is where a data set is run on some of them, or where one is ``lacking``.
+    """
+    whole = config.datasets[key].inliers is None and not lacking
     return {inlier: value for inlier, value in values.items() if whole or inlier != AVERAGE}
 
 

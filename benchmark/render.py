@@ -190,6 +190,7 @@ _TEX = {
     "…": r"$\ldots$",
     "§": r"\S{}",
     "×": r"$\times$",
+    "≠": r"$\neq$",
     "✓": r"$\surd$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",

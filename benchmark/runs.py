@@ -255,7 +255,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         if "epoch" in frame:
             frame = frame.astype({"epoch": int})
         frame.to_csv(beside, index=False, float_format="%.7g")
-    scores = directory / "scores.parquet"
+    scores, milestones = (directory / f"{name}.parquet" for name in ("scores", "epochs"))
     record = {
         **{key: value for key, value in asdict(spec).items() if key != "params"},
         "config": dict(spec.params),
@@ -267,6 +267,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         "n_scored": int(len(pd.read_parquet(scores, columns=["sample_id"])) // 2),
         "split_sha256": split_sha256,
         "scores_sha256": hashlib.sha256(scores.read_bytes()).hexdigest(),
+        "epochs_sha256": hashlib.sha256(milestones.read_bytes()).hexdigest(),
         "environment": _environment(device),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -152,27 +152,38 @@ def collect(config: Config, root: Path) -> list[Run]:
 def read(run: Run) -> tuple[Run, dict[str, TestScores]]:
     """The scores of a run by model: ``best``, ``last``, then ``epoch-<n>``.
 
-    The run comes back refused, without scores, when its file is not the one that ``run.json``
-    describes or is not laid out as one.
+    The run comes back refused, without scores, when one of its files is not the one that
+    ``run.json`` describes or is not laid out as one.
     """
     path = run.directory / "scores.parquet"
+    milestones = run.directory / "epochs.parquet"
     try:
         content = path.read_bytes()
-        stated = run.manifest.get("scores_sha256")
-        actual = hashlib.sha256(content).hexdigest()
-        if actual != stated:
-            return run.refused(
-                f"{path} has sha256 {actual[:12]}, run.json says {str(stated)[:12]}: run it again"
-            ), {}
+        if wrong := _other(path, content, run.manifest.get("scores_sha256")):
+            return run.refused(wrong), {}
         models = _models(pq.read_table(io.BytesIO(content)), "model")
-        milestones = run.directory / "epochs.parquet"
         if milestones.is_file():
-            models |= _models(pq.read_table(milestones), "epoch", "epoch-")
+            path, content = milestones, milestones.read_bytes()
+            # A run.json that does not state it was written before runs did.
+            stated = run.manifest.get("epochs_sha256")
+            if wrong := _other(path, content, stated) if stated else "":
+                return run.refused(wrong), {}
+            models |= _models(pq.read_table(io.BytesIO(content)), "epoch", "epoch-")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         return run.refused(f"{path} cannot be read ({error}): run it again"), {}
     if not {"best", "last"} <= set(models):
-        return run.refused(f"{path} lacks the model best or last: run it again"), {}
+        return run.refused(
+            f"{run.directory / 'scores.parquet'} lacks the model best or last: run it again"
+        ), {}
     return run, models
+
+
+def _other(path: Path, content: bytes, stated: object) -> str:
+    """Why a file is not the one that ``run.json`` describes; empty if it is."""
+    actual = hashlib.sha256(content).hexdigest()
+    if actual == stated:
+        return ""
+    return f"{path} has sha256 {actual[:12]}, run.json says {str(stated)[:12]}: run it again"
 
 
 def _named(settings: DatasetConfig) -> dict[int, str]:

@@ -12,8 +12,8 @@ import pandas as pd
 
 from benchmark.config import Config
 from benchmark.evidence import Evidence, Quantity
-from benchmark.published import AVERAGE, Published, data_source, find
-from benchmark.summary import Estimate, by_class
+from benchmark.published import AVERAGE, Published, comparable, data_source, find
+from benchmark.summary import by_class, estimate, spread_out
 
 RULES = ("last", "best", "oracle")
 """The last epoch's model, that of the best validation loss, and the best on the test set."""
@@ -34,10 +34,11 @@ def rows(
         published: for the published average beside.
 
     Returns:
-        A frame of dataset, method, component, then of each rule its mean, its spread over seeds
-        and ``<rule>_found`` of ``expected`` runs; ``models`` is the largest number of models of a
-        run that the oracle had the choice of, ``gain`` the oracle's mean minus that of the best
-        validation loss.
+        A frame of dataset, method, component, then of each rule its mean, its spread over seeds,
+        ``<rule>_found`` of ``expected`` runs and whether one of them has constant scores;
+        ``models`` is the largest number of models of a run that the oracle had the choice of,
+        ``gain`` the oracle's mean minus that of the best validation loss, over the runs that have
+        both. The published average is NaN where a class is missing.
     """
     table = known.found.table
     ratio = Quantity(dataset, "").ratio
@@ -48,13 +49,19 @@ def rows(
         & table["beta_multiple"].isna()
     ]
     groups = dict(iter(mine.groupby(["method", "component"], sort=False)))
+    source, classes = data_source(known.config, dataset), list(known.classes(dataset))
     records = []
     for method, components in methods.items():
         for component in components:
             scored = groups.get((method, component), mine.iloc[:0])
-            found = _by_rule(scored, known.config, dataset, list(known.classes(dataset)))
-            source = data_source(known.config, dataset)
-            stated = find(published, source, method, component, "AUROC").get(AVERAGE)
+            parts = _by_rule(scored)
+            by_rule = {
+                rule: by_class(part, known.config, dataset, classes) for rule, part in parts.items()
+            }
+            found = {rule: each[AVERAGE] for rule, each in by_rule.items()}
+            lacking = not all(each.found for ours in by_rule.values() for each in ours.values())
+            values = find(published, source, method, component, "AUROC")
+            stated = comparable(values, known.config, dataset, lacking=lacking).get(AVERAGE)
             records.append(
                 {
                     "dataset": dataset,
@@ -63,8 +70,9 @@ def rows(
                     **{f"{rule}": found[rule].mean for rule in RULES},
                     **{f"{rule}_spread": found[rule].spread for rule in RULES},
                     **{f"{rule}_found": found[rule].found for rule in RULES},
+                    **{f"{rule}_constant": found[rule].constant for rule in RULES},
                     "expected": found["best"].expected,
-                    "gain": found["oracle"].mean - found["best"].mean,
+                    "gain": _gain(parts, known.config, dataset, classes),
                     "models": _choice(scored),
                     "published": stated.value if stated else np.nan,
                     "published_recalled": stated.recalled if stated else None,
@@ -73,19 +81,26 @@ def rows(
     return pd.DataFrame(records)
 
 
-def _by_rule(
-    scored: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int]
-) -> dict[str, Estimate]:
+def _by_rule(scored: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of the models that each rule chooses."""
     run = ["method", "fold", "inlier", "seed"]
     best = scored.dropna(subset="value").sort_values("value").drop_duplicates(run, keep="last")
-    chosen = {
+    return {
         "last": scored[scored["model"] == "last"],
         "best": scored[scored["model"] == "best"],
         "oracle": best,
     }
-    return {
-        rule: by_class(part, config, dataset, classes)[AVERAGE] for rule, part in chosen.items()
-    }
+
+
+def _gain(
+    parts: Mapping[str, pd.DataFrame], config: Config, dataset: str, classes: Sequence[int]
+) -> float:
+    """What the oracle's choice adds to that of the best validation loss."""
+    folds = config.datasets[dataset].folds
+    oracle, best = (
+        spread_out(parts[rule], config.seeds, folds, classes) for rule in ("oracle", "best")
+    )
+    return estimate(oracle - best).mean
 
 
 def _choice(scored: pd.DataFrame) -> int:

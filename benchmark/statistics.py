@@ -243,9 +243,12 @@ def runs_to_decide(
     """Further runs of each class after which ``decide`` would decide, None if over ``MOST_RUNS``.
 
     They are supposed to have the mean and spread of those that there are. Where no class has two,
-    one run is supposed to vary as much as the test samples make it: then it is a lower bound.
+    one run is supposed to vary as much as the test samples make it: then it is a lower bound, or
+    None where they tell nothing either.
     """
     if not (found.counts > 1).any():
+        if not test_variance:
+            return None
         guess = np.full(found.means.shape, test_variance * found.means.size)
         found = Sample(found.means, guess, found.counts)
     there = int(found.counts.min())

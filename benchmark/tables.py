@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import captions, claims, findings, render, verdicts
+from benchmark import captions, claims, findings, marks, render, verdicts
 from benchmark import metrics as numbers
 from benchmark import outputs as layout
 from benchmark import published as papers
@@ -20,7 +20,6 @@ from benchmark.cure_tsr import study
 from benchmark.cure_tsr import table as challenges
 from benchmark.evidence import Evidence
 from benchmark.files import atomic
-from benchmark.marks import CONSTANT, INCOMPLETE, RECALLED, UNDER, legend
 from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE, Published
 from benchmark.render import Cell, Row, Table
@@ -277,7 +276,7 @@ def _cost(source: _Source) -> Table:
         *("Data set", "Method", "Parameters", "Published", "Epochs", "Training, s", "Per epoch, s"),
         *("Inference, ms", "Memory, MB", "Device", "Runs"),
     ]
-    return Table(caption, head, rows, legend(rows), pd.DataFrame(records))
+    return Table(caption, head, rows, marks.legend(rows), pd.DataFrame(records))
 
 
 def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Published | None) -> Row:
@@ -286,7 +285,7 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
 
     stated = Cell("")
     if value:
-        stated = Cell(f"{value.value:,.0f}", marks=RECALLED * value.recalled)
+        stated = Cell(f"{value.value:,.0f}", marks=marks.RECALLED * value.recalled)
     count = f"{record['runs']} of {record['expected_runs']}"
     return Row(
         [dataset, title],
@@ -299,7 +298,7 @@ def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Publis
             shown(record["score_milliseconds"], ".3g"),
             shown(record["memory_megabytes"], ",.0f"),
             Cell(record["device"] or Cell.MISSING),
-            Cell(count, marks=INCOMPLETE * (record["runs"] < record["expected_runs"])),
+            Cell(count, marks=marks.INCOMPLETE * (record["runs"] < record["expected_runs"])),
         ],
     )
 
@@ -338,27 +337,27 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
             label = f"published, {stated[0]['published_as']}"
             rows.append(Row([label, f"{places}{copied}"], cells, published=True))
     frame = pd.DataFrame([dict(record) for line in lines for record in line.records])
-    return Table(caption, list(head), rows, legend(rows), frame)
+    return Table(caption, list(head), rows, marks.legend(rows), frame)
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:
     if np.isnan(record["mean"]):
         return Cell()
-    marks = (
-        INCOMPLETE * (record["found"] < record["expected"])
-        + UNDER * (record["metric"] == "auroc" and record["mean"] < 0.5)
-        + CONSTANT * record["constant"]
+    marked = marks.average(
+        record["found"],
+        record["expected"],
+        constant=record["constant"],
+        area=record["mean"] if record["metric"] == "auroc" else 1.0,
     )
     spread = "" if np.isnan(record["spread"]) else render.number(record["spread"], ".3f")
-    return Cell(render.number(record["mean"], ".3f"), spread, marks)
+    return Cell(render.number(record["mean"], ".3f"), spread, marked)
 
 
 def _published_cell(record: Mapping[str, Any]) -> Cell:
     if not record["published_place"]:
         return Cell("")
-    return Cell(
-        f"{record['published']:.3f}", marks=RECALLED if record["published_recalled"] else ""
-    )
+    recalled = marks.RECALLED if record["published_recalled"] else ""
+    return Cell(f"{record['published']:.3f}", marks=recalled)
 
 
 def _mean(values: pd.Series) -> float:

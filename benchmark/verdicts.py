@@ -4,13 +4,15 @@ The rule is ``statistics.decide``: a published number is one draw, so it is held
 of our runs, not against the interval of their mean. ``reproduced``: our mean is shown to be nearer
 to it than the margin (``MARGINS``) or than one run's own spread. ``higher`` and ``lower`` (ours
 than the published one): it lies outside the 95 % prediction interval of a new run and more than the
-margin away. ``inconclusive``: neither is shown, with the further runs that would show one if the
+margin away. ``inconclusive``: neither is shown, with the further seeds that would show one if the
 mean and the spread stayed. One run per class tells nothing of the spread over seeds, so it is
-always inconclusive; the number of runs is then a lower bound, from the test samples alone.
+always inconclusive; the number of seeds is then a lower bound, from the test samples alone. So are
+scores that are the same for every image: they come of a model that tells nothing.
 
 ``short run``: fewer epochs than the paper (``evidence.paper_epochs``), which never counts as a
-reproduction; only the parameter count does not depend on them. ``not run``: no number, or an
-average that lacks a class.
+reproduction; only the parameter count does not depend on them. ``other settings``: other
+hyperparameters than the paper's, which are the methods' defaults; that goes for the parameter count
+too. ``not run``: no number, or an average that lacks a class.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,9 @@ from benchmark.evidence import Evidence, Quantity
 from benchmark.measures import Array
 from benchmark.published import AVERAGE, Published
 
-Outcome = Literal["reproduced", "higher", "lower", "inconclusive", "short run", "not run"]
+Outcome = Literal[
+    "reproduced", "higher", "lower", "inconclusive", "short run", "other settings", "not run"
+]
 
 MARGINS = {"AUROC": statistics.MARGIN, "F1": statistics.MARGIN, "parameters": 0.01, "overlap": 1.0}
 """Largest difference that counts as none: of AUROC and F1, of parameter counts as a share of the
@@ -54,13 +58,14 @@ class Verdict:
         outcome: the verdict.
         detail: what a reader needs beside it, maybe empty.
         mean: ours, over runs then classes; NaN without.
-        low: lower end of the prediction interval of a new run; NaN without two runs per class.
+        low: lower end of the prediction interval of a new run; NaN without two runs per class, or
+            where nothing tells how runs vary, as for p and the mean's interval.
         high: its upper end.
         mean_low: lower end of the mean's own interval, by the hierarchical bootstrap.
         mean_high: its upper end.
         p: of the published number as a new run of ours, two-sided.
         equivalence_p: of two one-sided tests within the margin alone.
-        further: runs of each class that would decide an inconclusive one; None if none is known.
+        further: seeds that would decide an inconclusive one; None if none is known.
         runs: complete runs behind it.
         seeds: their seeds.
         epochs: their epochs, from least to most.
@@ -141,24 +146,58 @@ def _judge(known: Evidence, row: Published, dataset: str) -> Verdict:
         blank,
         runs=len(runs),
         seeds=evidence.seeds(runs),
-        epochs=captions.span(runs["epochs"]),
+        epochs=captions.span(evidence.epochs(runs)),
         command=_command(known, dataset, _methods(wanted), inlier),
     )
     lacks = [text for text in (known.lacks(what, inlier) for what in wanted) if text]
     if lacks:
         return replace(told, detail=lacks[0])
+    barred = _barred(known, wanted, inlier)
     if row.metric == "parameters":
-        return _parameters(told, runs["parameters"])
+        return _bar(_parameters(told, runs["parameters"]), barred)
     groups, variance = _draws(known, wanted, inlier)
     if not all(group.size for group in groups):
         return replace(told, detail="scores without a number")
     weighed = _weigh(told, groups, variance)
-    short = next(filter(None, (known.short(dataset, name) for name in _methods(wanted))), "")
-    if short:
-        return replace(weighed, outcome="short run", detail=short, further=None)
-    constant = "; some runs score every image the same"
-    odd = any("constant" in known.flags(what, inlier) for what in wanted)
-    return replace(weighed, detail=weighed.detail + constant * odd)
+    if weighed.outcome == "inconclusive":
+        weighed = _undecided(known, weighed, _methods(wanted), statistics.sample(groups), variance)
+    return _bar(weighed, barred, _lost(wanted, runs, groups))
+
+
+def _barred(known: Evidence, wanted: Sequence[Quantity], inlier: int | None) -> dict[Outcome, str]:
+    """What bars a final verdict, with the reason, the gravest first."""
+    (*_, own) = wanted
+    short, other = (
+        evidence.first(tells(own.dataset, name, inlier) for name in _methods(wanted))
+        for tells in (known.short, known.otherwise)
+    )
+    constant = evidence.first(known.constant(what, inlier) for what in wanted)
+    if own.metric == "parameters":
+        short = ""
+    reasons: dict[Outcome, str] = {
+        "short run": short,
+        "other settings": other,
+        "inconclusive": constant,
+    }
+    return {outcome: reason for outcome, reason in reasons.items() if reason}
+
+
+def _bar(told: Verdict, barred: dict[Outcome, str], beside: str = "") -> Verdict:
+    """The verdict that is left, and what a reader needs beside it."""
+    if barred:
+        told = replace(told, outcome=next(iter(barred)), detail="", further=None)
+    return replace(told, detail="; ".join(filter(None, [told.detail, *barred.values(), beside])))
+
+
+def _lost(wanted: Sequence[Quantity], runs: pd.DataFrame, groups: Sequence[Array]) -> str:
+    """Tells of complete runs that are not in the mean; empty if all are."""
+    if wanted[-1].metric in evidence.WHOLE:
+        made, lacks = len(runs.drop_duplicates(["fold", "seed"])), "without all classes"
+    else:
+        made, lacks = len(runs), "no number"
+    lost = made - sum(group.size for group in groups)
+    verb = "has" if lost == 1 else "have"
+    return f"{lost} of {captions.counted(made, 'run')} {verb} {lacks}" if lost else ""
 
 
 def _quantities(known: Evidence, row: Published, dataset: str) -> list[Quantity]:
@@ -200,14 +239,13 @@ def _parameters(told: Verdict, counts: pd.Series) -> Verdict:
 
 def _weigh(told: Verdict, groups: Sequence[Array], variance: float) -> Verdict:
     """The verdict by the runs' values, whatever their epochs."""
-    found, value = statistics.sample(groups), told.published.value
-    margin = MARGINS["overlap" if told.published.metric == OVERLAP else told.published.metric]
+    found, value, margin = statistics.sample(groups), told.published.value, _margin(told.published)
     outcome = _OUTCOMES[statistics.decide(found, value, variance, margin)]
+    told = replace(told, outcome=outcome, mean=found.mean)
+    if not variance and not any(np.ptp(group) for group in groups):
+        return told
     drawn = statistics.percentiles(statistics.bootstrap_means(groups, variance))
-    told = replace(told, outcome=outcome, mean=found.mean, mean_low=drawn.low, mean_high=drawn.high)
-    if outcome == "inconclusive":
-        further = statistics.runs_to_decide(found, value, variance, margin)
-        told = replace(told, further=further, detail=_further(found, further))
+    told = replace(told, mean_low=drawn.low, mean_high=drawn.high)
     if not found.replicated:
         return told
     low, high = statistics.prediction_interval(found, variance)
@@ -221,11 +259,33 @@ def _weigh(told: Verdict, groups: Sequence[Array], variance: float) -> Verdict:
     )
 
 
-def _further(found: statistics.Sample, further: int | None) -> str:
+def _margin(row: Published) -> float:
+    return MARGINS["overlap" if row.metric == OVERLAP else row.metric]
+
+
+def _undecided(
+    known: Evidence,
+    told: Verdict,
+    methods: Sequence[str],
+    found: statistics.Sample,
+    variance: float,
+) -> Verdict:
+    """An inconclusive verdict with what would decide it, as far as that is known."""
+    if all(evidence.paper_epochs(known.config, name) is None for name in methods):
+        return replace(told, detail="fitted without chance: further seeds give the same")
+    if not variance and not (found.counts > 1).any():
+        return replace(told, detail="one run per class: the spread over seeds is not known")
+    row, folds = told.published, len(known.config.datasets[told.dataset].folds)
+    runs = statistics.runs_to_decide(found, row.value, variance, _margin(row))
+    if runs is None:
+        most = captions.counted(statistics.MOST_RUNS // folds, "further seed")
+        return replace(told, detail=f"more than {most}")
+    # A seed is a run in each fold.
+    further = -(-runs // folds)
     least = "" if found.replicated else "at least "
-    if further is None:
-        return f"more than {statistics.MOST_RUNS} further runs per class"
-    return f"{least}{captions.counted(further, 'further run')} per class"
+    return replace(
+        told, further=further, detail=f"{least}{captions.counted(further, 'further seed')}"
+    )
 
 
 def _command(known: Evidence, dataset: str, methods: Sequence[str], inlier: int | None) -> str:

@@ -1,6 +1,8 @@
 """Claims on made-up runs whose numbers are set, so that each verdict is known beforehand."""
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +177,58 @@ def test_short_runs_decide_nothing(tmp_path: Path) -> None:
     (found,) = judged(config, tmp_path, claim(part))
     assert (found.outcome, found.detail) == ("short run", "100 epochs")
     assert found.results[0].effect == pytest.approx(0.3)
+    assert found.gain == ""
+
+
+def test_other_hyperparameters_decide_nothing(made: tuple[Config, Path], tmp_path: Path) -> None:
+    config, root = made[0], Path(shutil.copytree(made[1], tmp_path / "copy"))
+    path = root / "runs/cifar10/dcae/fold-0/inlier-3/seed-1/run.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"config": {"epochs": 1000, "batch_size": 8}}))
+    exact = {"metric": "parameters", "greater": [{"method": "dcae"}], "than": [{"method": "kde"}]}
+    found = judged(
+        config, root, claim(versus("ocgan", "dcae")), claim({"dataset": "cifar10", **exact})
+    )
+    for finding in found:
+        assert (finding.outcome, finding.detail) == ("other settings", "DCAE: batch_size 8, not 64")
+        assert (finding.gain, np.isnan(finding.p)) == ("", True)
+
+
+def test_a_gain_is_told_of_what_could_decide_alone(made: tuple[Config, Path]) -> None:
+    decided, part = judged(
+        *made,
+        claim(versus("ocgan", "kde")),
+        claim(versus("ocgan", "kde"), versus("cae_grad", "ocgan")),
+    )
+    assert (decided.outcome, part.outcome) == ("holds", "not run")
+    assert (decided.gain != "", part.gain) == (True, "")
+
+
+def test_constant_scores_decide_nothing(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("ocgan", "dcae"), **SETTINGS)
+
+    def draw(key, name, rng, n, m):  # type: ignore[no-untyped-def]
+        if (key.method, key.inlier) == ("dcae", 2):
+            return np.zeros(n + m)
+        return exactly(lambda key, _: 0.9 if key.method == "ocgan" else 0.6)(key, name, rng, n, m)
+
+    make_results(config, tmp_path, inliers=50, draw=draw, epochs=1000)
+    (found,) = judged(config, tmp_path, claim(versus("ocgan", "dcae")))
+    assert (found.outcome, found.detail) == ("undecided", "DCAE: constant scores of bird")
+    assert (found.gain, np.isnan(found.p)) == ("", True)
+
+
+def test_the_rank_is_told(made: tuple[Config, Path]) -> None:
+    """DCAE is behind OCGAN and ahead of LSA as published."""
+    printed = next(
+        row.value
+        for row in PUBLISHED
+        if (row.data_source, row.run_method, row.inlier) == ("cifar10", "lsa", AVERAGE)
+    )
+    assert printed < 0.645
+    ranked = claim(versus("lsa", "dcae"), versus("dcae", "ocgan"), versus("dcae", "lsa"))
+    (found,) = judged(*made, ranked.model_copy(update={"rank": "dcae"}))
+    assert found.detail == "against published numbers of LSA; rank 2 of 4"
 
 
 def test_gains_of_two_data_sets(tmp_path: Path) -> None:

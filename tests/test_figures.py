@@ -1,5 +1,6 @@
 import io
 import itertools
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -226,3 +227,28 @@ def test_colours_keep_apart_without_hue() -> None:
     colours = text.split("color=[")[1].split("]")[0].split(", ")
     markers = text.split("marker=[")[1].split("]")[0].split(", ")
     assert len(set(colours)) == len(set(markers)) == 7
+
+
+def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae", "cae_grad"), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    for inlier in range(1, 10):
+        shutil.rmtree(tmp_path / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
+    found = metrics.compute(config, tmp_path)
+    with style.look():
+        curve = beta.draw(config, found, tmp_path, "cifar10")
+        bars = histograms.draw(config, found, tmp_path, "cifar10")
+    assert not [line for line in curve.figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert "OCGAN" not in curve.caption
+    for drawing in (curve, bars):
+        assert "Inlier classes: CAE 10, CAE + Grad 1 of 10 (plane)." in drawing.caption
+    shutil.rmtree(tmp_path / "runs/cifar10/cae")
+    with style.look():
+        alone = beta.draw(config, metrics.compute(config, tmp_path), tmp_path, "cifar10")
+    assert "Inlier classes: 1 of 10 (plane)." in alone.caption
+
+
+def test_the_mark_of_beta_is_above_the_curves(results: Results, found: Metrics) -> None:
+    (axis,) = drawn(results, found, "beta").figure.axes
+    (label,) = axis.texts
+    assert (label.xy[1], label.get_va()) == (1, "top")

@@ -1,5 +1,6 @@
 """A run's directory: complete, honest about failures, untouched by what the user can mend."""
 
+import hashlib
 import json
 import os
 import signal
@@ -56,6 +57,9 @@ def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
     assert record["config"] == PARAMS and record["seed"] == 4
     assert record["environment"]["torch"] and record["seconds"]["fit"] > 0
     assert 10**8 < record["memory_bytes"] < 10**11
+    for name in ("scores", "epochs"):
+        content = (tmp_path / f"{name}.parquet").read_bytes()
+        assert record[f"{name}_sha256"] == hashlib.sha256(content).hexdigest()
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     table = splits.read_split(split)
     dataset = datasets.load(data)

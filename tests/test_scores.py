@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -186,3 +187,17 @@ def test_layout_columns_are_no_components(made: tuple[Config, Path]) -> None:
     _, models = read(find(*made, "cae", 0))
     for found in models.values():
         assert not set(found.components) & set(scores.LAYOUT)
+
+
+def test_milestones_of_another_hash_are_refused_by_name(made: tuple[Config, Path]) -> None:
+    run = find(*made, "cae", 1)
+    path = run.directory / "epochs.parquet"
+    stated = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_manifest(run.directory, run.key, run.class_name, 20, epochs_sha256=stated)
+    assert read(find(*made, "cae", 1))[0].usable
+    pd.read_parquet(path).assign(gradient=0.0).to_parquet(path)
+    refused, models = read(find(*made, "cae", 1))
+    assert (refused.status, models) == ("refused", {})
+    assert refused.reason.startswith(f"{path} has sha256 ")
+    write_manifest(run.directory, run.key, run.class_name, 20)
+    assert read(find(*made, "cae", 1))[0].usable  # a run.json from before it was recorded

@@ -1,3 +1,6 @@
+import hashlib
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +8,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark import metrics, published, selection
+from benchmark import findings, metrics, published, selection
 from benchmark.evidence import Evidence
-from tests.synthetic import make_config, make_results
+from benchmark.render import Cell
+from benchmark.scores import RunKey
+from tests.synthetic import exactly, make_config, make_results
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +62,54 @@ def test_nothing_run_is_nothing_shown(tmp_path: Path) -> None:
     )
     assert np.isnan([row[rule] for rule in selection.RULES]).all()
     assert row["models"] == 0
+
+
+def test_an_average_over_some_classes_is_marked_and_stands_beside_nothing(tmp_path: Path) -> None:
+    """CAE + Grad has one class of ten, OCGAN all but one run, LSA constant scores."""
+    config = make_config(
+        "cifar10", methods=("cae_grad", "ocgan", "lsa"), seeds=[0, 1], milestones=[1],
+        outlier_ratios=[0.5],
+    )  # fmt: skip
+
+    def area(key: RunKey, _: str) -> float:
+        return 0.3 if key.method == "ocgan" else 0.7
+
+    make_results(config, tmp_path, inliers=20, draw=exactly(area))
+    constant = config.model_copy(update={"methods": {"lsa": config.methods["lsa"]}})
+    make_results(constant, tmp_path, inliers=20, draw=lambda *key: np.zeros(sum(key[3:])))
+    for inlier in range(1, 10):
+        shutil.rmtree(tmp_path / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
+    shutil.rmtree(tmp_path / "runs/cifar10/ocgan/fold-0/inlier-4/seed-1")
+    known = Evidence(config, metrics.compute(config, tmp_path))
+    methods = {key: ["score"] for key in config.methods}
+    table = findings.selection_table(known, "cifar10", methods, published.load())
+    some, under, same = (row.cells for row in table.rows)
+    assert [cell.marks for cell in some[:3]] == ["*"] * 3
+    assert some[-1] == Cell()
+    assert [cell.marks for cell in under[:3]] == ["*†"] * 3
+    assert under[-1].text == "0.657"  # all classes are there, though not all of their runs
+    assert {cell.marks for cell in same[:3]} == {"‡"}
+    assert [note[0] for note in table.notes] == ["*", "†", "‡", "°"]
+    few = config.datasets["cifar10"].model_copy(update={"inliers": (0, 1)})
+    partly = config.model_copy(update={"datasets": {"cifar10": few}})
+    known = Evidence(partly, metrics.compute(partly, tmp_path))
+    frame = selection.rows(known, "cifar10", methods, published.load())
+    assert frame["published"].isna().all()
+
+
+def test_the_gain_is_over_runs_that_have_both(tmp_path: Path) -> None:
+    """A run whose best model has NaN scores has an oracle still, that of a milestone."""
+    config = make_config("mnist", methods=("ocgan",), milestones=[1], outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=20, draw=exactly(lambda key, _: 0.5 + key.inlier / 20))
+    path = tmp_path / "runs/mnist/ocgan/fold-0/inlier-9/seed-0/scores.parquet"
+    scores = pd.read_parquet(path)
+    scores.loc[scores["model"] == "best", "score"] = np.nan
+    scores.to_parquet(path, index=False)
+    manifest = json.loads(path.with_name("run.json").read_text())
+    manifest["scores_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name("run.json").write_text(json.dumps(manifest))
+    known = Evidence(config, metrics.compute(config, tmp_path))
+    (row,) = selection.rows(known, "mnist", {"ocgan": ["score"]}, []).to_dict("records")
+    assert (row["best_found"], row["oracle_found"]) == (9, 10)
+    assert row["oracle"] > row["best"]
+    assert row["gain"] == 0

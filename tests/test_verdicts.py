@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import findings, metrics, published, verdicts
+from benchmark import config as configuration
+from benchmark import findings, metrics, published, statistics, verdicts
 from benchmark.config import Config
-from benchmark.evidence import Evidence, Quantity, command, paper_epochs
+from benchmark.evidence import Evidence, Quantity, columns, command, paper_epochs
+from benchmark.methods import defaults
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import RunKey
 from benchmark.verdicts import Verdict
 from tests.synthetic import exactly, make_config, make_results
 
+ROOT = Path(__file__).parents[1]
 PUBLISHED = published.load()
 GRADCON = {
     row.inlier: row.value
@@ -85,7 +88,7 @@ def test_inconclusive_says_what_would_decide(known: list[Verdict]) -> None:
     assert verdict.further is not None
     assert verdict.further > 0
     plural = "s" * (verdict.further != 1)
-    assert verdict.detail == f"{verdict.further} further run{plural} per class"
+    assert verdict.detail == f"{verdict.further} further seed{plural}"
 
 
 def test_average_is_over_classes_with_their_own_spread(known: list[Verdict]) -> None:
@@ -282,8 +285,9 @@ def test_constant_scores_are_told(tmp_path: Path) -> None:
         config, tmp_path, inliers=8, epochs=1000, draw=lambda key, name, rng, n, m: np.zeros(n + m)
     )
     verdict = of(judged(config, tmp_path), "Table 3", "cae_grad", 0, "score")
-    assert verdict.mean == 0.5
-    assert "every image the same" in verdict.detail
+    assert (verdict.outcome, verdict.mean) == ("inconclusive", 0.5)
+    assert verdict.detail == "constant scores of plane"
+    assert verdict.further is None
 
 
 def test_a_row_without_chance_needs_the_margin_only(tmp_path: Path) -> None:
@@ -321,3 +325,146 @@ def test_command_names_every_run(tmp_path: Path) -> None:
         config, "cifar10", ["cae", "vae"], range(10)
     )
     assert shlex.split(command(config, "cifar10", ["cae"], [3]))[0] == "snakemake"
+
+
+def rewritten(root: Path, place: str, **config: object) -> None:
+    """Change the hyperparameters that a run says it had."""
+    path = root / "runs" / place / "run.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"config": manifest["config"] | config}))
+
+
+@pytest.mark.parametrize("path", ["config/paper.yaml", "results/reference/paper/config.yaml"])
+def test_the_configuration_of_the_paper_has_the_papers_settings(path: str) -> None:
+    config = configuration.read(ROOT / path, data=False)
+    for name, method in config.methods.items():
+        stated = json.loads(json.dumps(method.params))
+        assert stated == defaults(method.detector), name
+        assert stated.get("epochs") == paper_epochs(config, name)
+
+
+def test_other_hyperparameters_are_never_a_reproduction(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed])
+    rewritten(root, "cifar10/cae_grad/fold-0/inlier-3/seed-2", batch_size=8, reference="total")
+    found = judged(config, root)
+    for inlier in (3, AVERAGE):
+        verdict = of(found, "Table 3", "cae_grad", inlier, "score")
+        assert (verdict.outcome, verdict.detail) == ("other settings", "batch_size 8, not 64")
+    assert of(found, "Table 3", "cae_grad", 0, "score").outcome == "reproduced"
+    rewritten(root, "cifar10/cae_grad/fold-0/inlier-3/seed-2", epochs=20)
+    verdict = of(judged(config, root), "Table 3", "cae_grad", 3, "score")
+    assert (verdict.outcome, verdict.detail) == (
+        "short run",
+        "20 to 1000 epochs; batch_size 8, not 64",
+    )
+
+
+def test_only_the_runs_of_a_class_shorten_it(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed])
+    rewritten(root, "cifar10/cae_grad/fold-0/inlier-4/seed-1", epochs=20)
+    found = judged(config, root)
+    assert of(found, "Table 3", "cae_grad", 0, "score").outcome == "reproduced"
+    assert of(found, "Table 3", "cae_grad", 4, "score").outcome == "short run"
+
+
+def test_parameters_of_other_settings_are_not_the_papers(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae_grad",), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    rewritten(tmp_path, "mnist/cae_grad/fold-0/inlier-0/seed-0", batch_size=8)
+    verdict = of(judged(config, tmp_path), "Table 6", "cae_grad", AVERAGE, "")
+    assert (verdict.outcome, verdict.detail) == ("other settings", "batch_size 8, not 64")
+
+
+def named(method: str, detector: str, **over: object) -> Config:
+    config = make_config("cifar10", methods=(method,), milestones=[], outlier_ratios=[0.5], **over)
+    own = config.methods[method].model_copy(update={"detector": detector})
+    return config.model_copy(update={"methods": {method: own}})
+
+
+def test_epochs_of_another_phase_do_not_count(tmp_path: Path) -> None:
+    """Of the epochs of Deep SVDD, half are pre-training."""
+    config = named("deep_svdd", "baselines.deep_svdd:DeepSVDD")
+    make_results(config, tmp_path, inliers=20, epochs=160)
+    place = "cifar10/deep_svdd/fold-0/inlier-0/seed-0"
+    rewritten(tmp_path, place, epochs=80, pretrain_epochs=80)
+    verdict = of(judged(config, tmp_path), "Table 3", "deep_svdd", 0, "score")
+    assert (verdict.outcome, verdict.epochs) == ("short run", "80")
+    assert verdict.detail == "80 epochs; pretrain_epochs 80, not the default"
+
+
+def test_a_fit_without_chance_asks_for_no_seeds(tmp_path: Path) -> None:
+    config = named("kde", "baselines.kde:KDE")
+    make_results(config, tmp_path, inliers=20, epochs=0)
+    verdict = of(judged(config, tmp_path), "Table 3", "kde", AVERAGE, "score")
+    assert (verdict.outcome, verdict.further, verdict.epochs) == ("inconclusive", None, "")
+    assert verdict.detail == "fitted without chance: further seeds give the same"
+
+
+def test_runs_without_a_number_are_told(tmp_path: Path) -> None:
+    def auroc(key: RunKey) -> float:
+        return np.nan if (key.inlier, key.seed) == (5, 1) else GRADCON[key.inlier]
+
+    config, root = made(tmp_path, auroc, seeds=[0, 1])
+    found = judged(config, root)
+    one = of(found, "Table 3", "cae_grad", 5, "score")
+    assert one.outcome == "inconclusive"
+    assert one.detail.endswith("; 1 of 2 runs has no number")
+    assert of(found, "Table 3", "cae_grad", AVERAGE, "score").detail.endswith(
+        "1 of 20 runs has no number"
+    )
+    assert of(found, "Table 3", "cae_grad", 4, "score").detail == ""
+
+
+def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path) -> None:
+    """F1, and any number of several folds: nothing tells how much a run varies."""
+    config = make_config(
+        "fashion_mnist", methods=("cae_grad",), folds={"fashion_mnist": [0]}, outlier_ratios=[0.5]
+    )
+    make_results(config, tmp_path, inliers=40, epochs=1000)
+    known = Evidence(config, metrics.compute(config, tmp_path))
+    found = verdicts.judge(known, PUBLISHED)
+    (f1,) = (
+        verdict
+        for verdict in found
+        if (verdict.published.metric, verdict.published.outlier_ratio) == ("F1", 0.5)
+        and verdict.published.run_method == "cae_grad"
+    )
+    assert np.isfinite(f1.mean)
+    assert np.isnan([f1.mean_low, f1.mean_high, f1.low, f1.high, f1.p]).all()
+    assert (f1.outcome, f1.further) == ("inconclusive", None)
+    assert f1.detail == "one run per class: the spread over seeds is not known"
+    table = findings.verdict_table(known, [f1])
+    assert not any(" to " in cell.text for cell in table.rows[0].cells)
+
+
+def test_seeds_that_would_decide_are_counted_by_folds(tmp_path: Path) -> None:
+    row = next(row for row in PUBLISHED if row.run_method == "cae_grad" and row.inlier == AVERAGE)
+    config = make_config(
+        "fashion_mnist", methods=("cae_grad",), folds={"fashion_mnist": [0, 1, 2, 3, 4]},
+        outlier_ratios=[0.5], milestones=[], beta=0.0,
+    )  # fmt: skip
+    draw = exactly(lambda key, _: 0.7 + 0.1 * (key.fold - 2))
+    make_results(config, tmp_path, inliers=100, draw=draw, epochs=1000)
+    known = Evidence(config, metrics.compute(config, tmp_path))
+    wanted = dataclasses.replace(
+        row, value=0.775, data_source="fashion_mnist", metric="AUROC", run_component="score",
+        outlier_ratio=None, method="GradCon",
+    )  # fmt: skip
+    (verdict,) = verdicts.judge(known, [wanted])
+    cube = known.values(Quantity("fashion_mnist", "cae_grad"))
+    runs = statistics.runs_to_decide(statistics.sample(columns(cube)), 0.775)
+    assert runs is not None
+    assert verdict.further == -(-runs // 5)
+    plural = "s" * (verdict.further != 1)
+    assert verdict.detail == f"{verdict.further} further seed{plural}"
+
+
+def test_only_data_sets_with_runs_stand_in_the_caption(tmp_path: Path) -> None:
+    _, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0])
+    both = make_config(
+        "mnist", "cifar10", methods=("cae_grad",), seeds=[0], outlier_ratios=[0.5], milestones=[]
+    )
+    known = Evidence(both, metrics.compute(both, root))
+    caption = findings.verdict_table(known, verdicts.judge(known, PUBLISHED)).caption
+    assert "CIFAR-10; 1,000 epochs; 1 seed (0)" in caption
+    assert "MNIST" not in caption

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark import captions, published
@@ -25,16 +26,18 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.axvline(config.beta / config.alpha, color="0.6", linewidth=0.8, zorder=0)
     axis.annotate(
         f"β = {config.beta:g}",
-        (config.beta / config.alpha, 0),
+        (config.beta / config.alpha, 1),
         xycoords=("data", "axes fraction"),
-        xytext=(3, 3),
+        xytext=(3, -3),
         textcoords="offset points",
+        va="top",
         color="0.35",
         fontsize=8,
     )
     source = published.data_source(config, dataset)
     values = published.find(published.load(), source, "ocgan", "score", "AUROC")
-    ocgan = published.comparable(values, config, dataset).get(AVERAGE)
+    lacking = bool(frame["lacking"].any())
+    ocgan = published.comparable(values, config, dataset, lacking=lacking).get(AVERAGE)
     if ocgan:
         label = f"OCGAN, published {ocgan.value:.3f}{'°' if ocgan.recalled else ''}"
         axis.axhline(ocgan.value, color="black", linestyle=":", label=label)
@@ -42,12 +45,15 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside upper center", ncols=4)
     several = captions.several_seeds(found.runs, dataset)
+    runs = found.runs[found.runs["dataset"] == dataset]
+    which = captions.classes(config, runs[runs["method"].isin(frame["method"])])
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{_dotted(ocgan)}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
+        f"{which}{' ' * bool(which)}"
         f"{captions.conditions(config, found.runs, dataset)}"
     )
     return Drawing(figure, caption, frame)
@@ -71,9 +77,8 @@ def _sweep(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
     ]
     rows = []
     for (method, multiple), part in swept.groupby(["method", "beta_multiple"], sort=False):
-        found_here = estimate(
-            spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
-        )
+        cube = spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
+        found_here = estimate(cube)
         rows.append(
             {
                 "dataset": dataset,
@@ -83,6 +88,7 @@ def _sweep(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
                 "mean": found_here.mean,
                 "spread": found_here.spread,
                 "complete": found_here.complete,
+                "lacking": bool(np.isnan(cube).all(axis=(0, 1)).any()),
             }
         )
     frame = pd.DataFrame(rows)

@@ -63,13 +63,16 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         for side, colour, hatch in SIDES
     ]
     figure.legend(handles=patches, loc="outside upper center", ncols=2)
+    runs = found.runs[found.runs["dataset"] == dataset]
+    which = captions.classes(config, runs[runs["method"].isin([method for _, method in shown])])
     caption = (
-        f"Inliers and outliers by loss, all inlier classes pooled, "
+        f"Inliers and outliers by loss, the inlier classes pooled, "
         f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
         f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
         f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
         f"{'Means over seeds and folds. ' if _several(config, found.runs, dataset) else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
+        f"{which}{' ' * bool(which)}"
         f"{captions.conditions(config, found.runs, dataset)}"
     )
     return Drawing(figure, caption, pd.concat(frames))

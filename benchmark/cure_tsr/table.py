@@ -46,7 +46,7 @@ def _cell(row: object, *, signed: bool) -> Cell:
     value, low, high = (float(getattr(row, name)) for name in ("value", "low", "high"))
     text = number(value, "+.3f" if signed else ".3f")
     fewer = bool(getattr(row, "missing_seeds", ""))
-    marks = average(1 - fewer, 1, constant=False, area=1.0 if signed else value)
+    marks = INCOMPLETE * fewer + UNDER * (not signed and value < 0.5)
     return Cell(text, number((high - low) / 2, ".3f"), marks)
 
 

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import re
 import shutil
 from collections import Counter
@@ -279,6 +280,18 @@ def test_captions_count_the_seeds_that_ran_not_those_that_are_wanted(tmp_path: P
     caption = tables.build(config, tmp_path)["auroc-mnist"].caption
     assert "seeds: CAE 3 (0 to 2), OCGAN 1 of 3 (0)" in caption
     assert "standard deviation over seeds" in caption
+
+
+def test_captions_tell_settings_that_are_not_the_papers(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae", "ocgan"))
+    make_results(config, tmp_path, inliers=8)
+    for file in (tmp_path / "runs/mnist/ocgan").glob("*/*/*/run.json"):
+        told = json.loads(file.read_text())
+        told["config"] = {"epochs": 20, "learning_rate": 0.01, "batch_size": 64}
+        file.write_text(json.dumps(told))
+    metrics.write(config, tmp_path)
+    caption = tables.build(config, tmp_path)["auroc-mnist"].caption
+    assert caption.endswith("Other settings than the papers': OCGAN learning_rate 0.01, not 0.001.")
 
 
 def test_note_of_a_data_set_is_in_its_captions(tmp_path: Path) -> None:

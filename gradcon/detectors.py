@@ -36,6 +36,7 @@ from gradcon.networks import (
     initialised,
     latent_side,
 )
+from gradcon.precision import full_float32
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.state import Model, Trained
@@ -190,6 +191,7 @@ class AutoencoderDetector:
         gradient = losses.pop("gradient")
         return sum(losses.values(), start=np.float32(beta) * gradient)
 
+    @full_float32()
     def reconstruct(self, images: Images, model: str = "best") -> Images:
         """What the autoencoder makes of the images, (N, H, W, C) uint8."""
         network, _ = self._network(model)

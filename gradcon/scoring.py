@@ -23,11 +23,13 @@ from gradcon.batches import to_unit
 from gradcon.losses import EPSILON
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, decoder_weights
+from gradcon.precision import full_float32
 
 CHUNK = 64
 """Images scored at once: bounds the memory whatever the number of images, and fits the caches."""
 
 
+@full_float32()
 def score_images(
     network: Autoencoder,
     reference: Mapping[str, Tensor],

@@ -35,6 +35,7 @@ from gradcon.graphs import captured
 from gradcon.losses import RECONSTRUCTION, gradient_loss
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, initialised
+from gradcon.precision import full_float32
 from gradcon.settings import Settings
 from gradcon.stack import Stack
 from gradcon.state import State, Tensors, Trained
@@ -42,6 +43,7 @@ from gradcon.state import State, Tensors, Trained
 CHECKPOINT_SECONDS = 30.0
 
 
+@full_float32()
 def train(
     network: type[Autoencoder],
     settings: Settings,

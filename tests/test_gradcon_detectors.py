@@ -58,6 +58,20 @@ def test_cross_entropy_scores_equal_one_backward_pass_per_image():
     torch.testing.assert_close(ours["gradient"], theirs[1], rtol=1e-8, atol=1e-10)
 
 
+def test_float32_is_not_tf32_while_scoring():
+    found, convolutions = [], torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+
+    def loss(logits, images):
+        found.append(convolutions.fp32_precision)
+        return RECONSTRUCTION["squared_error"](logits, images)
+
+    module = Autoencoder(1)
+    images = torch.tensor(of_class(5, 2).transpose(0, 3, 1, 2).copy())
+    score_images(module, dict(module.named_parameters()), images, loss)
+    assert found == ["ieee"] and convolutions.fp32_precision == before
+
+
 def test_latent_loss_is_the_divergence_of_the_two_normals():
     torch.manual_seed(0)
     module = VariationalAutoencoder(1)

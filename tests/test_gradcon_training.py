@@ -280,6 +280,21 @@ def test_the_best_model_has_the_lowest_validation_loss():
     assert fifth.best_epoch == max(k for k in records if k in (1, 6, 9))
 
 
+def test_float32_is_not_tf32_while_training(monkeypatch):
+    found, convolutions = [], torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    for name in ("iterate", "validate"):
+        inner = getattr(training, name)
+        monkeypatch.setattr(
+            training,
+            name,
+            lambda *rest, inner=inner: (found.append(convolutions.fp32_precision), inner(*rest))[1],
+        )
+    images = tensor(4, 10)
+    train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
+    assert found == ["ieee", "ieee"] and convolutions.fp32_precision == before
+
+
 def test_global_random_state_is_left_alone():
     torch.manual_seed(0)
     expected = torch.rand(1)

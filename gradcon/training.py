@@ -76,7 +76,7 @@ def train(
         Per model its outcome, or the reason why it failed; the others are not affected.
 
     Raises:
-        InputError: a checkpoint of another training.
+        InputError: a checkpoint of another training, or one past a milestone that it did not keep.
         ValueError: unsupported images.
     """
     channels, image_size = data[0].shape[1], data[0].shape[2]
@@ -90,6 +90,12 @@ def train(
             raise InputError(
                 f"{checkpoint}: holds a training of {state.epoch} epochs, {settings.epochs} are "
                 "wanted; delete the file to start over"
+            )
+        passed = [m for m in milestones if m <= state.epoch and f"epoch-{m}" not in state.kept]
+        if passed:
+            raise InputError(
+                f"{checkpoint}: is at epoch {state.epoch} and has not kept the milestones {passed}; "
+                "delete the file to start over, or leave them out"
             )
     if device == "cpu":
         keep_freed_memory()

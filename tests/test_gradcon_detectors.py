@@ -176,6 +176,34 @@ def test_unknown_model_and_other_images_are_refused(fitted):
         fitted.score(of_class(2, 0))
 
 
+def test_unusable_images_and_stacks_are_refused_in_one_line():
+    images = of_class(1, 4)
+    fits = {
+        "needs at least two": lambda: GradCon(**QUICK).fit(images[:1]),
+        "images are a list": lambda: GradCon(**QUICK).fit(list(images)),
+        "images are a list; ": lambda: GradCon(**QUICK).fit(images, list(images)),
+        "one detector at least": lambda: GradCon.fit_stack([], [], [], seeds=[]),
+        "a seed for each": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK)], [images], [images], seeds=[1, 2]
+        ),
+        "same settings; epochs is 2 in one and 3 in another": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK), GradCon(**QUICK | {"epochs": 3})],
+            [images] * 2,
+            [images] * 2,
+            seeds=[1, 2],
+        ),
+        "images of one shape": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK)], [images], [of_class(1, 4, 3)], seeds=[1]
+        ),
+    }
+    for message, fit in fits.items():
+        with pytest.raises(ValueError, match=message) as caught:
+            fit()
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="images are a list"):
+        _detector().score(list(images))
+
+
 def test_unfitted_detector_says_so():
     with pytest.raises(RuntimeError, match="call fit or load"):
         CAE().score(of_class(2, 2))

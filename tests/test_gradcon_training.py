@@ -228,6 +228,16 @@ def test_a_checkpoint_of_more_epochs_is_refused(tmp_path):
         train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
 
 
+def test_a_checkpoint_past_a_milestone_is_refused(tmp_path):
+    images, path = tensor(2, 20), tmp_path / "training.safetensors"
+    arguments = {"seeds": [0], "checkpoint": path}
+    train(Autoencoder, settings(epochs=2), [images], [images], milestones=[2], **arguments)
+    again = train(Autoencoder, settings(epochs=2), [images], [images], milestones=[2], **arguments)
+    assert "epoch-2" in again[0].models
+    with pytest.raises(ValueError, match=r"at epoch 2 and has not kept the milestones \[1\]"):
+        train(Autoencoder, settings(epochs=3), [images], [images], milestones=[1, 3], **arguments)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     images, path = tensor(2, 20), tmp_path / "training.safetensors"
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
@@ -293,6 +303,33 @@ def test_float32_is_not_tf32_while_training(monkeypatch):
     images = tensor(4, 10)
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
     assert found == ["ieee", "ieee"] and convolutions.fp32_precision == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"alpha": -1.0},
+        {"precision": "fp8"},
+        {"reference": "mean"},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}; give ") as caught:
+        settings(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_the_generator_of_the_cpu_is_seeded(monkeypatch):
+    monkeypatch.setattr(torch, "manual_seed", None)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
+    first, again = (initialised(Autoencoder, 1, 12, 3).state_dict() for _ in range(2))
+    assert all(first[name].equal(again[name]) for name in first)
 
 
 def test_global_random_state_is_left_alone():

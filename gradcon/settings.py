@@ -41,7 +41,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "checkpoint_every"):
             value = getattr(self, name)
-            self._require(name, isinstance(value, Integral) and value >= 1, "a whole number from 1")
+            self._require(name, value >= 1 and isinstance(value, Integral), "a whole number from 1")
         self._require("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
         for name in ("alpha", "latent_weight"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "a number from 0")

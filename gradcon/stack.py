@@ -15,8 +15,9 @@ class Stack:
 
     Args:
         module: gives the architecture; its own weights are not used.
-        vectorise: all models in one batched call, which an accelerator needs to be busy; otherwise
-            one call per model, which is faster on a CPU.
+        vectorise: all models in one batched call, which an accelerator needs to be busy, of one
+            model too, by operations that no one device is favoured in; otherwise one call per
+            model, in the form that is fastest on a CPU.
         precision: of the passes, when it is another than that of the weights.
     """
 

@@ -209,7 +209,7 @@ def _step(
     stack.explicit = explicit and not vectorise
     for layer in networks[0].modules():
         if isinstance(layer, TransposedConvolution):
-            layer.closed = closed and not vectorise
+            layer.closed = closed
         if isinstance(layer, Encoder):
             layer.explicit = stack.explicit
     batches = batch.expand(models, *batch.shape)
@@ -218,6 +218,7 @@ def _step(
 
 
 def scored(count: int, channels: int) -> tuple[Autoencoder, dict[str, Tensor], Tensor]:
+    """A network, a reference for it and ``count`` images, (count, channels, 28, 28) uint8."""
     torch.manual_seed(0)
     network = initialised(Autoencoder, channels, 28, 0)
     parameters = dict(network.named_parameters())

@@ -13,7 +13,7 @@ def full_float32() -> Iterator[None]:
     PyTorch's default on a GPU is TF32, which has 10 bits of mantissa for float32's 23. Matrix
     products are in float32 by default already. Elsewhere than on a GPU it does nothing.
     """
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:

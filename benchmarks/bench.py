@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from benchmark.files import atomic
+from benchmarks.accelerator import accelerator
 from benchmarks.cases import SECTIONS, SMALL, Sizes
 from gradcon.memory import keep_freed_memory
 
@@ -34,7 +35,7 @@ COLUMNS = (
 def measure(sizes: Sizes) -> pd.DataFrame:
     """All rows, in the order of the sections."""
     rows = []
-    for section in SECTIONS:
+    for section in (*SECTIONS, accelerator):
         for row in section(sizes):
             rows.append(row)
             print(*(f"{key} {value}" for key, value in row.items()), sep=", ", flush=True)

@@ -41,9 +41,13 @@ class Sizes:
     images: tuple[int, ...] = (250, 500, 1000, 2000)
     image_sizes: tuple[int, ...] = (12, 28, 44, 60)
     memory: tuple[int, ...] = (1000, 4000, 16000)
+    gpu_models: tuple[int, ...] = (1, 10, 50)
+    gpu_epoch: int = 4500
+    gpu_epochs: int = 5
+    gpu_scored: int = 20000
 
 
-SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,))
+SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6)
 """Sizes for a test that everything runs."""
 
 
@@ -76,13 +80,13 @@ def training_step(sizes: Sizes) -> Iterator[Row]:
             "explicit passes, bfloat16": _step(batch, settings(precision="bfloat16")),
             "explicit passes, no constraint (CAE)": _step(batch, settings(alpha=0.0)),
         }
-        yield from _rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
+        yield from rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
 
 
 def scoring(sizes: Sizes) -> Iterator[Row]:
     """Scores of test images, per image, against one backward pass per image."""
     for channels in (1, 3):
-        network, reference, images = _scored(sizes.scored, channels)
+        network, reference, images = scored(sizes.scored, channels)
         few = to_unit(images[: sizes.scored_plainly])
         candidates = {
             "one backward pass per image": partial(
@@ -92,7 +96,7 @@ def scoring(sizes: Sizes) -> Iterator[Row]:
             "forward pass alone": partial(_forward, network, images),
         }
         counts = {"one backward pass per image": sizes.scored_plainly}
-        yield from _rows("scoring, per image", candidates, sizes, counts, channels=channels)
+        yield from rows("scoring, per image", candidates, sizes, counts, channels=channels)
 
 
 def stacks(sizes: Sizes) -> Iterator[Row]:
@@ -104,7 +108,7 @@ def stacks(sizes: Sizes) -> Iterator[Row]:
             "batched": _step(batch, models=models, vectorise=True),
         }
         per_model = dict.fromkeys(candidates, models)
-        yield from _rows("stack, per model and step", candidates, sizes, per_model, models=models)
+        yield from rows("stack, per model and step", candidates, sizes, per_model, models=models)
 
 
 def end_to_end(sizes: Sizes) -> Iterator[Row]:
@@ -116,7 +120,7 @@ def end_to_end(sizes: Sizes) -> Iterator[Row]:
         "official formulation": partial(_plain_run, images, few),
         "this suite": partial(_run, images, few),
     }
-    yield from _rows(
+    yield from rows(
         "one class, one epoch, scored", candidates, sizes, images=sizes.epoch, repeats=2
     )
 
@@ -124,15 +128,15 @@ def end_to_end(sizes: Sizes) -> Iterator[Row]:
 def growth(sizes: Sizes) -> Iterator[Row]:
     """How the cost grows with images and image size."""
     for count in sizes.images:
-        network, reference, images = _scored(count, 3)
+        network, reference, images = scored(count, 3)
         score = partial(score_images, network, reference, images, SQUARED_ERROR)
-        yield from _rows("scoring by images", {"batched, exact": score}, sizes, images=count)
+        yield from rows("scoring by images", {"batched, exact": score}, sizes, images=count)
         data = [images]
         once = partial(train, Autoencoder, settings(), data, [images[:2]], seeds=[0])
-        yield from _rows("an epoch by images", {"GradCon": once}, sizes, images=count, repeats=2)
+        yield from rows("an epoch by images", {"GradCon": once}, sizes, images=count, repeats=2)
     for side in sizes.image_sizes:
         batch = torch.rand(sizes.batch, 3, side, side)
-        yield from _rows(
+        yield from rows(
             "training step by image size", {"GradCon": _step(batch)}, sizes, image_size=side
         )
 
@@ -157,7 +161,7 @@ SECTIONS: tuple[Callable[[Sizes], Iterable[Row]], ...] = (
 )
 
 
-def _rows(
+def rows(
     section: str,
     candidates: dict[str, Callable[[], object]],
     sizes: Sizes,
@@ -205,7 +209,7 @@ def _step(
     stack.explicit = explicit and not vectorise
     for layer in networks[0].modules():
         if isinstance(layer, TransposedConvolution):
-            layer.closed = closed and not vectorise
+            layer.closed = closed
         if isinstance(layer, Encoder):
             layer.explicit = stack.explicit
     batches = batch.expand(models, *batch.shape)
@@ -213,7 +217,8 @@ def _step(
     return partial(iterate, stack, chosen or settings(), state, batches, weight, None)
 
 
-def _scored(count: int, channels: int) -> tuple[Autoencoder, dict[str, Tensor], Tensor]:
+def scored(count: int, channels: int) -> tuple[Autoencoder, dict[str, Tensor], Tensor]:
+    """A network, a reference for it and ``count`` images, (count, channels, 28, 28) uint8."""
     torch.manual_seed(0)
     network = initialised(Autoencoder, channels, 28, 0)
     parameters = dict(network.named_parameters())
@@ -243,14 +248,14 @@ def _run(images: np.ndarray[Any, Any], validation: np.ndarray[Any, Any]) -> None
 
 
 def _memory_of_scoring(count: int) -> float:
-    network, reference, images = _scored(count, 3)
+    network, reference, images = scored(count, 3)
     before = _peak()
     score_images(network, reference, images, SQUARED_ERROR)
     return _peak() - before
 
 
 def _memory_of_training(count: int) -> float:
-    _, _, images = _scored(count, 3)
+    _, _, images = scored(count, 3)
     before = _peak()
     train(Autoencoder, settings(), [images[: min(count, 2000)]], [images[:2]], seeds=[0])
     return _peak() - before

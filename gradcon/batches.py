@@ -17,7 +17,14 @@ def resident(parts: Sequence[Tensor], device: str) -> tuple[Tensor, list[int]]:
     images = parts[0].new_zeros((len(parts), max(counts), *parts[0].shape[1:]))
     for k, part in enumerate(parts):
         images[k, : len(part)] = part
-    return images.to(device), counts
+    return upload(images, device), counts
+
+
+def upload(tensor: Tensor, device: str | torch.device) -> Tensor:
+    """A tensor of the CPU on a device; on a CUDA device without waiting for the copy."""
+    if torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def batch_order(
@@ -39,26 +46,30 @@ def batch_order(
 
 
 def latent_noise(
-    order: Tensor, size: int, seeds: Sequence[int], epoch: int, dtype: torch.dtype
+    counts: Sequence[int],
+    batch_size: int,
+    size: int,
+    seeds: Sequence[int],
+    epoch: int,
+    dtype: torch.dtype,
 ) -> Tensor | None:
-    """Standard normal noise for every place of ``order``, (K, batches, B, size)."""
+    """Standard normal noise for every place of ``batch_order``, (K, batches, B, size), if any."""
     if size == 0:
         return None
-    noise = order.new_zeros((*order.shape, size), dtype=dtype)
-    for k, seed in enumerate(seeds):
-        count = int((order[k] >= 0).sum())
-        values = torch.randn(count, size, generator=_generator(seed, epoch, 1))
-        noise[k].view(-1, size)[:count] = values.to(noise)
-    return noise
+    batches = -(-max(counts) // batch_size)
+    noise = torch.zeros(len(counts), batches * batch_size, size, dtype=dtype)
+    for k, (count, seed) in enumerate(zip(counts, seeds, strict=True)):
+        noise[k, :count] = torch.randn(count, size, generator=_generator(seed, epoch, 1))
+    return noise.view(len(counts), batches, batch_size, size)
+
+
+def without_padding(numbers: Tensor) -> Tensor:
+    """Numbers, (K, B), without the padding at the end that all models share."""
+    return numbers[:, : int((numbers >= 0).sum(1).max())]
 
 
 def take_batch(images: Tensor, numbers: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Images in [0, 1], (K, B, C, H, W), and their weights, (K, B), for numbers of (K, B).
-
-    On the CPU the padding that all models share is cut off.
-    """
-    if not numbers.is_cuda:
-        numbers = numbers[:, : int((numbers >= 0).sum(1).max())]
+    """Images in [0, 1], (K, B, C, H, W), and their weights, (K, B), for numbers of (K, B)."""
     models = torch.arange(len(images), device=images.device).unsqueeze(1)
     batch = to_unit(images[models, numbers.clamp_min(0)], dtype)
     return batch, (numbers >= 0).to(dtype)

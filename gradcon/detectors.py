@@ -36,6 +36,7 @@ from gradcon.networks import (
     initialised,
     latent_side,
 )
+from gradcon.precision import full_float32
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.state import Model, Trained
@@ -106,20 +107,34 @@ class AutoencoderDetector:
             Per detector why it failed, or None.
 
         Raises:
-            ValueError: settings or image shapes differ, unsupported images, no images.
+            InputError: settings or image shapes differ, unsupported images, no images.
         """
-        settings = detectors[0].settings
-        shapes = {images.shape[1:] for images in (*train_images, *validation)}
-        if any(detector.settings != settings for detector in detectors) or len(shapes) != 1:
-            raise ValueError(
-                "the detectors of a stack need the same settings and images of one shape; "
-                f"found the shapes {sorted(shapes)}"
+        counts = [len(part) for part in (detectors, train_images, validation, seeds)]
+        if set(counts) != {counts[0]} or not detectors:
+            raise InputError(
+                "a stack needs one detector at least, and training images, validation images and "
+                f"a seed for each; found {counts}"
             )
+        settings = detectors[0].settings
+        data = [_tensor(images) for images in train_images]
+        held = [_tensor(images) for images in validation]
+        shapes = {images.shape[1:] for images in (*train_images, *validation)}
+        if len(shapes) != 1:
+            raise InputError(
+                f"the detectors of a stack need images of one shape; found {sorted(shapes)}"
+            )
+        for detector in detectors:
+            for name, value in asdict(detector.settings).items():
+                if value != getattr(settings, name):
+                    raise InputError(
+                        f"the detectors of a stack need the same settings; {name} is "
+                        f"{getattr(settings, name)!r} in one and {value!r} in another"
+                    )
         outcomes = train(
             cls.network,
             settings,
-            [_tensor(images) for images in train_images],
-            [_tensor(images) for images in validation],
+            data,
+            held,
             seeds=seeds,
             checkpoint=checkpoint,
             milestones=milestones,
@@ -190,6 +205,7 @@ class AutoencoderDetector:
         gradient = losses.pop("gradient")
         return sum(losses.values(), start=np.float32(beta) * gradient)
 
+    @full_float32()
     def reconstruct(self, images: Images, model: str = "best") -> Images:
         """What the autoencoder makes of the images, (N, H, W, C) uint8."""
         network, _ = self._network(model)
@@ -274,6 +290,7 @@ class AutoencoderDetector:
         return initialised(self.network, channels, side, seed=0)
 
     def _checked(self, images: Images) -> Tensor:
+        _require_array(images)
         if images.shape[1:] != self._image_shape:
             raise ValueError(
                 f"images of shape {images.shape[1:]} (height, width, channels), but the detector "
@@ -421,6 +438,7 @@ def _tensor(images: Images) -> Tensor:
     Raises:
         InputError: another type or shape, no images, or an unsupported size.
     """
+    _require_array(images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
         raise InputError(
             f"images of shape {images.shape} and type {images.dtype}: "
@@ -430,6 +448,13 @@ def _tensor(images: Images) -> Tensor:
         raise InputError("no images: training, validation and scoring need at least one")
     latent_side(images.shape[1], images.shape[3])
     return torch.tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _require_array(images: object) -> None:
+    if not isinstance(images, np.ndarray):
+        raise InputError(
+            f"images are a {type(images).__name__}; give an array of (N, H, W, C) uint8 in 0..255"
+        )
 
 
 def _require_fitting(file: Path, model: Model, network: Autoencoder) -> None:
@@ -445,6 +470,11 @@ def _require_fitting(file: Path, model: Model, network: Autoencoder) -> None:
 
 
 def _hold_out(images: Images, seed: int) -> tuple[Images, Images]:
+    _require_array(images)
+    if len(images) < 2:
+        raise InputError(
+            f"images: {len(images)}; training without validation images needs at least two"
+        )
     order = np.random.default_rng(seed).permutation(len(images))
     held = max(1, round(VALIDATION_SHARE * len(images)))
     return images[order[held:]], images[order[:held]]

@@ -9,27 +9,30 @@ _WARM_UP = 3
 """Calls before recording, in which libraries choose their kernels and allocate their workspaces."""
 
 
-def captured(body: Callable[[], None], state: Sequence[Tensor]) -> Callable[[], None]:
+def captured(body: Callable[[], None], changed: Sequence[Tensor]) -> Callable[[], None]:
     """Record a function that reads and writes fixed tensors in place.
 
     Args:
         body: the function; it must not read a value back from the device.
-        state: the tensors that it changes. The calls before the recording change them too; they
-            are set back.
+        changed: the tensors that it changes, one at least, all on one CUDA device, which need not
+            be the current one. The calls before the recording change them too; they are set back.
 
     Returns:
         A function that does on the device what ``body`` does.
     """
-    before = [tensor.clone() for tensor in state]
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM_UP):
+    before = [tensor.clone() for tensor in changed]
+    # Streams and graphs belong to the current device, and the stream that a graph records on by
+    # default to the device of the first graph of the process.
+    with torch.cuda.device(changed[0].device):
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                body()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
             body()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        body()
-    for tensor, value in zip(state, before, strict=True):
+    for tensor, value in zip(changed, before, strict=True):
         tensor.copy_(value)
     return graph.replay

@@ -153,5 +153,5 @@ def initialised(
 ) -> Autoencoder:
     """A network whose weights depend on the seed alone; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed reseeds GPUs as well
         return network(channels, image_size)

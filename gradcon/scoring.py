@@ -19,21 +19,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradcon.batches import to_unit
+from gradcon.batches import to_unit, upload
 from gradcon.losses import EPSILON
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, decoder_weights
+from gradcon.precision import full_float32
 
 CHUNK = 64
 """Images scored at once: bounds the memory whatever the number of images, and fits the caches."""
+GPU_CHUNK = 1024
+"""The same on a GPU, which a small chunk does not fill."""
 
 
+@full_float32()
 def score_images(
     network: Autoencoder,
     reference: Mapping[str, Tensor],
     images: Tensor,
     reconstruction_loss: Callable[[Tensor, Tensor], Tensor],
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> dict[str, Tensor]:
     """The losses of test images; higher is more anomalous.
 
@@ -42,7 +46,7 @@ def score_images(
         reference: mean training gradient of each decoder weight.
         images: (N, C, H, W) uint8.
         reconstruction_loss: per image, from logits and images.
-        chunk: images at once.
+        chunk: images at once; by default ``CHUNK``, on a GPU ``GPU_CHUNK``.
 
     Returns:
         ``reconstruction``, ``latent`` and ``gradient``, each (N,), on the CPU.
@@ -53,17 +57,16 @@ def score_images(
     means = [reference[name].to(first, copy=True) for name in decoder_weights(network)]
     if first.device.type == "cpu":
         keep_freed_memory()
-    names = ("reconstruction", "latent", "gradient")
-    scores = {name: first.new_empty(len(images), device="cpu") for name in names}
+    chunk = chunk or (GPU_CHUNK if first.is_cuda else CHUNK)
+    scores = first.new_empty(3, len(images))
     for start in range(0, len(images), chunk):
         batch = images[start : start + chunk]
-        pixels = to_unit(batch.to(first.device), first.dtype)
+        pixels = to_unit(upload(batch, first.device), first.dtype)
         if not pixels.is_cuda:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
         losses = _score_chunk(network, means, pixels, reconstruction_loss)
-        for values, loss in zip(scores.values(), losses, strict=True):
-            values[start : start + len(batch)] = loss
-    return scores
+        scores[:, start : start + len(batch)] = torch.stack(losses)
+    return dict(zip(("reconstruction", "latent", "gradient"), scores.cpu(), strict=True))
 
 
 def _score_chunk(

@@ -1,27 +1,58 @@
 """The hyperparameters of a training."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral
+from typing import Literal, get_args
+
+from benchmark.errors import InputError
+
+Mean = Literal["total", "reconstruction"]
+ReconstructionLoss = Literal["squared_error", "cross_entropy"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyperparameters of a training; the defaults of the detectors are the paper's."""
+    """Hyperparameters of a training; the defaults of the detectors are the paper's.
+
+    Raises:
+        InputError: a value out of its range.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     alpha: float
     """Weight of the gradient loss; 0 trains a plain autoencoder that still keeps a reference."""
-    reference: Literal["total", "reconstruction"]
+    reference: Mean
     """Which loss's gradient the reference averages: of the total loss, as in the official code, or
     of the reconstruction loss, as the paper writes."""
-    reconstruction_loss: Literal["squared_error", "cross_entropy"]
+    reconstruction_loss: ReconstructionLoss
     latent_weight: float
     """Weight of the latent loss per pixel: the sum of the losses over an image is
     reconstruction + latent_weight * latent."""
-    precision: Literal["float32", "bfloat16"]
+    precision: Precision
     """Of the forward and backward passes; weights, losses and Adam are float32 in both."""
     checkpoint_every: int
     """An epoch can become the best model only if its index (from 0) is a multiple of this, or if
     it is the last; 1 considers all, 5 is the official code's rule."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "checkpoint_every"):
+            value = getattr(self, name)
+            self._require(name, value >= 1 and isinstance(value, Integral), "a whole number from 1")
+        self._require("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+        for name in ("alpha", "latent_weight"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "a number from 0")
+        for name, kind in (
+            ("reference", Mean),
+            ("reconstruction_loss", ReconstructionLoss),
+            ("precision", Precision),
+        ):
+            choices = get_args(kind)
+            self._require(name, getattr(self, name) in choices, " or ".join(choices))
+
+    def _require(self, name: str, fulfilled: bool, wanted: str) -> None:
+        if not fulfilled:
+            raise InputError(f"{name} is {getattr(self, name)!r}; give {wanted}")

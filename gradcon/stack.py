@@ -16,7 +16,7 @@ class Stack:
     Args:
         module: gives the architecture; its own weights are not used.
         vectorise: all models in one batched call, which an accelerator needs to be busy; otherwise
-            one call per model, which is faster on a CPU.
+            one call per model, in the form that is fastest on a CPU.
         precision: of the passes, when it is another than that of the weights.
     """
 
@@ -31,7 +31,7 @@ class Stack:
         """Whether gradients are those of ``gradcon.single``, whose tables are for the CPU."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
-                layer.closed = not vectorise
+                layer.closed, layer.channels_last = True, not vectorise
             if isinstance(layer, Encoder):
                 layer.explicit = self.explicit
 

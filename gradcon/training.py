@@ -18,6 +18,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,19 @@ from benchmark.errors import InputError
 from gradcon import single
 from gradcon import state as states
 from gradcon.adam import adam_step
-from gradcon.batches import batch_order, latent_noise, resident, take_batch
+from gradcon.batches import (
+    batch_order,
+    latent_noise,
+    resident,
+    take_batch,
+    upload,
+    without_padding,
+)
 from gradcon.graphs import captured
 from gradcon.losses import RECONSTRUCTION, gradient_loss
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, initialised
+from gradcon.precision import full_float32
 from gradcon.settings import Settings
 from gradcon.stack import Stack
 from gradcon.state import State, Tensors, Trained
@@ -42,6 +51,7 @@ from gradcon.state import State, Tensors, Trained
 CHECKPOINT_SECONDS = 30.0
 
 
+@full_float32()
 def train(
     network: type[Autoencoder],
     settings: Settings,
@@ -74,7 +84,7 @@ def train(
         Per model its outcome, or the reason why it failed; the others are not affected.
 
     Raises:
-        InputError: a checkpoint of another training.
+        InputError: a checkpoint of another training, or one past a milestone that it did not keep.
         ValueError: unsupported images.
     """
     channels, image_size = data[0].shape[1], data[0].shape[2]
@@ -89,15 +99,38 @@ def train(
                 f"{checkpoint}: holds a training of {state.epoch} epochs, {settings.epochs} are "
                 "wanted; delete the file to start over"
             )
-    if device == "cpu":
+        passed = [m for m in milestones if m <= state.epoch and f"epoch-{m}" not in state.kept]
+        if passed:
+            raise InputError(
+                f"{checkpoint}: is at epoch {state.epoch} and kept no milestones {passed}; "
+                "delete the file to start over, or leave them out"
+            )
+    on_cpu = torch.device(device).type == "cpu"
+    if on_cpu:
         keep_freed_memory()
-    batched = (device != "cpu" if vectorise is None else vectorise) and len(data) > 1
+    batched = not on_cpu if vectorise is None else vectorise
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
     stack = Stack(modules[0], vectorise=batched, precision=precision)
     images, counts = resident(data, device)
     validation_images, validation_counts = resident(validation, device)
-    validation_order = batch_order(validation_counts, settings.batch_size).to(device)
-    train_epoch = Epoch(stack, settings, state, images)
+    validation_order = upload(batch_order(validation_counts, settings.batch_size), device)
+    capture = captured if images.is_cuda else None
+    train_epoch = Epoch(
+        partial(iterate, stack, settings, state),
+        images,
+        settings.batch_size,
+        dtype,
+        states.tensors(state),
+        capture,
+    )
+    validate_epoch = Epoch(
+        partial(validate, stack, settings, state),
+        validation_images,
+        settings.batch_size,
+        dtype,
+        [],
+        capture,
+    )
     written = time.monotonic()
     bar = tqdm(
         range(state.epoch + 1, settings.epochs + 1),
@@ -112,10 +145,14 @@ def train(
         left = [0 if f else n for n, f in zip(counts, state.failures, strict=True)]
         if not any(left):
             break
-        order = batch_order(left, settings.batch_size, seeds, epoch).to(device)
-        noise = latent_noise(order, network.noise_size(image_size), seeds, epoch, dtype)
-        losses = train_epoch(order, noise)
-        validation_losses = validate(stack, settings, state, validation_images, validation_order)
+        order = batch_order(left, settings.batch_size, seeds, epoch)
+        noise = latent_noise(
+            left, settings.batch_size, network.noise_size(image_size), seeds, epoch, dtype
+        )
+        losses = train_epoch(
+            upload(order, device), None if noise is None else upload(noise, device)
+        )
+        validation_losses = validate_epoch(validation_order, None)
         states.record(state, settings, epoch, losses, validation_losses)
         if epoch in milestones:
             states.keep(state, f"epoch-{epoch}")
@@ -128,26 +165,47 @@ def train(
     return [states.outcome(state, k) for k in range(len(data))]
 
 
-class Epoch:
-    """One pass over the training images, batch by batch, on buffers that stay in place.
+_Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+_Capture = Callable[[Callable[[], None], Sequence[Tensor]], Callable[[], None]]
 
-    On a CUDA device an iteration is recorded once as a CUDA graph and then replayed, so that no
-    iteration waits for Python, and nothing is read back before the epoch ends. On a CPU the same
-    iteration is called.
+
+class Epoch:
+    """One pass over images, batch by batch, on buffers that stay in place.
+
+    On a CUDA device a step is recorded once as a CUDA graph and then replayed, so that no step
+    waits for Python, and nothing is read back before the epoch ends. On a CPU the same step is
+    called, on batches without the padding that all models share.
+
+    Args:
+        step: losses, (K, 4), of a batch, its weights and noise, as in ``iterate``.
+        images: (K, N, C, H, W) uint8.
+        batch_size: B, images of each model in a batch.
+        dtype: of the batches.
+        changed: the tensors that a step changes in place.
+        capture: what records a step (``gradcon.graphs.captured``), or none to call it.
     """
 
-    def __init__(self, stack: Stack, settings: Settings, state: State, images: Tensor) -> None:
-        self.stack = stack
-        self.settings = settings
-        self.state = state
+    def __init__(
+        self,
+        step: _Step,
+        images: Tensor,
+        batch_size: int,
+        dtype: torch.dtype,
+        changed: Sequence[Tensor],
+        capture: _Capture | None,
+    ) -> None:
+        self.step = step
         self.images = images
-        self.numbers = torch.full((len(images), settings.batch_size), -1, device=images.device)
+        self.dtype = dtype
+        self.changed = changed
+        self.capture = capture
+        self.numbers = torch.full((len(images), batch_size), -1, device=images.device)
         self.noise: Tensor | None = None
         self.sums = images.new_zeros((len(images), 4), dtype=torch.float64)
         self._run: Callable[[], None] | None = None
 
     def __call__(self, order: Tensor, noise: Tensor | None) -> Tensor:
-        """Update the state once per batch.
+        """Take one step per batch.
 
         Args:
             order: image numbers, (K, batches, B); -1 for none.
@@ -160,9 +218,9 @@ class Epoch:
         if self._run is None:
             self.noise = None if noise is None else noise[:, 0].clone()
             self.numbers.copy_(order[:, 0])
-            self._run = self._iterate
-            if self.images.is_cuda:
-                self._run = captured(self._iterate, states.tensors(self.state))
+            self._run = self._take_step
+            if self.capture is not None:
+                self._run = self.capture(self._take_step, [self.sums, *self.changed])
         self.sums.zero_()
         for step in range(order.shape[1]):
             self.numbers.copy_(order[:, step])
@@ -171,11 +229,11 @@ class Epoch:
             self._run()
         return self.sums / (order >= 0).sum((1, 2)).clamp_min(1).unsqueeze(1)
 
-    def _iterate(self) -> None:
-        state = self.state
-        batch, weight = take_batch(self.images, self.numbers, state.iterations.dtype)
+    def _take_step(self) -> None:
+        numbers = without_padding(self.numbers) if self.capture is None else self.numbers
+        batch, weight = take_batch(self.images, numbers, self.dtype)
         noise = None if self.noise is None else self.noise[:, : batch.shape[1]]
-        losses = iterate(self.stack, self.settings, state, batch, weight, noise)
+        losses = self.step(batch, weight, noise)
         self.sums += losses.double() * weight.sum(1, keepdim=True)
 
 
@@ -278,30 +336,30 @@ def _all_at_once(
 
 
 def validate(
-    stack: Stack, settings: Settings, state: State, images: Tensor, order: Tensor
+    stack: Stack,
+    settings: Settings,
+    state: State,
+    batch: Tensor,
+    weight: Tensor,
+    noise: Tensor | None,
 ) -> Tensor:
-    """Mean losses over the validation images, (K, 4); ``state`` is left as it is.
+    """The losses of ``iterate`` without its update, (K, 4); arguments as there.
 
-    The gradient loss is that of each batch's gradient, as in training.
+    The gradient loss is that of the batch's gradient, as in training.
     """
-    sums = images.new_zeros((len(images), 4), dtype=torch.float64)
     constrained = settings.alpha > 0
-    for step in range(order.shape[1]):
-        batch, weight = take_batch(images, order[:, step], state.iterations.dtype)
-        parameters = {
-            name: value.detach().requires_grad_(constrained and name in state.reference)
-            for name, value in state.parameters.items()
-        }
-        reconstruction, latent = batch_losses(stack, settings, parameters, batch, weight, None)
-        gradient = torch.zeros_like(reconstruction)
-        if constrained:
-            decoder = [parameters[name] for name in state.reference]
-            own = torch.autograd.grad(reconstruction.sum(), decoder)
-            gradient = gradient_loss(own, list(state.reference.values()))
-        total = reconstruction + latent + settings.alpha * gradient
-        losses = torch.stack([total, reconstruction, latent, gradient], 1).detach()
-        sums += losses.double() * weight.sum(1, keepdim=True)
-    return sums / (order >= 0).sum((1, 2)).clamp_min(1).unsqueeze(1)
+    parameters = {
+        name: value.detach().requires_grad_(constrained and name in state.reference)
+        for name, value in state.parameters.items()
+    }
+    reconstruction, latent = batch_losses(stack, settings, parameters, batch, weight, noise)
+    gradient = torch.zeros_like(reconstruction)
+    if constrained:
+        decoder = [parameters[name] for name in state.reference]
+        own = torch.autograd.grad(reconstruction.sum(), decoder)
+        gradient = gradient_loss(own, list(state.reference.values()))
+    total = reconstruction + latent + settings.alpha * gradient
+    return torch.stack([total, reconstruction, latent, gradient], 1).detach()
 
 
 def batch_losses(

@@ -1,9 +1,11 @@
 """The benchmarks run, and compare fairly; how fast anything is, no test says."""
 
 import pandas as pd
+import torch
 
-from benchmarks import timing
-from benchmarks.bench import main
+from benchmarks import accelerator, timing
+from benchmarks.bench import COLUMNS, main
+from benchmarks.cases import SMALL
 
 
 def test_alternate_takes_turns_and_compares_round_by_round(monkeypatch):
@@ -29,5 +31,19 @@ def test_every_section_fills_the_table(tmp_path):
     timed = table["section"] != "peak memory"
     assert (table.loc[timed, "median_ms"] > 0).all()
     assert (table.loc[~timed, "peak_mb"] >= 0).all()
-    assert table["section"].nunique() == 8
+    assert table["section"].nunique() == (11 if torch.cuda.is_available() else 8)
     assert (tmp_path / "bench.png").stat().st_size > 10_000
+
+
+def test_what_is_measured_on_a_gpu_runs_without_one():
+    sections = (accelerator.stack_steps, accelerator.epochs, accelerator.scoring)
+    table = [row for section in sections for row in section(SMALL, "cpu")]
+    assert [(row["section"], row["case"], row.get("models")) for row in table] == [
+        ("stack, per step (cpu)", "batched", 1),
+        ("stack, per step (cpu)", "batched", 2),
+        ("ten classes (cpu)", "one epoch", 10),
+        ("ten classes (cpu)", "1000 epochs, extrapolated", 10),
+        ("scoring, per image (cpu)", "one backward pass per image", None),
+        ("scoring, per image (cpu)", "batched, exact", None),
+    ]
+    assert all(row.keys() <= set(COLUMNS) for row in table)

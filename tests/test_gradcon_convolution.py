@@ -3,8 +3,14 @@
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.cases import settings
+from gradcon import state as states
 from gradcon.convolution import TransposedConvolution
+from gradcon.networks import Autoencoder, initialised
+from gradcon.stack import Stack
+from gradcon.training import iterate
 
 SHAPES = [(6, 12, 2), (6, 12, 1), (5, 3, 1), (5, 1, 2)]  # the last two take the blocked form
 
@@ -50,8 +56,34 @@ def test_derivatives_agree_with_finite_differences(inputs, outputs, padding):
     assert gradgradcheck(call, (images, layer.weight))
 
 
-def test_it_opens_for_batched_calls():
+def test_it_opens():
     layer, theirs = pair(4, 2, 1)
     layer.closed = False
     images = torch.randn(2, 4, 3, 3, dtype=torch.float64)
     torch.testing.assert_close(layer(images), theirs(images))
+
+
+class Convolutions(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.calls += "convolution" in function.__name__
+        return function(*args, **(kwargs or {}))
+
+
+def step(models):
+    """Convolution calls in the second iteration of a stack, in which the constraint is on."""
+    chosen = settings(alpha=0.03)
+    networks = [initialised(Autoencoder, 1, 12, seed) for seed in range(models)]
+    stack, state = Stack(networks[0], vectorise=True), states.initial(networks)
+    batch, weight = torch.rand(models, 2, 1, 12, 12), torch.ones(models, 2)
+    for _ in range(2):
+        with Convolutions() as counted:
+            iterate(stack, chosen, state, batch, weight, None)
+    return counted.calls
+
+
+def test_a_stack_needs_no_more_calls_than_one_model():
+    assert step(1) == step(4)

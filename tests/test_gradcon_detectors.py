@@ -58,6 +58,20 @@ def test_cross_entropy_scores_equal_one_backward_pass_per_image():
     torch.testing.assert_close(ours["gradient"], theirs[1], rtol=1e-8, atol=1e-10)
 
 
+def test_float32_is_not_tf32_while_scoring():
+    found, convolutions = [], torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+
+    def loss(logits, images):
+        found.append(convolutions.fp32_precision)
+        return RECONSTRUCTION["squared_error"](logits, images)
+
+    module = Autoencoder(1)
+    images = torch.tensor(of_class(5, 2).transpose(0, 3, 1, 2).copy())
+    score_images(module, dict(module.named_parameters()), images, loss)
+    assert found == ["ieee"] and convolutions.fp32_precision == before
+
+
 def test_latent_loss_is_the_divergence_of_the_two_normals():
     torch.manual_seed(0)
     module = VariationalAutoencoder(1)
@@ -160,6 +174,34 @@ def test_unknown_model_and_other_images_are_refused(fitted):
         fitted.score(of_class(2, 2) / 255)
     with pytest.raises(ValueError, match="no images"):
         fitted.score(of_class(2, 0))
+
+
+def test_unusable_images_and_stacks_are_refused_in_one_line():
+    images = of_class(1, 4)
+    fits = {
+        "needs at least two": lambda: GradCon(**QUICK).fit(images[:1]),
+        "images are a list": lambda: GradCon(**QUICK).fit(list(images)),
+        "images are a list; ": lambda: GradCon(**QUICK).fit(images, list(images)),
+        "one detector at least": lambda: GradCon.fit_stack([], [], [], seeds=[]),
+        "a seed for each": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK)], [images], [images], seeds=[1, 2]
+        ),
+        "same settings; epochs is 2 in one and 3 in another": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK), GradCon(**QUICK | {"epochs": 3})],
+            [images] * 2,
+            [images] * 2,
+            seeds=[1, 2],
+        ),
+        "images of one shape": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK)], [images], [of_class(1, 4, 3)], seeds=[1]
+        ),
+    }
+    for message, fit in fits.items():
+        with pytest.raises(ValueError, match=message) as caught:
+            fit()
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="images are a list"):
+        _detector().score(list(images))
 
 
 def test_unfitted_detector_says_so():

@@ -1,6 +1,7 @@
 """Training against the plain reference, stacks against members, resumed against unbroken runs."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from benchmark.detector import FitFailed
 from benchmarks import reference as plain
 from gradcon import state as states
 from gradcon import training
-from gradcon.adam import adam_step
-from gradcon.batches import batch_order
+from gradcon.adam import adam_step, by_formula
+from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.settings import Settings
+from gradcon.stack import Stack
 from gradcon.state import Trained
 from gradcon.training import train
 from tests.digits import of_class
@@ -145,7 +147,8 @@ def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
                 assert relative(stacked.models[model].reference[name], value) < 1e-8
 
 
-def test_adam_is_torch_adam_for_each_model_that_steps():
+@pytest.mark.parametrize("take_step", [adam_step, by_formula])
+def test_adam_is_torch_adam_for_each_model_that_steps(take_step):
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
     state = {name: {"w": torch.zeros_like(start)} for name in ("first", "second")}
@@ -157,13 +160,95 @@ def test_adam_is_torch_adam_for_each_model_that_steps():
         active = torch.tensor([1.0, float(step % 2)], dtype=torch.float64)
         gradient = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
         iterations += active
-        adam_step(ours, {"w": gradient}, state["first"], state["second"], iterations, active, 0.01)
+        take_step(ours, {"w": gradient}, state["first"], state["second"], iterations, active, 0.01)
         for k in range(2):
             if active[k]:
                 theirs[k].grad = gradient[k]
                 optimisers[k].step()
     for k in range(2):
         torch.testing.assert_close(ours["w"][k], theirs[k].data, rtol=1e-12, atol=1e-12)
+
+
+def test_adam_by_formula_loses_nothing_in_float32():
+    generator = torch.Generator().manual_seed(0)
+    start, gradient = torch.randn(2, 1, 50, generator=generator).unbind()
+    theirs = torch.nn.Parameter(start.clone())
+    theirs.grad = gradient
+    torch.optim.Adam([theirs], lr=0.01).step()
+    ours, moments = start.clone(), [{"w": torch.zeros_like(start)} for _ in range(2)]
+    by_formula({"w": ours}, {"w": gradient}, *moments, torch.ones(1), torch.ones(1), 0.01)
+    torch.testing.assert_close(ours - start, theirs.detach() - start, rtol=5e-6, atol=2e-7)
+
+
+def recorded(body, changed):
+    """What ``captured`` does, without a GPU: calls that leave no trace, then a replay."""
+    before = [value.clone() for value in changed]
+    for _ in range(2):
+        body()
+    for value, old in zip(changed, before, strict=True):
+        value.copy_(old)
+    return body
+
+
+@pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("counts", [(20,), (20, 40)])
+def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, monkeypatch):
+    chosen, dtype = settings(), torch.float64
+    data = [tensor(1, count) for count in counts]
+    held = [tensor(2, 5 + k) for k in range(len(counts))]
+    seeds = list(range(len(counts)))
+    alone = [
+        train(network, chosen, [d], [h], seeds=[s], dtype=dtype)[0]
+        for d, h, s in zip(data, held, seeds, strict=True)
+    ]
+    monkeypatch.setattr(training, "adam_step", by_formula)
+    modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
+    state, stack = states.initial(modules), Stack(modules[0], vectorise=True)
+    images, _ = resident(data, "cpu")
+    held_images, held_counts = resident(held, "cpu")
+    changed = states.tensors(state)
+    train_epoch = training.Epoch(
+        partial(training.iterate, stack, chosen, state), images, 16, dtype, changed, recorded
+    )
+    validate_epoch = training.Epoch(
+        partial(training.validate, stack, chosen, state), held_images, 16, dtype, [], recorded
+    )
+    buffers = []
+    for epoch in (1, 2):
+        noise = latent_noise(counts, 16, network.noise_size(28), seeds, epoch, dtype)
+        losses = train_epoch(batch_order(counts, 16, seeds, epoch), noise)
+        held_losses = validate_epoch(batch_order(held_counts, 16), None)
+        fixed = [train_epoch.numbers, train_epoch.sums, validate_epoch.numbers, *changed]
+        fixed += [] if noise is None else [train_epoch.noise]
+        buffers.append([value.data_ptr() for value in fixed])
+    assert buffers[0] == buffers[1]
+    for k, single in enumerate(alone):
+        row = single.history[-1]
+        assert float(losses[k, 0]) == pytest.approx(row["train_loss"], rel=1e-8)
+        assert float(held_losses[k, 0]) == pytest.approx(row["validation_loss"], rel=1e-8)
+        for name, value in single.models["last"].parameters.items():
+            assert relative(state.parameters[name][k], value) < 1e-8
+        for name, value in single.models["last"].reference.items():
+            assert relative(state.reference[name][k], value) < 1e-8
+
+
+def test_padding_has_no_weight():
+    images = torch.arange(1, 7, dtype=torch.uint8).view(2, 3, 1, 1, 1)
+    numbers = torch.tensor([[2, 0, -1, -1], [1, -1, -1, -1]])
+    batch, weight = take_batch(images, numbers, torch.float64)
+    assert batch.shape == (2, 4, 1, 1, 1)
+    assert weight.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
+    assert (255 * batch.flatten(1) * weight).tolist() == [[3, 1, 0, 0], [5, 0, 0, 0]]
+    assert without_padding(numbers).equal(numbers[:, :2])
+
+
+def test_noise_is_where_images_are_and_of_each_model_alone():
+    noise = latent_noise([3, 0, 5], 2, 4, [7, 8, 9], 1, torch.float32)
+    assert noise.shape == (3, 3, 2, 4)
+    places = noise.flatten(1, 2).abs().sum(-1) > 0
+    assert places.equal(batch_order([3, 0, 5], 2).flatten(1) >= 0)
+    assert latent_noise([5], 2, 4, [9], 1, torch.float32).equal(noise[2:])
+    assert latent_noise([5], 2, 0, [9], 1, torch.float32) is None
 
 
 def test_order_is_a_permutation_by_seed_and_epoch():
@@ -228,6 +313,16 @@ def test_a_checkpoint_of_more_epochs_is_refused(tmp_path):
         train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
 
 
+def test_a_checkpoint_past_a_milestone_is_refused(tmp_path):
+    images, path = tensor(2, 20), tmp_path / "training.safetensors"
+    arguments = {"seeds": [0], "checkpoint": path}
+    train(Autoencoder, settings(epochs=2), [images], [images], milestones=[2], **arguments)
+    again = train(Autoencoder, settings(epochs=2), [images], [images], milestones=[2], **arguments)
+    assert "epoch-2" in again[0].models
+    with pytest.raises(ValueError, match=r"at epoch 2 and kept no milestones \[1\]"):
+        train(Autoencoder, settings(epochs=3), [images], [images], milestones=[1, 3], **arguments)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     images, path = tensor(2, 20), tmp_path / "training.safetensors"
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
@@ -278,6 +373,48 @@ def test_the_best_model_has_the_lowest_validation_loss():
     )
     records = [k + 1 for k in range(9) if losses[k] == min(losses[: k + 1])]
     assert fifth.best_epoch == max(k for k in records if k in (1, 6, 9))
+
+
+def test_float32_is_not_tf32_while_training(monkeypatch):
+    found, convolutions = [], torch.backends.cudnn.conv
+    before = convolutions.fp32_precision
+    for name in ("iterate", "validate"):
+        inner = getattr(training, name)
+        monkeypatch.setattr(
+            training,
+            name,
+            lambda *rest, inner=inner: (found.append(convolutions.fp32_precision), inner(*rest))[1],
+        )
+    images = tensor(4, 10)
+    train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
+    assert found == ["ieee", "ieee"] and convolutions.fp32_precision == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"alpha": -1.0},
+        {"precision": "fp8"},
+        {"reference": "mean"},
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}; give ") as caught:
+        settings(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_the_generator_of_the_cpu_is_seeded(monkeypatch):
+    monkeypatch.setattr(torch, "manual_seed", None)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", None)
+    first, again = (initialised(Autoencoder, 1, 12, 3).state_dict() for _ in range(2))
+    assert all(first[name].equal(again[name]) for name in first)
 
 
 def test_global_random_state_is_left_alone():

@@ -69,6 +69,14 @@ def seeds(config: Config, runs: pd.DataFrame) -> str:
     return "seeds: " + ", ".join(parts)
 
 
+def covered(config: Config, runs: pd.DataFrame, key: str, method: str) -> str:
+    """A method's title, with the classes that ran where some did not: ``CAE (1 of 10 classes)``."""
+    mine = runs[(runs["dataset"] == key) & (runs["method"] == method)]
+    done = mine.loc[mine["status"] == "complete", "inlier"].nunique()
+    wanted, title = mine["inlier"].nunique(), config.methods[method].title
+    return title if done == wanted else f"{title} ({done} of {wanted} classes)"
+
+
 def classes(config: Config, runs: pd.DataFrame) -> str:
     """Says which inlier classes ran, by method where they differ, if some did not; else empty.
 

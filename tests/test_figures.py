@@ -242,6 +242,10 @@ def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> Non
     assert "OCGAN" not in curve.caption
     for drawing in (curve, bars):
         assert "Inlier classes: CAE 10, CAE + Grad 1 of 10 (plane)." in drawing.caption
+    labels = [text.get_text() for text in curve.figure.legends[0].get_texts()]
+    assert labels == ["CAE", "CAE + Grad (1 of 10 classes)"]
+    titles = [axis.get_title(loc) for axis in bars.figure.axes for loc in ("left", "center")]
+    assert {"CAE", "CAE + Grad (1 of 10 classes)"} <= set(titles)
     shutil.rmtree(tmp_path / "runs/cifar10/cae")
     with style.look():
         alone = beta.draw(config, metrics.compute(config, tmp_path), tmp_path, "cifar10")

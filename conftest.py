@@ -1,4 +1,4 @@
-"""Options of the conformance test, so that authors can run it on a method of their own."""
+"""Options of the conformance test, for authors of methods; tests without deadlines."""
 
 import hypothesis
 import pytest

@@ -1,11 +1,16 @@
 """What every table and figure says about the runs behind it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import pandas as pd
 
 from benchmark.config import Config, DatasetConfig
+from benchmark.methods import defaults
 from benchmark.outputs import main_ratio
+
+PAPER_IMAGE_SIZE, PAPER_BETA = 28, 0.12
+"""The paper's protocol and score; the other settings are each method's."""
 
 COMPONENTS = {
     "reconstruction": "reconstruction error",
@@ -29,17 +34,18 @@ def dataset(config: Config, key: str) -> str:
 def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.DataFrame:
     """Numbers with a column ``images``: the title and note of the data set that they are of.
 
-    It is the data set ``key`` or that of each row; rows without one are of all. Nothing stays
-    nothing.
+    It is the data set ``key`` or that of each row, of which there may be several (``mnist
+    cifar10``). Nothing stays nothing.
     """
     if numbers.empty:
         return numbers
     known = {name: dataset(config, name) for name in config.datasets}
     if key:
         return numbers.assign(images=known[key])
-    every = ", ".join(known.values())
-    rows = numbers["dataset"].map(known).fillna("") if "dataset" in numbers else every
-    return numbers.assign(images=rows)
+    named = (str(keys).split() for keys in numbers["dataset"].fillna(""))
+    return numbers.assign(
+        images=["; ".join(known[k] for k in keys if k in known) for keys in named]
+    )
 
 
 def split(settings: DatasetConfig) -> str:
@@ -121,16 +127,44 @@ def _complete(config: Config, runs: pd.DataFrame) -> Iterator[tuple[str, pd.Data
         yield config.methods[str(method)].title, group
 
 
+def otherwise(config: Config, runs: pd.DataFrame) -> str:
+    """Settings of some runs that are not the paper's or their own papers', epochs aside; or empty.
+
+    For instance ``width 16, not 64``. The suite's defaults are the papers' settings.
+    """
+    found = []
+    for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
+        own = defaults(config.methods[str(method)].detector)
+        for stated in group["config"].unique():
+            found += [
+                f"{name} {value}, not {own[name] if own[name] is not None else 'the default'}"
+                for name, value in json.loads(stated).items()
+                if name != "epochs" and value != own.get(name, value)
+            ]
+        for name, papers in (("image_size", PAPER_IMAGE_SIZE), ("beta", PAPER_BETA)):
+            value = getattr(config, name)
+            if value != papers and (name != "beta" or "alpha" in own):
+                found.append(f"{name} {value}, not {papers}")
+    return ", ".join(dict.fromkeys(found))
+
+
 def conditions(
     config: Config,
     runs: pd.DataFrame,
     key: str,
     *,
+    methods: Collection[str] | None = None,
     ratio: bool = True,
     model: str = "the model of the best validation loss",
 ) -> str:
-    """Epochs, seeds, folds, model and test sets behind the numbers of a data set."""
+    """Epochs, seeds, folds, model and test sets behind the numbers of a data set.
+
+    Then, where it is so, which classes are missing and which settings are not the papers'.
+    ``methods`` are those whose numbers are told of, by default all.
+    """
     mine = runs[runs["dataset"] == key]
+    if methods is not None:
+        mine = mine[mine["method"].isin(methods)]
     parts = [
         epochs(config, mine),
         seeds(config, mine),
@@ -138,7 +172,13 @@ def conditions(
         model,
         *([f"{main_ratio(config):.0%} outliers in the test sets"] if ratio else []),
     ]
-    return "; ".join(parts) + "."
+    differ = {
+        config.methods[str(method)].title: otherwise(config, group)
+        for method, group in mine.groupby("method", sort=False)
+    }
+    others = "; ".join(f"{title} {text}" for title, text in differ.items() if text)
+    notes = [classes(config, mine), f"Other settings than the papers': {others}." * bool(others)]
+    return " ".join([f"{'; '.join(parts)}.", *filter(None, notes)])
 
 
 def span(values: Iterable[float]) -> str:

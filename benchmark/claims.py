@@ -142,6 +142,7 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
                 "p_holm": found.p_holm,
                 "gain": found.gain,
                 "comparison": result.case.label,
+                "dataset": " ".join(dict.fromkeys(w.dataset for _, w in result.case.parts)),
                 "weakest": result is found.weakest,
                 "effect": result.effect,
                 "low": result.low,
@@ -199,11 +200,14 @@ def _told(found: Finding, outcome: Outcome, *details: str) -> Finding:
 
 def _rank(method: str, results: Sequence[Result]) -> str:
     """The rank of a method, 1 the highest, among those that it is compared with."""
-    above = sum(
-        result.effect < 0 if result.case.methods[0] == method else result.effect > 0
-        for result in results
-    )
-    return f"rank {above + 1} of {len(results) + 1}"
+    ahead: dict[str, bool] = {}
+    for result in results:
+        one, other = result.case.methods
+        if method in (one, other):
+            rival, lead = (other, -result.effect) if one == method else (one, result.effect)
+            # Of a method with several scores the best one stands for it.
+            ahead[rival] = ahead.get(rival, False) or lead > 0
+    return f"rank {sum(ahead.values()) + 1} of {len(ahead) + 1}"
 
 
 def _rule(found: Finding, p_holm: float) -> Finding:

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from benchmark import captions, statistics
 from benchmark import outputs as layout
@@ -186,19 +185,19 @@ class Workbench:
                 if tuple(row[name] for name in names) == pair
             }
             selection = config.datasets[key].challenges
+            compared = (above.method, below.method)
             for challenge in selection.types if selection else ():
                 label = f"{_named(above)} against {_named(below)}, {challenge} {level}"
                 if challenge in rows:
-                    yield self._studied(Case(label, parts=parts), rows[challenge])
+                    yield self._studied(Case(label, compared, parts), rows[challenge])
                 else:
-                    yield Result(Case(label, lacks=f"{challenge} {level}: no run or no images"))
+                    yield Result(
+                        Case(label, compared, lacks=f"{challenge} {level}: no run or no images")
+                    )
 
     def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
-        error = (row["high"] - row["low"]) / (2 * stats.norm.ppf((1 + statistics.LEVEL) / 2))
-        below = float(stats.norm.cdf(-row["value"] / error)) if error else float(row["value"] <= 0)
-        ends = (row["value"], row["low"], row["high"])
-        seeds = row["seeds"]
-        return Result(case, *ends, below, 1 - below, seeds, replicated=seeds > 1)
+        ends, below = (row["value"], row["low"], row["high"]), row["p_not_above"]
+        return Result(case, *ends, below, 1 - below, row["seeds"], replicated=row["seeds"] > 1)
 
     def _cases(self, part: Comparison) -> Iterator[Case]:
         config = self.known.config

@@ -154,19 +154,8 @@ class Evidence:
         return counted_epochs(captions.span(trained))
 
     def otherwise(self, dataset: str, method: str, inlier: int | None = None) -> str:
-        """The hyperparameters of complete runs that are not the paper's, epochs aside; or empty.
-
-        For instance ``width 16, not 64``.
-        """
-        papers_own = defaults(self.config.methods[method].detector)
-        return ", ".join(
-            dict.fromkeys(
-                f"{name} {value}, not {_told(papers_own[name])}"
-                for stated in self.runs(dataset, method, inlier)["config"].unique()
-                for name, value in json.loads(stated).items()
-                if name != "epochs" and value != papers_own.get(name, value)
-            )
-        )
+        """The settings of complete runs that are not the paper's; see ``captions.otherwise``."""
+        return captions.otherwise(self.config, self.runs(dataset, method, inlier))
 
     def _rows(self, what: Quantity) -> pd.DataFrame:
         identity = (what.dataset, what.method, what.component, what.metric, what.ratio)
@@ -222,11 +211,6 @@ def paper_epochs(config: Config, method: str) -> int | None:
         return papers.EPOCHS
     stated = defaults(config.methods[method].detector).get("epochs")
     return stated if isinstance(stated, int) else None
-
-
-def _told(default: object) -> str:
-    """A hyperparameter's default; None stands for a value that hangs on the data."""
-    return "the default" if default is None else str(default)
 
 
 def counted_epochs(span: str) -> str:

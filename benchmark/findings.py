@@ -181,7 +181,7 @@ def _verdict_row(verdict: Verdict, label: str) -> Row:
         verdict_cell(verdict.outcome, verdict.detail),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
         Cell(str(len(verdict.seeds)) if verdict.seeds else Cell.MISSING),
-        Cell(verdict.epochs if verdict.epochs not in ("", "0") else Cell.MISSING),
+        Cell(verdict.epochs or Cell.MISSING),
     ]
     place = f"{row.place}, from an earlier paper" if row.copied else row.place
     return Row([label], cells, note=place, fold=_fold(verdict.outcome))

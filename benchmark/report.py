@@ -163,7 +163,7 @@ def _ran(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, str]]:
                 "method": config.methods[method].title,
                 "classes": f"{len(names)} of {every}{some}",
                 "seeds": f"{len(seeds)} of {len(config.seeds)} ({captions.listed(seeds)})",
-                "epochs": epochs if epochs not in ("", "0") else render.Cell.MISSING,
+                "epochs": epochs or render.Cell.MISSING,
                 "runs": f"{len(done)} of {len(mine)}",
             }
 

@@ -192,6 +192,14 @@ def mean_interval(found: Sample, test_variance: float = 0.0, level: float = LEVE
     return Interval(found.mean - half, found.mean + half)
 
 
+def mean_p_not_above(found: Sample, test_variance: float = 0.0) -> float:
+    """One-sided p-value of an average that is not above 0; see ``mean_interval``."""
+    error, freedom = _error(found, found.mean_variance, test_variance)
+    if error == 0:
+        return float(found.mean <= 0)
+    return float(stats.t.sf(found.mean / error, freedom))
+
+
 def prediction_p(found: Sample, value: float, test_variance: float = 0.0) -> float:
     """Two-sided p-value of ``value`` as the average of one new run per class."""
     error, freedom = _prediction(found, test_variance)

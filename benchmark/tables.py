@@ -43,7 +43,6 @@ class _Source:
 
     config: Config
     found: Metrics
-    known: Evidence
     numbers: Numbers
     published: tuple[Published, ...]
 
@@ -83,7 +82,7 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     """All tables by name, from what ``benchmark.metrics`` wrote under ``root``."""
     found = numbers.load(config, root)
     known = Evidence(config, found)
-    source = _Source(config, found, known, Numbers(found.table), papers.load())
+    source = _Source(config, found, Numbers(found.table), papers.load())
     judged = verdicts.judge(known, source.published) if layout.judged(config) else []
     builders: dict[str, Callable[[str], Table]] = {
         "verdicts": lambda key: findings.verdict_table(known, judged, key),
@@ -183,9 +182,8 @@ def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: st
     config = source.config
     caption = (
         f"{what}, {captions.dataset(config, dataset)}. {_spread(source, dataset)}"
-        f"{captions.conditions(config, source.found.runs, dataset)}"
+        f"{captions.conditions(config, source.found.runs, dataset, methods=_methods(lines))}"
         f"{_weight(config)}{_published_epochs(source, dataset, lines)}"
-        f"{_other_settings(source, dataset)}"
     )
     head = ["Method", "Score", "Average", *source.classes(dataset).values()]
     return _table(caption, head, lines)
@@ -379,10 +377,8 @@ def _weight(config: Config) -> str:
     )
 
 
-def _other_settings(source: _Source, dataset: str) -> str:
-    told = {m: source.known.otherwise(dataset, m) for m in source.config.methods}
-    differ = [f"{source.title(method)} {text}" for method, text in told.items() if text]
-    return f" Other settings than the papers': {'; '.join(differ)}." if differ else ""
+def _methods(lines: Iterable[_Line]) -> set[str]:
+    return {str(record["method"]) for line in lines for record in line.records}
 
 
 def _published_epochs(source: _Source, dataset: str, lines: Iterable[_Line]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Real
 from typing import Literal, get_args
 
 from benchmark.errors import InputError
@@ -41,10 +41,12 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "checkpoint_every"):
             value = getattr(self, name)
-            self._require(name, value >= 1 and isinstance(value, Integral), "a whole number from 1")
-        self._require("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0")
+            self._require(name, isinstance(value, int) and value >= 1, "a whole number from 1")
+        rate = self.learning_rate
+        self._require("learning_rate", _is_number(rate) and rate > 0, "a number above 0")
         for name in ("alpha", "latent_weight"):
-            self._require(name, 0 <= getattr(self, name) < math.inf, "a number from 0")
+            value = getattr(self, name)
+            self._require(name, _is_number(value) and value >= 0, "a number from 0")
         for name, kind in (
             ("reference", Mean),
             ("reconstruction_loss", ReconstructionLoss),
@@ -56,3 +58,7 @@ class Settings:
     def _require(self, name: str, fulfilled: bool, wanted: str) -> None:
         if not fulfilled:
             raise InputError(f"{name} is {getattr(self, name)!r}; give {wanted}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)

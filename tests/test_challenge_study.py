@@ -121,7 +121,7 @@ def test_without_clusters_the_error_is_delongs() -> None:
     # By pairs, from the paper of DeLong and others (1988).
     wins = (outliers[np.newaxis] > inliers[:, np.newaxis]).astype(float)
     variance = wins.mean(axis=1).var(ddof=1) / 300 + wins.mean(axis=0).var(ddof=1) / 400
-    mean, low, high = study.interval([found.auroc], [found.of_cluster])
+    mean, low, high, _ = study.estimate([found.auroc], [found.of_cluster])
     assert mean == pytest.approx(wins.mean())
     assert (high - low) / 2 / 1.959964 == pytest.approx(variance**0.5, rel=0.005)
 
@@ -138,7 +138,7 @@ def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
         )
         cluster = np.tile(np.arange(signs).repeat(each), 2)
         found = study.influence(inliers, outliers, plain_part(180, 180, cluster))
-        _, low, high = study.interval([found.auroc], [found.of_cluster])
+        _, low, high, _ = study.estimate([found.auroc], [found.of_cluster])
         return found.auroc, (high - low) / 2 / 1.959964
 
     values, errors = np.array([draw() for _ in range(400)]).T
@@ -147,14 +147,23 @@ def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
 
 def test_seeds_widen_the_interval() -> None:
     moved = [np.array([0.01, -0.01])] * 2
-    one = study.interval([0.7], moved[:1])
-    same = study.interval([0.7, 0.7], moved)
-    apart = study.interval([0.6, 0.8], moved)
+    one = study.estimate([0.7], moved[:1])
+    same = study.estimate([0.7, 0.7], moved)
+    apart = study.estimate([0.6, 0.8], moved)
     assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
     # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two, which has one
     # degree of freedom; the sum has (0.0104 / 0.01)^2 of them (Satterthwaite).
     student = stats.t.ppf(0.975, 1.04**2)
-    assert apart[2] - 0.7 == pytest.approx(student * (0.0004 + 0.01) ** 0.5, rel=1e-6)
+    error = (0.0004 + 0.01) ** 0.5
+    assert apart.high - 0.7 == pytest.approx(student * error, rel=1e-6)
+    assert apart.p_not_above == pytest.approx(stats.t.sf(0.7 / error, 1.04**2), rel=1e-6)
+
+
+def test_few_seeds_give_the_p_value_of_a_t_test() -> None:
+    values = [0.02, 0.03, 0.045, 0.05, 0.06]
+    found = study.estimate(values, [np.zeros(4)] * 5)
+    expected = stats.ttest_1samp(values, 0, alternative="greater").pvalue
+    assert found.p_not_above == pytest.approx(expected)
 
 
 def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:

@@ -395,6 +395,9 @@ def test_float32_is_not_tf32_while_training(monkeypatch):
     [
         {"epochs": 0},
         {"epochs": 1.5},
+        {"epochs": "10"},
+        {"learning_rate": "x"},
+        {"alpha": None},
         {"batch_size": 0},
         {"learning_rate": 0.0},
         {"learning_rate": math.nan},

@@ -1,5 +1,6 @@
 """Committed results: each table is what its scores give, and the check sees when one is not."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,48 @@ def test_committed_tables_are_what_the_scores_give(folder: Path) -> None:
     assert ROOT / config.root == folder
     assert not any(entry.path and entry.path.is_absolute() for entry in config.datasets.values())
     assert drift.find(config, folder) == []
+
+
+def quoted(page: str, first: str) -> dict[str, list[str]]:
+    """The rows of a Markdown table whose head starts with a word, by their first cell."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first}"))
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {label: rest for label, *rest in cells}
+
+
+def test_the_readme_quotes_the_committed_verdicts() -> None:
+    table = pd.read_csv(ROOT / REFERENCE / "paper/tables/verdicts-cifar10.csv")
+    words = {"reconstruction": "reconstruction error", "gradient": "gradient loss"}
+    expected = {
+        f"{row.published_method}, {words.get(row.loss, 'anomaly score')}, {row.inlier_class}": [
+            f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}",
+            f"{row.mean:.3f}",
+            row.outcome,
+        ]
+        for row in table[table["outcome"] != "not run"].itertuples()
+    }
+    assert len(expected) >= 4
+    assert quoted("README.md", "CIFAR-10, inlier class") == expected
+
+
+def test_the_compared_methods_are_quoted_from_the_committed_tables() -> None:
+    rows = quoted("baselines/README.md", "Method | Epochs")
+    config = configuration.read(ROOT / REFERENCE / "compared/config.yaml", data=False)
+    seen = set()
+    for place, (dataset, inlier) in enumerate(itertools.product(("mnist", "cifar10"), (0, 1, 8))):
+        table = pd.read_csv(ROOT / REFERENCE / f"compared/tables/auroc-{dataset}.csv")
+        for row in table[table["inlier"] == inlier].itertuples():
+            title = config.methods[row.method].title
+            label = title if row.component == "score" else f"{title}, {row.component.upper()}"
+            ours, _, theirs = rows[label][place + 1].partition(" / ")
+            assert ours == (
+                "—" if np.isnan(row.mean) else f"{row.mean:.3f}{'†' * (row.mean < 0.5)}"
+            )
+            assert theirs == ("" if np.isnan(row.published) else f"{row.published:.3f}")
+            seen.add(label)
+    assert seen == set(rows)
 
 
 @pytest.fixture(scope="module")

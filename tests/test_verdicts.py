@@ -359,6 +359,20 @@ def test_other_hyperparameters_are_never_a_reproduction(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [({"beta": 5.0}, "beta 5.0, not 0.12"), ({"image_size": 64}, "image_size 64, not 28")],
+)
+def test_another_score_or_image_size_is_never_a_reproduction(
+    tmp_path: Path, setting: dict[str, float], told: str
+) -> None:
+    config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed])
+    own = config.methods["cae_grad"].model_copy(update={"detector": "gradcon.detectors:GradCon"})
+    config = config.model_copy(update={**setting, "methods": {**config.methods, "cae_grad": own}})
+    verdict = of(judged(config, root), "Table 3", "cae_grad", 0, "score")
+    assert (verdict.outcome, verdict.detail) == ("other settings", told)
+
+
 def test_only_the_runs_of_a_class_shorten_it(tmp_path: Path) -> None:
     config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed])
     rewritten(root, "cifar10/cae_grad/fold-0/inlier-4/seed-1", epochs=20)

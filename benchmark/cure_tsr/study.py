@@ -47,11 +47,11 @@ PAIRS = (
 COLUMNS = (
     *("dataset", "images", "challenge", "level", "method", "component"),
     *("against_method", "against_component", "value", "low", "high"),
-    *("seeds", "missing_seeds", "inliers", "outliers", "clusters", "clustered"),
+    *("p_not_above", "seeds", "missing_seeds", "inliers", "outliers", "clusters", "clustered"),
 )
-"""``against_*`` are empty for an AUROC, and name the second loss of a difference. ``seeds`` is how
-many there are; ``missing_seeds`` are the configured ones without a run, such as ``1 2``.
-"""
+"""``against_*`` are empty for an AUROC, and name the second loss of a difference, of which
+``p_not_above`` is the one-sided p-value. ``seeds`` is how many there are; ``missing_seeds`` are the
+configured ones without a run, such as ``1 2``."""
 
 
 class Influence(NamedTuple):
@@ -88,8 +88,17 @@ def influence(inliers: Array, outliers: Array, part: Part) -> Influence:
     return Influence(auroc, np.asarray(moved, np.float64))
 
 
-def interval(values: Sequence[float], moved: Sequence[Array]) -> tuple[float, float, float]:
-    """Mean over seeds and its interval, from each seed's value and influences, (G,) each.
+class Estimate(NamedTuple):
+    """A mean over seeds, its interval, and the one-sided p-value of it not being above 0."""
+
+    value: float
+    low: float
+    high: float
+    p_not_above: float
+
+
+def estimate(values: Sequence[float], moved: Sequence[Array]) -> Estimate:
+    """Mean over seeds, from each seed's value and influences, (G,) each.
 
     The variance is that over test images, of the mean's influences, plus that of the mean of the
     seeds where there are several, and the quantile Student's (``statistics.mean_interval``), as few
@@ -98,7 +107,8 @@ def interval(values: Sequence[float], moved: Sequence[Array]) -> tuple[float, fl
     average = np.mean(moved, axis=0)
     variance = float((average**2).sum()) * average.size / max(average.size - 1, 1)
     found = statistics.sample([np.asarray(values, np.float64)])
-    return found.mean, *statistics.mean_interval(found, variance)
+    low, high = statistics.mean_interval(found, variance)
+    return Estimate(found.mean, low, high, statistics.mean_p_not_above(found, variance))
 
 
 def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
@@ -260,18 +270,19 @@ def _rows(
     """The AUROCs of condition k, then the differences."""
     for loss, by_seed in found.items():
         here = [seed[k] for seed in by_seed.values()]
-        mean, low, high = interval([h.auroc for h in here], [h.of_cluster for h in here])
-        ends = {"value": mean, "low": max(low, 0.0), "high": min(high, 1.0)}
-        yield {**loss._asdict(), **_against(None), **ends, **_seeds(by_seed, seeds)}
+        whole = estimate([h.auroc for h in here], [h.of_cluster for h in here])
+        ends = {"low": max(whole.low, 0.0), "high": min(whole.high, 1.0), "p_not_above": np.nan}
+        numbers = {**whole._asdict(), **ends}
+        yield {**loss._asdict(), **_against(None), **numbers, **_seeds(by_seed, seeds)}
     for first, second in PAIRS:
         common = sorted(found.get(first, {}).keys() & found.get(second, {}).keys())
         if common:
             both = [(found[first][seed][k], found[second][seed][k]) for seed in common]
-            mean, low, high = interval(
+            paired = estimate(
                 [a.auroc - b.auroc for a, b in both], [a.of_cluster - b.of_cluster for a, b in both]
             )
-            ends = {"value": mean, "low": low, "high": high}
-            yield {**first._asdict(), **_against(second), **ends, **_seeds(common, seeds)}
+            numbers = paired._asdict()
+            yield {**first._asdict(), **_against(second), **numbers, **_seeds(common, seeds)}
 
 
 def _against(loss: Loss | None) -> dict[str, str]:

@@ -71,7 +71,7 @@ def intervals(config: Config, frame: pd.DataFrame) -> str:
     if frame.empty:
         return "interval: no run has scores."
     several = "and training seeds (Student's t, Satterthwaite's degrees of freedom)"
-    seeds = several if len(config.seeds) > 1 else "only, not over training seeds"
+    seeds = several if frame["seeds"].max() > 1 else "only, not over training seeds"
     clustered = bool(frame["clustered"].all())
     kept = (
         "the images of one sign taken together"

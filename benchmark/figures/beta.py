@@ -46,16 +46,13 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside upper center", ncols=4)
     several = captions.several_seeds(found.runs, dataset)
-    runs = found.runs[found.runs["dataset"] == dataset]
-    which = captions.classes(config, runs[runs["method"].isin(frame["method"])])
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{_dotted(ocgan)}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
-        f"{which}{' ' * bool(which)}"
-        f"{captions.conditions(config, found.runs, dataset)}"
+        f"{captions.conditions(config, found.runs, dataset, methods=set(frame['method']))}"
     )
     return Drawing(figure, caption, frame)
 

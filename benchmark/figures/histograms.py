@@ -63,17 +63,15 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         for side, colour, hatch in SIDES
     ]
     figure.legend(handles=patches, loc="outside upper center", ncols=2)
-    runs = found.runs[found.runs["dataset"] == dataset]
-    which = captions.classes(config, runs[runs["method"].isin([method for _, method in shown])])
+    methods = {method for _, method in shown}
     caption = (
         f"Inliers and outliers by loss, the inlier classes pooled, "
         f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
         f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
         f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
-        f"{'Means over seeds and folds. ' if _several(config, found.runs, dataset) else ''}"
+        f"{'Means over seeds and folds. ' if _several(found.runs, dataset) else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
-        f"{which}{' ' * bool(which)}"
-        f"{captions.conditions(config, found.runs, dataset)}"
+        f"{captions.conditions(config, found.runs, dataset, methods=methods)}"
     )
     return Drawing(figure, caption, pd.concat(frames))
 
@@ -105,5 +103,6 @@ def _written(share: Estimate) -> str:
     return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"
 
 
-def _several(config: Config, runs: pd.DataFrame, dataset: str) -> bool:
-    return len(config.datasets[dataset].folds) > 1 or captions.several_seeds(runs, dataset)
+def _several(runs: pd.DataFrame, dataset: str) -> bool:
+    done = runs[(runs["dataset"] == dataset) & (runs["status"] == "complete")]
+    return bool(done["fold"].nunique() > 1 or done["seed"].nunique() > 1)

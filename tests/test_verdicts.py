@@ -368,7 +368,9 @@ def test_another_score_or_image_size_is_never_a_reproduction(
 ) -> None:
     config, root = made(tmp_path, lambda key: GRADCON[key.inlier] + JITTER[key.seed])
     own = config.methods["cae_grad"].model_copy(update={"detector": "gradcon.detectors:GradCon"})
-    config = config.model_copy(update={**setting, "methods": {**config.methods, "cae_grad": own}})
+    config = config.model_copy(
+        update={"beta": 0.12, **setting, "methods": {**config.methods, "cae_grad": own}}
+    )
     verdict = of(judged(config, root), "Table 3", "cae_grad", 0, "score")
     assert (verdict.outcome, verdict.detail) == ("other settings", told)
 

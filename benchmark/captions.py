@@ -8,6 +8,7 @@ import pandas as pd
 from benchmark.config import Config, DatasetConfig
 from benchmark.methods import defaults
 from benchmark.outputs import main_ratio
+from benchmark.statistics import Sample
 
 PAPER_IMAGE_SIZE, PAPER_BETA = 28, 0.12
 """The paper's protocol and score; the other settings are each method's."""
@@ -120,6 +121,13 @@ def several_seeds(runs: pd.DataFrame, key: str) -> bool:
     """Whether a data set has complete runs of more than one seed."""
     done = runs[(runs["dataset"] == key) & (runs["status"] == "complete")]
     return bool(done["seed"].nunique() > 1)
+
+
+def spread(found: Sample) -> str:
+    """Says where the spread over runs is from if some classes, not all, have runs that show it."""
+    if not 0 < found.replicated < found.counts.size:
+        return ""
+    return f"spread over runs: that of {found.replicated} of {found.counts.size} classes"
 
 
 def _complete(config: Config, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -3,8 +3,9 @@
 A claim is a set of comparisons that must all hold, so it holds when the weakest is shown to
 (intersection-union test), and fails when one is shown to be the other way round (Bonferroni over
 them). Holm's correction runs over all claims that can be tested. With one run per class the spread
-over seeds is unknown and nothing is decided, nor by scores that are the same for every image; fewer
-epochs than the paper are a short run, other hyperparameters are other settings.
+over seeds is unknown and nothing is decided, nor by scores that are the same for every image; where
+some classes have more runs, the others are held to spread as they do. Fewer epochs than the paper
+are a short run, other hyperparameters are other settings.
 
 Beside the claim itself: whether the paper's *gain*, the difference in the weakest comparison,
 replicates, even where absolute values moved.
@@ -175,6 +176,7 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
     borrowed = list(dict.fromkeys(name for result in made for name in result.case.borrowed))
     beside = [f"against published numbers of {', '.join(borrowed)}"] if borrowed else []
     beside += [_rank(claim.rank, made)] if claim.rank else []
+    beside += [first(result.spread for result in made)]
     short, other, constant = (
         first(getattr(result, name) for result in made) for name in ("short", "other", "constant")
     )

@@ -106,7 +106,8 @@ class Result:
         p_not_below: one-sided, small if it is below 0.
         runs: complete pairs of runs behind it.
         short: epochs of the runs, if fewer than the paper's.
-        replicated: whether each class has two runs or more.
+        replicated: whether two runs or more of a class tell of the spread over runs.
+        spread: of which classes, if not of all.
         other: hyperparameters of the runs that are not the paper's.
         constant: classes of which a run scores every image the same.
     """
@@ -120,6 +121,7 @@ class Result:
     runs: int = 0
     short: str = ""
     replicated: bool = True
+    spread: str = ""
     other: str = ""
     constant: str = ""
 
@@ -287,7 +289,7 @@ class Workbench:
         if case.exact is not None:
             return Result(case, case.exact)
         draws = np.full(DRAWS, case.constant, dtype=np.float64)
-        effect, runs, replicated = case.constant, 0, True
+        effect, runs, replicated, spread = case.constant, 0, True, ""
         for seed, dataset in enumerate(dict.fromkeys(what.dataset for _, what in case.parts)):
             parts = [(weight, what) for weight, what in case.parts if what.dataset == dataset]
             groups = columns(
@@ -300,7 +302,8 @@ class Workbench:
             draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
             effect += found.mean
             runs += int(found.counts.sum())
-            replicated &= found.replicated
+            replicated &= found.replicated > 0
+            spread = spread or captions.spread(found)
         low, high = statistics.percentiles(draws)
         return Result(
             case,
@@ -311,6 +314,7 @@ class Workbench:
             float(1 + (draws >= 0).sum()) / (1 + DRAWS),
             runs,
             replicated=replicated,
+            spread=spread,
         )
 
     def _test_variance(self, parts: Sequence[tuple[float, Quantity]]) -> float:

@@ -42,9 +42,10 @@ RULE = (
     f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
     "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
     "interval of a new run. Inconclusive: neither is shown; the further seeds would show one if "
-    "mean and spread stayed. Of numbers that are all reproduced, one in twenty would lie outside "
-    f"by chance. Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, "
-    "other hyperparameters are other settings, whatever the numbers."
+    "mean and spread stayed. In an average, classes of one run are held to spread as those with "
+    "more do. Of numbers that are all reproduced, one in twenty would lie outside by chance. "
+    f"Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, other "
+    "hyperparameters are other settings, whatever the numbers."
 )
 
 
@@ -272,7 +273,7 @@ def _ratio(value: float) -> Cell:
 def _interval(low: float, high: float, form: str = ".3f", mark: str = "") -> Cell:
     if np.isnan(low):
         return Cell()
-    return Cell(f"{number(low, form)} to {number(high, form)}", marks=mark)
+    return Cell(f"{number(low, form)} to {number(high, form)}", marks=mark, kind="interval")
 
 
 def _counted(outcomes: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmark import datasets, methods, splits
@@ -231,7 +232,7 @@ def _keep_reconstructions(
     if reconstruct is None:
         return
     inlier = tests["inlier"].to_numpy()
-    shown = np.r_[np.flatnonzero(inlier)[:PICTURED], np.flatnonzero(~inlier)[:PICTURED]]
+    shown = np.r_[_spread(np.flatnonzero(inlier)), _spread(np.flatnonzero(~inlier))]
     with atomic(directory / "reconstructions.npz") as beside:
         np.savez_compressed(
             beside,
@@ -240,6 +241,12 @@ def _keep_reconstructions(
             inlier=inlier[shown],
             sample_id=tests["sample_id"].to_numpy()[shown],
         )
+
+
+def _spread(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """``PICTURED`` of some positions, from all of them: neighbours may show the same sign."""
+    chosen = np.linspace(0, len(positions) - 1, min(PICTURED, len(positions)))
+    return positions[chosen.astype(np.intp)]
 
 
 def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datetime) -> None:

@@ -112,7 +112,8 @@ class Sample:
 
     Attributes:
         means: mean over the runs of a class.
-        variances: between the runs of a class, with n - 1 in the denominator.
+        variances: between the runs of a class, with n - 1 in the denominator; of a class with one
+            run the mean of the other classes' own ones, 0 if there is none.
         counts: runs of a class, at least 1.
     """
 
@@ -126,9 +127,9 @@ class Sample:
         return float(self.means.mean())
 
     @property
-    def replicated(self) -> bool:
-        """Whether every class has the two runs that a spread needs."""
-        return bool((self.counts > 1).all())
+    def replicated(self) -> int:
+        """How many classes have the two runs that a spread of their own needs."""
+        return int((self.counts > 1).sum())
 
     @property
     def run_variance(self) -> float:
@@ -142,22 +143,31 @@ class Sample:
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom of both variances (Welch, Satterthwaite); infinite without spread."""
-        parts = self.variances * (1 + 1 / self.counts)
-        if not parts.any():
+        """Degrees of freedom of both variances (Welch, Satterthwaite); infinite without spread.
+
+        Where a class borrows, each class that lends has but one, however many runs it has: they do
+        not show how much the spread differs between classes.
+        """
+        own, weights = self.counts > 1, 1 + 1 / self.counts
+        if not self.variances[own].any():
             return np.inf
-        return float(parts.sum() ** 2 / (parts**2 / np.maximum(self.counts - 1, 1)).sum())
+        # What a borrowed variance weighs, it weighs in those that it is the mean of.
+        parts = self.variances[own] * (weights[own] + weights[~own].sum() / self.replicated)
+        each = self.counts - 1 if own.all() else np.ones(self.replicated)
+        return float(parts.sum() ** 2 / (parts**2 / each).sum())
 
     def with_runs(self, number: int) -> "Sample":
-        """The same means and variances, found from ``number`` runs of each class."""
-        return Sample(self.means, self.variances, np.full(self.counts.shape, float(number)))
+        """The same means and variances, found from at least ``number`` runs of each class."""
+        return Sample(self.means, self.variances, np.maximum(self.counts, float(number)))
 
 
 def sample(groups: Sequence[Array]) -> Sample:
-    """The runs' values, one array per class; a class with one run has no variance (0)."""
+    """The runs' values, one array per class."""
+    own = [group.var(ddof=1) for group in groups if group.size > 1]
+    borrowed = float(np.mean(own)) if own else 0.0
     return Sample(
         np.array([group.mean() for group in groups]),
-        np.array([group.var(ddof=1) if group.size > 1 else 0.0 for group in groups]),
+        np.array([group.var(ddof=1) if group.size > 1 else borrowed for group in groups]),
         np.array([float(group.size) for group in groups]),
     )
 
@@ -173,7 +183,7 @@ def prediction_interval(
     the mean.
 
     Args:
-        found: at least two runs of each class.
+        found: at least two runs of a class.
         test_variance: variance of the average over test samples.
         level: its coverage.
     """
@@ -185,7 +195,8 @@ def prediction_interval(
 def mean_interval(found: Sample, test_variance: float = 0.0, level: float = LEVEL) -> Interval:
     """Where the average over ever more runs and test samples lies, around that of ours.
 
-    Degrees of freedom as in ``prediction_interval``. Classes of one run add no spread.
+    Degrees of freedom as in ``prediction_interval``. Without two runs of any class it is that of
+    the test samples alone.
     """
     error, freedom = _error(found, found.mean_variance, test_variance)
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
@@ -229,7 +240,7 @@ def decide(
 
     ``same``: the mean is shown (``tost``) to be nearer to it than ``margin`` or than one run's own
     spread, whichever is wider. ``above`` or ``below``: it is more than ``margin`` away, outside the
-    prediction interval of a new run. Otherwise, or without two runs of each class, ``open``. With
+    prediction interval of a new run. Otherwise, or without two runs of any class, ``open``. With
     more and more runs both rules come to the same limit, so that enough of them always decide.
     """
     if not found.replicated:
@@ -254,7 +265,7 @@ def runs_to_decide(
     one run is supposed to vary as much as the test samples make it: then it is a lower bound, or
     None where they tell nothing either.
     """
-    if not (found.counts > 1).any():
+    if not found.replicated:
         if not test_variance:
             return None
         guess = np.full(found.means.shape, test_variance * found.means.size)
@@ -274,10 +285,11 @@ def bootstrap_means(
     Runs are drawn with replacement within each class. A few runs make a bootstrap too narrow, so
     their deviations from the class's mean are widened, by sqrt(n / (n - 1)) (Rao and Wu, JASA 1988)
     and by the ratio of Student's to the normal 95 % quantile for the degrees of freedom of all
-    runs. ``test_variance`` adds the level of test samples, as a normal.
+    runs. A class with one run deviates as a run of one of the others, drawn anew each time.
+    ``test_variance`` adds the level of test samples, as a normal.
 
     Args:
-        groups: the runs' values, one array per class; a class with one run adds no spread.
+        groups: the runs' values, one array per class.
         test_variance: variance of the average over test samples.
         draws: number of bootstrap samples.
         seed: of the drawing.
@@ -285,12 +297,27 @@ def bootstrap_means(
     rng = np.random.default_rng(seed)
     total = np.zeros(draws)
     few = float(stats.t.ppf((1 + LEVEL) / 2, sample(groups).freedom)) / _z(LEVEL)
-    for group in groups:
-        size = group.size
-        widened = (group - group.mean()) * np.sqrt(size / max(size - 1, 1)) * few
-        chosen = rng.integers(0, size, size=(draws, size))
-        total += group.mean() + widened[chosen].mean(axis=1)
+    widened = [
+        (group - group.mean()) * np.sqrt(group.size / max(group.size - 1, 1)) * few
+        for group in groups
+    ]
+    lenders = [own for own in widened if own.size > 1] or [np.zeros(1)]
+    for group, own in zip(groups, widened, strict=True):
+        if group.size > 1:
+            deviations = own[rng.integers(0, group.size, size=(draws, group.size))].mean(axis=1)
+        else:
+            deviations = _lent(lenders, draws, rng)
+        total += group.mean() + deviations
     return total / len(groups) + rng.normal(scale=np.sqrt(test_variance), size=draws)
+
+
+def _lent(lenders: Sequence[Array], draws: int, rng: np.random.Generator) -> Array:
+    """Deviations of one run, (draws,), each of a class drawn anew."""
+    sizes = np.array([own.size for own in lenders])
+    chosen = rng.integers(0, len(lenders), size=draws)
+    first = np.cumsum(sizes) - sizes
+    lent: Array = np.concatenate(lenders)[first[chosen] + rng.integers(0, sizes[chosen])]
+    return lent
 
 
 def percentiles(draws: Array, level: float = LEVEL) -> Interval:

@@ -5,9 +5,11 @@ of our runs, not against the interval of their mean. ``reproduced``: our mean is
 to it than the margin (``MARGINS``) or than one run's own spread. ``higher`` and ``lower`` (ours
 than the published one): it lies outside the 95 % prediction interval of a new run and more than the
 margin away. ``inconclusive``: neither is shown, with the further seeds that would show one if the
-mean and the spread stayed. One run per class tells nothing of the spread over seeds, so it is
-always inconclusive; the number of seeds is then a lower bound, from the test samples alone. So are
-scores that are the same for every image: they come of a model that tells nothing.
+mean and the spread stayed. One run of a class tells nothing of its spread over seeds. In an average
+such classes are held to spread as those with more runs do on average, and the verdict says of how
+many that is. Where no class has two runs it is always inconclusive; the number of seeds is then a
+lower bound, from the test samples alone. So are scores that are the same for every image: they come
+of a model that tells nothing.
 
 ``short run``: fewer epochs than the paper (``evidence.paper_epochs``), which never counts as a
 reproduction; only the parameter count does not depend on them. ``other settings``: other
@@ -58,7 +60,7 @@ class Verdict:
         outcome: the verdict.
         detail: what a reader needs beside it, maybe empty.
         mean: ours, over runs then classes; NaN without.
-        low: lower end of the prediction interval of a new run; NaN without two runs per class, or
+        low: lower end of the prediction interval of a new run; NaN without two runs of a class, or
             where nothing tells how runs vary, as for p and the mean's interval.
         high: its upper end.
         mean_low: lower end of the mean's own interval, by the hierarchical bootstrap.
@@ -158,10 +160,11 @@ def _judge(known: Evidence, row: Published, dataset: str) -> Verdict:
     groups, variance = _draws(known, wanted, inlier)
     if not all(group.size for group in groups):
         return replace(told, detail="scores without a number")
+    found = statistics.sample(groups)
     weighed = _weigh(told, groups, variance)
     if weighed.outcome == "inconclusive":
-        weighed = _undecided(known, weighed, _methods(wanted), statistics.sample(groups), variance)
-    return _bar(weighed, barred, _lost(wanted, runs, groups))
+        weighed = _undecided(known, weighed, _methods(wanted), found, variance)
+    return _bar(weighed, barred, captions.spread(found), _lost(wanted, runs, groups))
 
 
 def _barred(known: Evidence, wanted: Sequence[Quantity], inlier: int | None) -> dict[Outcome, str]:
@@ -182,11 +185,11 @@ def _barred(known: Evidence, wanted: Sequence[Quantity], inlier: int | None) -> 
     return {outcome: reason for outcome, reason in reasons.items() if reason}
 
 
-def _bar(told: Verdict, barred: dict[Outcome, str], beside: str = "") -> Verdict:
+def _bar(told: Verdict, barred: dict[Outcome, str], *beside: str) -> Verdict:
     """The verdict that is left, and what a reader needs beside it."""
     if barred:
         told = replace(told, outcome=next(iter(barred)), detail="", further=None)
-    return replace(told, detail="; ".join(filter(None, [told.detail, *barred.values(), beside])))
+    return replace(told, detail="; ".join(filter(None, [told.detail, *barred.values(), *beside])))
 
 
 def _lost(wanted: Sequence[Quantity], runs: pd.DataFrame, groups: Sequence[Array]) -> str:
@@ -273,7 +276,7 @@ def _undecided(
     """An inconclusive verdict with what would decide it, as far as that is known."""
     if all(evidence.paper_epochs(known.config, name) is None for name in methods):
         return replace(told, detail="fitted without chance: further seeds give the same")
-    if not variance and not (found.counts > 1).any():
+    if not variance and not found.replicated:
         return replace(told, detail="one run per class: the spread over seeds is not known")
     row, folds = told.published, len(known.config.datasets[told.dataset].folds)
     runs = statistics.runs_to_decide(found, row.value, variance, _margin(row))

@@ -165,6 +165,19 @@ def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
     assert found.results[0].effect == pytest.approx(0.3)
 
 
+def test_second_runs_of_some_classes_decide_and_are_told(made: tuple[Config, Path]) -> None:
+    config, root = made
+    some = config.model_copy(update={"seeds": (0, 1)})
+    known = Evidence(some, metrics.compute(some, root))
+    table = known.found.table
+    second = (table["seed"] == 1) & (table["inlier"] > 2)
+    fewer = dataclasses.replace(known.found, table=table[~second])
+    known = Evidence(some, fewer)
+    (found,) = claims.judge(known, root, PUBLISHED, [claim(versus("ocgan", "dcae"))])
+    assert found.outcome == "holds"
+    assert found.detail == "spread over runs: that of 3 of 10 classes"
+
+
 def test_short_runs_decide_nothing(tmp_path: Path) -> None:
     config = make_config("cifar10", methods=("cae", "cae_grad"), **SETTINGS)
     area = {"gradient": 0.9, "reconstruction": 0.6}

@@ -77,6 +77,11 @@ def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
     pictures = np.load(tmp_path / "reconstructions.npz")
     assert pictures["images"].shape == pictures["reconstructions"].shape == (16, 28, 28, 1)
     assert pictures["inlier"].sum() == 8
+    for side in (True, False):
+        shown, every = (
+            part["sample_id"][part["inlier"] == side] for part in (pictures, dict(tests))
+        )
+        assert {shown[0], shown[-1]} == {every.iloc[0], every.iloc[-1]}, "not from all of them"
     assert record["n_scored"] == len(tests)
     assert not list(tmp_path.glob("training-*"))
 

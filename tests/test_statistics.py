@@ -158,6 +158,47 @@ def test_sample_by_hand() -> None:
     assert found.freedom == pytest.approx((3 + 4 / 3) ** 2 / (3**2 / 1 + (4 / 3) ** 2 / 2))
 
 
+def test_classes_of_one_run_borrow_by_hand() -> None:
+    # Own variances 2 and 4, so 3 each for the two classes of one run.
+    found = sample([np.array(v) for v in ([1.0, 3.0], [0.2], [4.0, 6.0, 8.0], [0.7])])
+    assert found.replicated == 2
+    assert found.variances == pytest.approx([2, 3, 4, 3])
+    assert found.run_variance == pytest.approx((2 + 3 + 4 + 3) / 16)
+    assert found.mean_variance == pytest.approx((2 / 2 + 3 + 4 / 3 + 3) / 16)
+    # A new run about our mean: 2 * 3/2 + 4 * 4/3 + 2 * 3 * 2, and 3 is (2 + 4) / 2, so that the
+    # own variances weigh 3/2 + 2 and 4/3 + 2; each that lends has one degree of freedom.
+    parts = np.array([2 * (3 / 2 + 2), 4 * (4 / 3 + 2)])
+    assert parts.sum() / 16 == pytest.approx(found.run_variance + found.mean_variance)
+    assert found.freedom == pytest.approx(parts.sum() ** 2 / (parts**2).sum())
+
+
+@pytest.mark.parametrize(("lenders", "runs"), [(3, 2), (2, 3), (1, 5)])
+@pytest.mark.parametrize("unlike", [0.0, 0.4])
+def test_borrowed_spread_covers(lenders: int, runs: int, unlike: float) -> None:
+    """Whether the classes spread alike, or by up to twice and half of each other."""
+    rng = np.random.default_rng(10)
+    counts = [runs] * lenders + [1] * (10 - lenders)
+    new_inside = mean_inside = 0
+    for seed in range(400):
+        spreads = 0.02 * np.exp(rng.normal(0, unlike, size=10))
+        groups = [rng.normal(0.7, s, size=n) for s, n in zip(spreads, counts, strict=True)]
+        low, high = prediction_interval(sample(groups))
+        new_inside += low <= rng.normal(0.7, spreads).mean() <= high
+        low, high = percentiles(bootstrap_means(groups, draws=300, seed=seed))
+        mean_inside += low <= 0.7 <= high
+    assert new_inside / 400 >= 0.93
+    assert mean_inside / 400 >= 0.93
+
+
+def test_bootstrap_lends_the_spread_of_other_classes() -> None:
+    rng = np.random.default_rng(11)
+    groups = [rng.normal(0.6, 0.03, size=3), np.array([0.9]), rng.normal(0.8, 0.01, size=5)]
+    drawn, found = bootstrap_means(groups, draws=40000), sample(groups)
+    few = stats.t.ppf(0.975, found.freedom) / stats.norm.ppf(0.975)
+    assert drawn.mean() == pytest.approx(found.mean, abs=2e-3)
+    assert drawn.var() == pytest.approx(found.mean_variance * few**2, rel=0.03)
+
+
 def test_prediction_interval_of_one_class_is_the_textbook_one() -> None:
     values = np.array([0.61, 0.63, 0.60, 0.66, 0.62])
     half = stats.t.ppf(0.975, 4) * values.std(ddof=1) * np.sqrt(1 + 1 / 5)
@@ -264,6 +305,18 @@ def test_one_run_asks_for_more_by_the_test_samples_at_least() -> None:
     assert runs_to_decide(one, 0.64, 0.03**2) == runs_to_decide(of(0.60, 0.03, 1), 0.64, 0.03**2)
     assert (runs_to_decide(one, 0.64, 0.03**2) or 0) > 1
     assert runs_to_decide(one, 0.90) is None  # nothing tells how runs vary
+
+
+def test_classes_of_one_run_ask_for_more_by_the_spread_of_others() -> None:
+    rng = np.random.default_rng(12)
+    groups = [rng.normal(0.7, 0.02, size=n) for n in (3, 3, 1, 1)]
+    found = sample(groups)
+    value = found.mean - 0.03
+    assert decide(found, value) == "open"
+    further = runs_to_decide(found, value)
+    assert further is not None
+    assert decide(found.with_runs(1 + further), value) != "open"
+    assert found.with_runs(2).counts.tolist() == [3, 3, 2, 2]
 
 
 def test_decisions_err_as_seldom_as_they_should() -> None:

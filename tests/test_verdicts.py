@@ -152,6 +152,26 @@ def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
     assert (verdict.mean_high - verdict.mean_low) / 2 == pytest.approx(1.96 * error, rel=0.05)
 
 
+def test_an_average_borrows_spread_and_a_class_does_not(tmp_path: Path) -> None:
+    """Three classes of two seeds stand for the seven of one; a class stands for itself alone."""
+
+    def auroc(key: RunKey) -> float:
+        return GRADCON[key.inlier] - 0.15 + JITTER[key.seed + 2]
+
+    config, root = made(tmp_path, auroc, seeds=[0, 1])
+    for inlier in range(3, 10):
+        shutil.rmtree(root / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}/seed-1")
+    found = judged(config, root)
+    average = of(found, "Table 3", "cae_grad", AVERAGE, "score")
+    assert average.outcome == "lower"
+    assert average.detail == "spread over runs: that of 3 of 10 classes"
+    assert average.low < average.mean < average.high < average.published.value
+    with_own, without = (of(found, "Table 3", "cae_grad", k, "score") for k in (0, 3))
+    assert "spread" not in with_own.detail and np.isfinite(with_own.low)
+    assert without.outcome == "inconclusive" and without.detail.startswith("at least ")
+    assert np.isnan(without.low)
+
+
 def test_an_average_lacking_a_class_is_not_one(tmp_path: Path) -> None:
     config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0, 1])
     shutil.rmtree(root / "runs/cifar10/cae_grad/fold-0/inlier-7")

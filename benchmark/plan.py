@@ -228,8 +228,8 @@ class Plan:
         return digest(name, without={*INDIRECT} - {name})
 
     def published(self) -> list[str]:
-        """The files of published values."""
-        return sorted(os.path.relpath(path) for path in DIRECTORY.glob("*.csv"))
+        """The files of published values, and of those that others report."""
+        return sorted(os.path.relpath(path) for path in DIRECTORY.rglob("*.csv"))
 
     def asset(self, name: str) -> str:
         """A file of the package ``benchmark`` that is no code."""

@@ -1,4 +1,4 @@
-"""The published numbers, as data: ``results/published/*.csv``.
+"""The published numbers, as data: ``results/published/*.csv``, and what others report beside them.
 
 Each row says where in the paper it stands, where it was read (``source``), whether it could be
 verified there (``confidence``), whether the paper copied it from an earlier one, and which of our
@@ -17,6 +17,11 @@ from benchmark.config import Config
 from benchmark.errors import InputError
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
+
+REPORTED = DIRECTORY / "reported"
+"""What others report of their own runs of the official code, in the same form but that ``method``
+names the run. It stands in tables beside ours; it decides no verdict, as its scores are not known.
+"""
 
 EPOCHS = 1000
 """Epochs of the published GradCon numbers (official code)."""
@@ -110,6 +115,18 @@ def find(
         == wanted
     ]
     return {row.inlier: row for row in sorted(chosen, key=lambda row: not row.recalled)}
+
+
+def by_run(
+    reported: Iterable[Published], source: str, method: str, component: str, metric: str
+) -> dict[str, dict[int, Published]]:
+    """What others report for one of our rows: of each of their runs, the values by inlier class."""
+    rows = list(reported)
+    runs = {
+        run: find([row for row in rows if row.method == run], source, method, component, metric)
+        for run in dict.fromkeys(row.method for row in rows)
+    }
+    return {run: values for run, values in runs.items() if values}
 
 
 def comparable(

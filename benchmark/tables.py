@@ -4,7 +4,7 @@ Each is written as CSV (one row per number), Markdown and LaTeX (as the paper pr
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ outputs = layout.tables
 
 @dataclass(frozen=True)
 class _Line:
-    """One row of numbers and, where there are any, the published ones under it."""
+    """One row of numbers and, where there are any, the published and reported ones under it."""
 
     label: str
     detail: str
     records: Sequence[Mapping[str, Any]]
+    reported: Mapping[str, Mapping[int, Published]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class _Source:
     found: Metrics
     numbers: Numbers
     published: tuple[Published, ...]
+    reported: tuple[Published, ...]
 
     def classes(self, dataset: str) -> dict[int, str]:
         """Inlier classes of a data set, index to name."""
@@ -82,7 +84,8 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     """All tables by name, from what ``benchmark.metrics`` wrote under ``root``."""
     found = numbers.load(config, root)
     known = Evidence(config, found)
-    source = _Source(config, found, Numbers(found.table), papers.load())
+    stated = papers.load(), papers.load(papers.REPORTED)
+    source = _Source(config, found, Numbers(found.table), *stated)
     judged = verdicts.judge(known, source.published) if layout.judged(config) else []
     builders: dict[str, Callable[[str], Table]] = {
         "verdicts": lambda key: findings.verdict_table(known, judged, key),
@@ -159,10 +162,13 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
     identity = {"dataset": dataset, "method": method, "component": component}
     rows = source.numbers.select(**identity, metric="auroc", outlier_ratio=ratio)
     classes = source.classes(dataset)
-    values = papers.find(
-        source.published, papers.data_source(config, dataset), method, component, "AUROC"
-    )
-    values = papers.comparable(values, config, dataset)
+    which = (papers.data_source(config, dataset), method, component, "AUROC")
+    values = papers.comparable(papers.find(source.published, *which), config, dataset)
+    reported = {
+        run: kept
+        for run, theirs in papers.by_run(source.reported, *which).items()
+        if (kept := papers.comparable(theirs, config, dataset))
+    }
     names = {AVERAGE: "average", **classes}
     behind = source.runs(dataset, method)
     # AVERAGE sorts first, so that it stands in sight on a narrow screen.
@@ -173,9 +179,10 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
             found,
             values.get(inlier),
         )
+        | {"reported": _listed(run.get(inlier) for run in reported.values())}
         for inlier, found in sorted(by_class(rows, config, dataset, list(classes)).items())
     ]
-    return _Line(source.title(method), captions.component(component), records)
+    return _Line(source.title(method), captions.component(component), records, reported)
 
 
 def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: str) -> Table:
@@ -336,6 +343,10 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
             cells = [_published_cell(record) for record in line.records]
             label = f"published, {stated[0]['published_as']}"
             rows.append(Row([label, f"{places}{copied}"], cells, published=True))
+        for run, theirs in line.reported.items():
+            place = next(iter(theirs.values())).place
+            cells = [_stated(theirs.get(record["inlier"])) for record in line.records]
+            rows.append(Row([f"reported by others, {run}", place], cells, published=True))
     frame = pd.DataFrame([dict(record) for line in lines for record in line.records])
     return Table(caption, list(head), rows, marks.legend(rows), frame)
 
@@ -358,6 +369,14 @@ def _published_cell(record: Mapping[str, Any]) -> Cell:
         return Cell("")
     recalled = marks.RECALLED if record["published_recalled"] else ""
     return Cell(f"{record['published']:.3f}", marks=recalled)
+
+
+def _stated(value: Published | None) -> Cell:
+    return Cell(f"{value.value:.3f}" if value else "")
+
+
+def _listed(values: Iterable[Published | None]) -> str:
+    return " ".join(f"{value.value:g}" for value in values if value)
 
 
 def _mean(values: pd.Series) -> float:

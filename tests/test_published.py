@@ -59,6 +59,23 @@ def test_averages_agree_with_their_classes(rows: tuple[Published, ...]) -> None:
         assert sum(classes) / 10 == pytest.approx(average, abs=0.0016)
 
 
+def test_what_others_report_can_be_found_and_agrees_with_its_average() -> None:
+    reported = load(published.REPORTED)
+    runs = published.by_run(reported, "cifar10", "cae_grad", "score", "AUROC")
+    assert list(runs) == ["run 1", "run 2"]
+    assert sum(len(run) for run in runs.values()) == len(reported)
+    for run in runs.values():
+        classes = {inlier: row for inlier, row in run.items() if inlier != AVERAGE}
+        assert {k: row.inlier_class for k, row in classes.items()} == dict(
+            enumerate(CLASSES["cifar10"])
+        )
+        assert sum(row.value for row in classes.values()) / 10 == pytest.approx(
+            run[AVERAGE].value, abs=1e-4
+        )
+        assert all("https://" in row.source for row in run.values())
+    assert published.by_run(reported, "mnist", "cae_grad", "score", "AUROC") == {}
+
+
 def test_known_numbers(rows: tuple[Published, ...]) -> None:
     ours = find(rows, "cifar10", "cae_grad", "score", "AUROC")[AVERAGE]
     assert (ours.value, ours.recalled, ours.copied, ours.place) == (0.664, False, False, "Table 3")

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from benchmark import config as configuration
-from benchmark import drift, publish, reanalyse
+from benchmark import drift, findings, publish, reanalyse
 from benchmark.config import REFERENCE, Config
 from benchmark.errors import InputError
+from benchmark.published import AVERAGE
 from tests.synthetic import make_config, make_results
 
 ROOT = Path(__file__).parents[1]
@@ -37,18 +38,22 @@ def quoted(page: str, first: str) -> dict[str, list[str]]:
 
 
 def test_the_readme_quotes_the_committed_verdicts() -> None:
-    table = pd.read_csv(ROOT / REFERENCE / "paper/tables/verdicts-cifar10.csv")
-    words = {"reconstruction": "reconstruction error", "gradient": "gradient loss"}
-    expected = {
-        f"{row.published_method}, {words.get(row.loss, 'anomaly score')}, {row.inlier_class}": [
-            f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}",
-            f"{row.mean:.3f}",
-            row.outcome,
-        ]
-        for row in table[table["outcome"] != "not run"].itertuples()
-    }
-    assert len(expected) >= 4
-    assert quoted("README.md", "CIFAR-10, inlier class") == expected
+    tables = ROOT / REFERENCE / "paper/tables"
+    verdicts = pd.read_csv(tables / "verdicts-cifar10.csv")
+    areas = pd.read_csv(tables / "auroc-cifar10.csv").set_index(["method", "inlier"])
+    series = [("CAE", "reconstruction"), ("CAE + Grad", "reconstruction")]
+    series += [("CAE + Grad", "gradient"), ("GradCon", "score")]
+    expected: dict[str, list[str]] = {}
+    for method, loss in series:
+        mine = verdicts[(verdicts["published_method"] == method) & (verdicts["loss"] == loss)]
+        for row in mine.itertuples():
+            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {findings.MARKS[row.outcome]}"
+            theirs = f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}"
+            expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
+    for inlier, cells in zip([*range(10), AVERAGE], expected.values(), strict=True):
+        reported = areas.loc[("cae_grad", inlier), "reported"].split()
+        cells.append(", ".join(f"{float(value):.3f}" for value in reported))
+    assert quoted("README.md", "Inlier class") == expected
 
 
 def test_the_compared_methods_are_quoted_from_the_committed_tables() -> None:

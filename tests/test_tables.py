@@ -108,6 +108,17 @@ def test_published_stands_under_reproduced(built: dict[str, Table]) -> None:
     assert row(table, "published, OCGAN", "Table 3, from an earlier paper").cells[0].text == "0.657"
 
 
+def test_what_others_report_stands_under_published(built: dict[str, Table]) -> None:
+    table = built["auroc-cifar10"]
+    place = [row.labels[0] for row in table.rows]
+    stated = place.index("published, GradCon")
+    assert place[stated + 1 : stated + 3] == [f"reported by others, run {k}" for k in (1, 2)]
+    assert [cell.text for cell in table.rows[stated + 2].cells[:3]] == ["0.622", "0.759", "0.526"]
+    frame = table.frame.query("method == 'cae_grad'").set_index("inlier")
+    assert frame.loc[[AVERAGE, 9], "reported"].tolist() == ["0.616 0.6215", "0.4518 0.529"]
+    assert not any("reported" in row.labels[0] for row in built["auroc-fashion_mnist"].rows)
+
+
 def test_missing_is_shown_as_missing(built: dict[str, Table]) -> None:
     table = built["auroc-cifar10"]
     assert {cell.text for cell in row(table, "OCGAN", "anomaly score").cells} == {"—"}

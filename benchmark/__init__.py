@@ -9,7 +9,8 @@ images         ``datasets``, ``cure_tsr``: read and prepared; ``splits``: which 
 runs           ``detector``: the interface of a method; ``runs``: fit, score, write; ``device``
 numbers        ``scores``: read back and checked; ``measures``, ``metrics``, ``summary``,
                ``statistics``; ``selection``: what the choice of the model is worth
-judgement      ``published``, ``evidence``, ``verdicts``, ``comparisons``, ``claims``, ``findings``
+judgement      ``published``, ``evidence``, ``verdicts``, ``reported``, ``comparisons``, ``claims``,
+               ``findings``
 pages          ``outputs``: where they lie; ``captions``, ``marks``, ``render``, ``tables``,
                ``figures``, ``report``; ``provenance``: what they were made from
 committed      ``publish``, ``reanalyse``, ``drift``: gathered, rebuilt, held to their scores

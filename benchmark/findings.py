@@ -49,10 +49,13 @@ RULE = (
 )
 
 
-def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") -> Table:
+def verdict_table(
+    known: Evidence, found: Sequence[Verdict], dataset: str = "", notes: Sequence[str] = ()
+) -> Table:
     """Every published number of a data set, or the averages of all (its frame has every number).
 
-    Where an average has no verdict, the classes that have one stand for it.
+    Where an average has no verdict, the classes that have one stand for it. ``notes`` say what is
+    found beside the verdicts and counts in none.
     """
     config = known.config
     head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
@@ -64,7 +67,8 @@ def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") 
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
         )
-        return Table(caption, head, rows, marks.legend(rows, "", NOTES), verdicts.frame(found))
+        legend = marks.legend(rows, "", NOTES)
+        return Table(caption, head, rows, [*legend, *notes], verdicts.frame(found))
     shown = _averages(found)
     rows = [
         _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
@@ -74,7 +78,8 @@ def verdict_table(known: Evidence, found: Sequence[Verdict], dataset: str = "") 
         "Published against reproduced: averages over the inlier classes, and single classes where "
         f"their average has not run. {tally(shown)} {_about(known)}"
     )
-    return Table(caption, head, rows, [*marks.legend(rows, "", NOTES), RULE], verdicts.frame(found))
+    legend = [*marks.legend(rows, "", NOTES), RULE]
+    return Table(caption, head, rows, [*legend, *notes], verdicts.frame(found))
 
 
 def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] = ()) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark import captions, claims, findings, marks, render, verdicts
+from benchmark import captions, claims, findings, marks, render, reported, verdicts
 from benchmark import metrics as numbers
 from benchmark import outputs as layout
 from benchmark import published as papers
@@ -88,7 +88,16 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     source = _Source(config, found, Numbers(found.table), *stated)
     judged = verdicts.judge(known, source.published) if layout.judged(config) else []
     builders: dict[str, Callable[[str], Table]] = {
-        "verdicts": lambda key: findings.verdict_table(known, judged, key),
+        "verdicts": lambda key: findings.verdict_table(
+            known,
+            judged,
+            key,
+            [
+                text
+                for dataset in ([key] if key else config.datasets)
+                for text in reported.notes(known, dataset, source.published, source.reported)
+            ],
+        ),
         "claims": lambda _: findings.claim_table(
             known,
             claims.judge(known, root, source.published, claims.load()),
@@ -164,7 +173,7 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
     classes = source.classes(dataset)
     which = (papers.data_source(config, dataset), method, component, "AUROC")
     values = papers.comparable(papers.find(source.published, *which), config, dataset)
-    reported = {
+    by_others = {
         run: kept
         for run, theirs in papers.by_run(source.reported, *which).items()
         if (kept := papers.comparable(theirs, config, dataset))
@@ -179,10 +188,10 @@ def _class_line(source: _Source, dataset: str, method: str, component: str) -> _
             found,
             values.get(inlier),
         )
-        | {"reported": _listed(run.get(inlier) for run in reported.values())}
+        | {"reported": _listed(run.get(inlier) for run in by_others.values())}
         for inlier, found in sorted(by_class(rows, config, dataset, list(classes)).items())
     ]
-    return _Line(source.title(method), captions.component(component), records, reported)
+    return _Line(source.title(method), captions.component(component), records, by_others)
 
 
 def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: str) -> Table:

@@ -1,0 +1,62 @@
+"""What our runs and those that others report say together of a published number.
+
+The verdicts are from our scores alone; this is told beside them and counts in none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark import published as papers
+from benchmark import statistics
+from benchmark.captions import counted
+from benchmark.evidence import Evidence, Quantity, columns, seeds
+from benchmark.published import AVERAGE, Published
+
+
+def notes(
+    known: Evidence, dataset: str, published: Sequence[Published], reported: Sequence[Published]
+) -> list[str]:
+    """A sentence for each method of which others report runs and ours are the paper's.
+
+    Ours have to have all inlier classes, the paper's epochs and its settings. Reported runs have
+    test sets of their own, so the spread between runs holds that of the test samples too.
+    """
+    source = papers.data_source(known.config, dataset)
+    return [
+        text
+        for method in known.config.methods
+        if (text := _note(known, dataset, (source, method, "score", "AUROC"), published, reported))
+    ]
+
+
+def _note(
+    known: Evidence,
+    dataset: str,
+    which: tuple[str, str, str, str],
+    published: Sequence[Published],
+    reported: Sequence[Published],
+) -> str:
+    _, method, component, metric = which
+    printed = papers.find(published, *which).get(AVERAGE)
+    theirs = papers.by_run(reported, *which)
+    what = Quantity(dataset, method, component, metric.lower())
+    barred = known.lacks(what) or known.short(dataset, method) or known.otherwise(dataset, method)
+    if printed is None or not theirs or barred:
+        return ""
+    groups = [
+        np.append(ours, [run[inlier].value for run in theirs.values()])
+        for inlier, ours in zip(known.classes(dataset), columns(known.values(what)), strict=True)
+    ]
+    found = statistics.sample(groups)
+    low, high = statistics.prediction_interval(found)
+    p = statistics.prediction_p(found, printed.value)
+    place = next(row.place for run in theirs.values() for row in run.values())
+    return (
+        f"Beside the verdicts, which are from our scores alone: {printed.method} by our "
+        f"{counted(len(seeds(known.runs(dataset, method))), 'seed')} and "
+        f"{counted(len(theirs), 'run')} that others report ({place}) has an average AUROC of "
+        f"{found.mean:.3f}; 95 % of new runs lie in {low:.3f} to {high:.3f}, and the published "
+        f"{printed.value:.3f} lies {'inside' if low <= printed.value <= high else 'outside'} "
+        f"(p = {p:.2g})."
+    )

@@ -176,7 +176,6 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
     borrowed = list(dict.fromkeys(name for result in made for name in result.case.borrowed))
     beside = [f"against published numbers of {', '.join(borrowed)}"] if borrowed else []
     beside += [_rank(claim.rank, made)] if claim.rank else []
-    beside += [first(result.spread for result in made)]
     short, other, constant = (
         first(getattr(result, name) for result in made) for name in ("short", "other", "constant")
     )
@@ -191,6 +190,7 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
     if not all(result.replicated for result in made):
         unknown = "one run per class: the spread over seeds is not known"
         return _told(told, "undecided", unknown, *beside)
+    told = _told(told, "undecided", *beside, weakest.spread)
     not_held = max(result.p_not_above for result in made)
     not_failed = len(made) * min(result.p_not_below for result in made)
     return replace(told, p=min(1.0, 2 * min(not_held, not_failed)))

@@ -302,8 +302,10 @@ class Workbench:
             draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
             effect += found.mean
             runs += int(found.counts.sum())
-            replicated &= found.replicated > 0
-            spread = spread or captions.spread(found)
+            replicated &= found.spread_known
+            told = captions.spread(found)
+            if told and not spread:
+                spread = f"{told} of {captions.dataset(self.known.config, dataset)}"
         low, high = statistics.percentiles(draws)
         return Result(
             case,

@@ -42,8 +42,8 @@ RULE = (
     f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
     "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
     "interval of a new run. Inconclusive: neither is shown; the further seeds would show one if "
-    "mean and spread stayed. In an average, classes of one run are held to spread as those with "
-    "more do. Of numbers that are all reproduced, one in twenty would lie outside by chance. "
+    "mean and spread stayed. In an average, classes of one run are supposed to spread as those "
+    "with more do. Of numbers that are all reproduced, one in twenty would lie outside by chance. "
     f"Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, other "
     "hyperparameters are other settings, whatever the numbers."
 )

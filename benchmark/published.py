@@ -119,12 +119,15 @@ def find(
 
 def by_run(
     reported: Iterable[Published], source: str, method: str, component: str, metric: str
-) -> dict[str, dict[int, Published]]:
-    """What others report for one of our rows: of each of their runs, the values by inlier class."""
+) -> dict[tuple[str, str], dict[int, Published]]:
+    """What others report for one of our rows: by place and run, the values by inlier class."""
     rows = list(reported)
     runs = {
-        run: find([row for row in rows if row.method == run], source, method, component, metric)
-        for run in dict.fromkeys(row.method for row in rows)
+        (place, run): find(
+            [row for row in rows if (row.place, row.method) == (place, run)],
+            *(source, method, component, metric),
+        )
+        for place, run in dict.fromkeys((row.place, row.method) for row in rows)
     }
     return {run: values for run, values in runs.items() if values}
 

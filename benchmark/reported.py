@@ -19,8 +19,8 @@ def notes(
 ) -> list[str]:
     """A sentence for each method of which others report runs and ours are the paper's.
 
-    Ours have to have all inlier classes, the paper's epochs and its settings. Reported runs have
-    test sets of their own, so the spread between runs holds that of the test samples too.
+    Ours have to have all inlier classes, the paper's epochs and its settings; reported runs all
+    classes. The level of test samples is added to the spread between runs, which may share them.
     """
     source = papers.data_source(known.config, dataset)
     return [
@@ -39,9 +39,14 @@ def _note(
 ) -> str:
     _, method, component, metric = which
     printed = papers.find(published, *which).get(AVERAGE)
-    theirs = papers.by_run(reported, *which)
     what = Quantity(dataset, method, component, metric.lower())
     barred = known.lacks(what) or known.short(dataset, method) or known.otherwise(dataset, method)
+    barred = barred or known.constant(what)
+    theirs = {
+        which_run: run
+        for which_run, run in papers.by_run(reported, *which).items()
+        if run.keys() >= known.classes(dataset).keys()
+    }
     if printed is None or not theirs or barred:
         return ""
     groups = [
@@ -49,13 +54,15 @@ def _note(
         for inlier, ours in zip(known.classes(dataset), columns(known.values(what)), strict=True)
     ]
     found = statistics.sample(groups)
-    low, high = statistics.prediction_interval(found)
-    p = statistics.prediction_p(found, printed.value)
-    place = next(row.place for run in theirs.values() for row in run.values())
+    variance = known.test_variance(what)
+    low, high = statistics.prediction_interval(found, variance)
+    p = statistics.prediction_p(found, printed.value, variance)
+    places = ", ".join(dict.fromkeys(place for place, _ in theirs))
     return (
-        f"Beside the verdicts, which are from our scores alone: {printed.method} by our "
+        f"Beside the verdicts, which are from our scores alone: {printed.method} on "
+        f"{printed.dataset} by our "
         f"{counted(len(seeds(known.runs(dataset, method))), 'seed')} and "
-        f"{counted(len(theirs), 'run')} that others report ({place}) has an average AUROC of "
+        f"{counted(len(theirs), 'run')} that others report ({places}) has an average AUROC of "
         f"{found.mean:.3f}; 95 % of new runs lie in {low:.3f} to {high:.3f}, and the published "
         f"{printed.value:.3f} lies {'inside' if low <= printed.value <= high else 'outside'} "
         f"(p = {p:.2g})."

@@ -132,6 +132,15 @@ class Sample:
         return int((self.counts > 1).sum())
 
     @property
+    def spread_known(self) -> bool:
+        """Whether the runs tell of their spread: those of every class, or some that do differ.
+
+        Runs of some classes that are all the same tell nothing of the other classes.
+        """
+        every = self.replicated == self.counts.size
+        return every or bool(self.replicated and self.variances.any())
+
+    @property
     def run_variance(self) -> float:
         """Variance of the average of one run per class."""
         return float(self.variances.sum()) / self.means.size**2
@@ -243,7 +252,7 @@ def decide(
     prediction interval of a new run. Otherwise, or without two runs of any class, ``open``. With
     more and more runs both rules come to the same limit, so that enough of them always decide.
     """
-    if not found.replicated:
+    if not found.spread_known:
         return "open"
     difference = found.mean - value
     spread = _z(LEVEL) * np.sqrt(found.run_variance + test_variance)
@@ -259,13 +268,13 @@ def decide(
 def runs_to_decide(
     found: Sample, value: float, test_variance: float = 0.0, margin: float = MARGIN
 ) -> int | None:
-    """Further runs of each class after which ``decide`` would decide, None if over ``MOST_RUNS``.
+    """Further runs of the classes with the fewest, or None if over ``MOST_RUNS``, to ``decide``.
 
-    They are supposed to have the mean and spread of those that there are. Where no class has two,
-    one run is supposed to vary as much as the test samples make it: then it is a lower bound, or
-    None where they tell nothing either.
+    Classes with more runs wait until the others have as many. All are supposed to have the mean and
+    spread of those that there are. Where these tell no spread, one run is supposed to vary as much
+    as the test samples make it: then it is a lower bound, or None where they tell nothing either.
     """
-    if not found.replicated:
+    if not found.spread_known:
         if not test_variance:
             return None
         guess = np.full(found.means.shape, test_variance * found.means.size)
@@ -283,10 +292,11 @@ def bootstrap_means(
     """Hierarchical bootstrap of the average over classes, (draws,).
 
     Runs are drawn with replacement within each class. A few runs make a bootstrap too narrow, so
-    their deviations from the class's mean are widened, by sqrt(n / (n - 1)) (Rao and Wu, JASA 1988)
-    and by the ratio of Student's to the normal 95 % quantile for the degrees of freedom of all
-    runs. A class with one run deviates as a run of one of the others, drawn anew each time.
-    ``test_variance`` adds the level of test samples, as a normal.
+    their deviations from the class's mean are widened: by sqrt(n / (n - 1)) (Rao and Wu, JASA 1988)
+    and, draw by draw, by what makes Student's of a normal with the degrees of freedom of all runs,
+    so that the far tails, which p-values read, are as long as they should be. A class with one run
+    deviates as a run of one of the others, drawn anew each time. ``test_variance`` adds the level
+    of test samples, as a normal.
 
     Args:
         groups: the runs' values, one array per class.
@@ -296,10 +306,10 @@ def bootstrap_means(
     """
     rng = np.random.default_rng(seed)
     total = np.zeros(draws)
-    few = float(stats.t.ppf((1 + LEVEL) / 2, sample(groups).freedom)) / _z(LEVEL)
+    freedom = sample(groups).freedom
+    few = np.sqrt(freedom / rng.chisquare(freedom, draws)) if np.isfinite(freedom) else 1.0
     widened = [
-        (group - group.mean()) * np.sqrt(group.size / max(group.size - 1, 1)) * few
-        for group in groups
+        (group - group.mean()) * np.sqrt(group.size / max(group.size - 1, 1)) for group in groups
     ]
     lenders = [own for own in widened if own.size > 1] or [np.zeros(1)]
     for group, own in zip(groups, widened, strict=True):
@@ -307,7 +317,7 @@ def bootstrap_means(
             deviations = own[rng.integers(0, group.size, size=(draws, group.size))].mean(axis=1)
         else:
             deviations = _lent(lenders, draws, rng)
-        total += group.mean() + deviations
+        total += group.mean() + few * deviations
     return total / len(groups) + rng.normal(scale=np.sqrt(test_variance), size=draws)
 
 

@@ -35,7 +35,7 @@ class _Line:
     label: str
     detail: str
     records: Sequence[Mapping[str, Any]]
-    reported: Mapping[str, Mapping[int, Published]] = field(default_factory=dict)
+    reported: Mapping[tuple[str, str], Mapping[int, Published]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -352,8 +352,7 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
             cells = [_published_cell(record) for record in line.records]
             label = f"published, {stated[0]['published_as']}"
             rows.append(Row([label, f"{places}{copied}"], cells, published=True))
-        for run, theirs in line.reported.items():
-            place = next(iter(theirs.values())).place
+        for (place, run), theirs in line.reported.items():
             cells = [_stated(theirs.get(record["inlier"])) for record in line.records]
             rows.append(Row([f"reported by others, {run}", place], cells, published=True))
     frame = pd.DataFrame([dict(record) for line in lines for record in line.records])

@@ -249,7 +249,7 @@ def _weigh(told: Verdict, groups: Sequence[Array], variance: float) -> Verdict:
         return told
     drawn = statistics.percentiles(statistics.bootstrap_means(groups, variance))
     told = replace(told, mean_low=drawn.low, mean_high=drawn.high)
-    if not found.replicated:
+    if not found.spread_known:
         return told
     low, high = statistics.prediction_interval(found, variance)
     error = float(np.sqrt(found.mean_variance))
@@ -276,7 +276,7 @@ def _undecided(
     """An inconclusive verdict with what would decide it, as far as that is known."""
     if all(evidence.paper_epochs(known.config, name) is None for name in methods):
         return replace(told, detail="fitted without chance: further seeds give the same")
-    if not variance and not found.replicated:
+    if not variance and not found.spread_known:
         return replace(told, detail="one run per class: the spread over seeds is not known")
     row, folds = told.published, len(known.config.datasets[told.dataset].folds)
     runs = statistics.runs_to_decide(found, row.value, variance, _margin(row))
@@ -285,7 +285,7 @@ def _undecided(
         return replace(told, detail=f"more than {most}")
     # A seed is a run in each fold.
     further = -(-runs // folds)
-    least = "" if found.replicated else "at least "
+    least = "" if found.spread_known else "at least "
     return replace(
         told, further=further, detail=f"{least}{captions.counted(further, 'further seed')}"
     )

@@ -173,9 +173,9 @@ def test_second_runs_of_some_classes_decide_and_are_told(made: tuple[Config, Pat
     second = (table["seed"] == 1) & (table["inlier"] > 2)
     fewer = dataclasses.replace(known.found, table=table[~second])
     known = Evidence(some, fewer)
-    (found,) = claims.judge(known, root, PUBLISHED, [claim(versus("ocgan", "dcae"))])
+    (found,) = claims.judge(known, root, PUBLISHED, [claim(versus("ocgan", "kde"))])
     assert found.outcome == "holds"
-    assert found.detail == "spread over runs: that of 3 of 10 classes"
+    assert found.detail == "spread over runs: that of 3 of 10 classes of CIFAR-10"
 
 
 def test_short_runs_decide_nothing(tmp_path: Path) -> None:

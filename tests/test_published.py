@@ -1,5 +1,6 @@
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,10 @@ def test_averages_agree_with_their_classes(rows: tuple[Published, ...]) -> None:
 def test_what_others_report_can_be_found_and_agrees_with_its_average() -> None:
     reported = load(published.REPORTED)
     runs = published.by_run(reported, "cifar10", "cae_grad", "score", "AUROC")
-    assert list(runs) == ["run 1", "run 2"]
+    assert list(runs) == [("issue 2 of the official code", f"run {k}") for k in (1, 2)]
+    elsewhere = [replace(row, place="elsewhere", value=0.5) for row in reported]
+    both = published.by_run([*reported, *elsewhere], "cifar10", "cae_grad", "score", "AUROC")
+    assert len(both) == 4 and both | runs == both
     assert sum(len(run) for run in runs.values()) == len(reported)
     for run in runs.values():
         classes = {inlier: row for inlier, row in run.items() if inlier != AVERAGE}

@@ -186,7 +186,7 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
         return _told(told, "short run" if short else "other settings", short, other, *beside)
     if constant:
         return _told(told, "undecided", constant, *beside)
-    told = _told(replace(told, gain=gain(weakest)), "undecided", *beside)
+    told = replace(told, gain=gain(weakest))
     if not all(result.replicated for result in made):
         unknown = "one run per class: the spread over seeds is not known"
         return _told(told, "undecided", unknown, *beside)

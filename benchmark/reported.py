@@ -22,32 +22,32 @@ def notes(
     Ours have to have all inlier classes, the paper's epochs and its settings; reported runs all
     classes. The level of test samples is added to the spread between runs, which may share them.
     """
-    source = papers.data_source(known.config, dataset)
     return [
         text
         for method in known.config.methods
-        if (text := _note(known, dataset, (source, method, "score", "AUROC"), published, reported))
+        if (text := _note(known, dataset, method, published, reported))
     ]
 
 
 def _note(
     known: Evidence,
     dataset: str,
-    which: tuple[str, str, str, str],
+    method: str,
     published: Sequence[Published],
     reported: Sequence[Published],
 ) -> str:
-    _, method, component, metric = which
+    which = (papers.data_source(known.config, dataset), method, "score", "AUROC")
     printed = papers.find(published, *which).get(AVERAGE)
-    what = Quantity(dataset, method, component, metric.lower())
-    barred = known.lacks(what) or known.short(dataset, method) or known.otherwise(dataset, method)
-    barred = barred or known.constant(what)
     theirs = {
         which_run: run
         for which_run, run in papers.by_run(reported, *which).items()
         if run.keys() >= known.classes(dataset).keys()
     }
-    if printed is None or not theirs or barred:
+    if printed is None or not theirs:
+        return ""
+    what = Quantity(dataset, method)
+    barred = known.lacks(what) or known.short(dataset, method) or known.otherwise(dataset, method)
+    if barred or known.constant(what):
         return ""
     groups = [
         np.append(ours, [run[inlier].value for run in theirs.values()])

@@ -349,11 +349,15 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[_Line]) -> Table:
         if stated:
             places = ", ".join(dict.fromkeys(record["published_place"] for record in stated))
             copied = ", from an earlier paper" if stated[0]["published_copied"] else ""
-            cells = [_published_cell(record) for record in line.records]
+            cells = [
+                _stated(record["published"], bool(record["published_recalled"]))
+                for record in line.records
+            ]
             label = f"published, {stated[0]['published_as']}"
             rows.append(Row([label, f"{places}{copied}"], cells, published=True))
         for (place, run), theirs in line.reported.items():
-            cells = [_stated(theirs.get(record["inlier"])) for record in line.records]
+            values = (theirs.get(record["inlier"]) for record in line.records)
+            cells = [_stated(v.value, v.recalled) if v else Cell("") for v in values]
             rows.append(Row([f"reported by others, {run}", place], cells, published=True))
     frame = pd.DataFrame([dict(record) for line in lines for record in line.records])
     return Table(caption, list(head), rows, marks.legend(rows), frame)
@@ -372,15 +376,10 @@ def _cell(record: Mapping[str, Any]) -> Cell:
     return Cell(render.number(record["mean"], ".3f"), spread, marked)
 
 
-def _published_cell(record: Mapping[str, Any]) -> Cell:
-    if not record["published_place"]:
+def _stated(value: float, recalled: bool) -> Cell:
+    if np.isnan(value):
         return Cell("")
-    recalled = marks.RECALLED if record["published_recalled"] else ""
-    return Cell(f"{record['published']:.3f}", marks=recalled)
-
-
-def _stated(value: Published | None) -> Cell:
-    return Cell(f"{value.value:.3f}" if value else "")
+    return Cell(f"{value:.3f}", marks=marks.RECALLED * recalled)
 
 
 def _listed(values: Iterable[Published | None]) -> str:

@@ -161,7 +161,7 @@ def _judge(known: Evidence, row: Published, dataset: str) -> Verdict:
     if not all(group.size for group in groups):
         return replace(told, detail="scores without a number")
     found = statistics.sample(groups)
-    weighed = _weigh(told, groups, variance)
+    weighed = _weigh(told, found, groups, variance)
     if weighed.outcome == "inconclusive":
         weighed = _undecided(known, weighed, _methods(wanted), found, variance)
     return _bar(weighed, barred, captions.spread(found), _lost(wanted, runs, groups))
@@ -240,9 +240,11 @@ def _parameters(told: Verdict, counts: pd.Series) -> Verdict:
     return replace(told, outcome="higher" if mean > value else "lower", mean=mean)
 
 
-def _weigh(told: Verdict, groups: Sequence[Array], variance: float) -> Verdict:
-    """The verdict by the runs' values, whatever their epochs."""
-    found, value, margin = statistics.sample(groups), told.published.value, _margin(told.published)
+def _weigh(
+    told: Verdict, found: statistics.Sample, groups: Sequence[Array], variance: float
+) -> Verdict:
+    """The verdict by the runs' values, whatever their epochs; ``found`` is of ``groups``."""
+    value, margin = told.published.value, _margin(told.published)
     outcome = _OUTCOMES[statistics.decide(found, value, variance, margin)]
     told = replace(told, outcome=outcome, mean=found.mean)
     if not variance and not any(np.ptp(group) for group in groups):

@@ -117,10 +117,10 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
     return "epochs: " + ", ".join(f"{title} {text}" for title, text in known.items())
 
 
-def several_seeds(runs: pd.DataFrame, key: str) -> bool:
-    """Whether a data set has complete runs of more than one seed."""
+def several(runs: pd.DataFrame, key: str, *names: str) -> bool:
+    """Whether a data set has complete runs of more than one ``seed``, or ``fold``, as named."""
     done = runs[(runs["dataset"] == key) & (runs["status"] == "complete")]
-    return bool(done["seed"].nunique() > 1)
+    return any(done[name].nunique() > 1 for name in names)
 
 
 def spread(found: Sample) -> str:

@@ -116,7 +116,7 @@ def gain(result: Result) -> Gain:
     without an interval.
     """
     published = result.case.published
-    if not np.isfinite(published) or not result.replicated or result.case.exact is not None:
+    if not np.isfinite(published) or not result.spread_known or result.case.exact is not None:
         return ""
     low, high = (end * (-1 if published < 0 else 1) for end in (result.low, result.high))
     low, high = min(low, high), max(low, high)
@@ -187,7 +187,7 @@ def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
     if constant:
         return _told(told, "undecided", constant, *beside)
     told = replace(told, gain=gain(weakest))
-    if not all(result.replicated for result in made):
+    if not all(result.spread_known for result in made):
         unknown = "one run per class: the spread over seeds is not known"
         return _told(told, "undecided", unknown, *beside)
     told = _told(told, "undecided", *beside, weakest.spread)

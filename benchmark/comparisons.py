@@ -106,7 +106,7 @@ class Result:
         p_not_below: one-sided, small if it is below 0.
         runs: complete pairs of runs behind it.
         short: epochs of the runs, if fewer than the paper's.
-        replicated: whether two runs or more of a class tell of the spread over runs.
+        spread_known: whether two runs or more of a class tell of the spread over runs.
         spread: of which classes, if not of all.
         other: hyperparameters of the runs that are not the paper's.
         constant: classes of which a run scores every image the same.
@@ -120,7 +120,7 @@ class Result:
     p_not_below: float = float("nan")
     runs: int = 0
     short: str = ""
-    replicated: bool = True
+    spread_known: bool = True
     spread: str = ""
     other: str = ""
     constant: str = ""
@@ -199,7 +199,7 @@ class Workbench:
 
     def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
         ends, below = (row["value"], row["low"], row["high"]), row["p_not_above"]
-        return Result(case, *ends, below, 1 - below, row["seeds"], replicated=row["seeds"] > 1)
+        return Result(case, *ends, below, 1 - below, row["seeds"], spread_known=row["seeds"] > 1)
 
     def _cases(self, part: Comparison) -> Iterator[Case]:
         config = self.known.config
@@ -289,7 +289,7 @@ class Workbench:
         if case.exact is not None:
             return Result(case, case.exact)
         draws = np.full(DRAWS, case.constant, dtype=np.float64)
-        effect, runs, replicated, spread = case.constant, 0, True, ""
+        effect, runs, spread_known, spread = case.constant, 0, True, ""
         for seed, dataset in enumerate(dict.fromkeys(what.dataset for _, what in case.parts)):
             parts = [(weight, what) for weight, what in case.parts if what.dataset == dataset]
             groups = columns(
@@ -302,7 +302,7 @@ class Workbench:
             draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
             effect += found.mean
             runs += int(found.counts.sum())
-            replicated &= found.spread_known
+            spread_known &= found.spread_known
             told = captions.spread(found)
             if told and not spread:
                 spread = f"{told} of {captions.dataset(self.known.config, dataset)}"
@@ -315,7 +315,7 @@ class Workbench:
             float(1 + (draws <= 0).sum()) / (1 + DRAWS),
             float(1 + (draws >= 0).sum()) / (1 + DRAWS),
             runs,
-            replicated=replicated,
+            spread_known=spread_known,
             spread=spread,
         )
 

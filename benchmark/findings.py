@@ -67,19 +67,20 @@ def verdict_table(
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
         )
-        legend = marks.legend(rows, "", NOTES)
-        return Table(caption, head, rows, [*legend, *notes], verdicts.frame(found))
-    shown = _averages(found)
-    rows = [
-        _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
-        for verdict in shown
-    ]
-    caption = (
-        "Published against reproduced: averages over the inlier classes, and single classes where "
-        f"their average has not run. {tally(shown)} {_about(known)}"
-    )
-    legend = [*marks.legend(rows, "", NOTES), RULE]
-    return Table(caption, head, rows, [*legend, *notes], verdicts.frame(found))
+        rule = []
+    else:
+        shown = _averages(found)
+        rows = [
+            _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
+            for verdict in shown
+        ]
+        caption = (
+            "Published against reproduced: averages over the inlier classes, and single classes "
+            f"where their average has not run. {tally(shown)} {_about(known)}"
+        )
+        rule = [RULE]
+    legend = marks.legend(rows, "", NOTES)
+    return Table(caption, head, rows, [*legend, *rule, *notes], verdicts.frame(found))
 
 
 def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] = ()) -> Table:
@@ -93,6 +94,7 @@ def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] 
         "overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over runs "
         "and test samples and the p-value of the claim by Holm over all claims. Gain: whether the "
         "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
+        "Classes of one run are supposed to spread as those with more do. "
         "Fewer epochs than the paper's are a short run, other hyperparameters are other settings, "
         f"whatever the numbers. {_about(known)}"
     )

@@ -392,7 +392,7 @@ def _mean(values: pd.Series) -> float:
 
 
 def _spread(source: _Source, dataset: str) -> str:
-    several = captions.several_seeds(source.found.runs, dataset)
+    several = captions.several(source.found.runs, dataset, "seed")
     return "Mean ± standard deviation over seeds; " if several else ""
 
 

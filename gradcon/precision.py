@@ -1,5 +1,6 @@
-"""What float32 means on a GPU."""
+"""What float32 means on a GPU, and what bfloat16 costs on a CPU."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,3 +21,15 @@ def full_float32() -> Iterator[None]:
         yield
     finally:
         convolutions.fp32_precision = before
+
+
+def warn_of_slow_bfloat16() -> None:
+    """Warn where the CPU would compute bfloat16 by conversions."""
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return
+    warnings.warn(
+        "precision is bfloat16, for which this CPU has no instructions: expect it to be several "
+        "times slower than float32; leave it at float32",
+        stacklevel=2,
+    )

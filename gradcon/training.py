@@ -43,7 +43,7 @@ from gradcon.graphs import captured
 from gradcon.losses import RECONSTRUCTION, gradient_loss
 from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, initialised
-from gradcon.precision import full_float32
+from gradcon.precision import full_float32, warn_of_slow_bfloat16
 from gradcon.settings import Settings
 from gradcon.stack import Stack
 from gradcon.state import State, Tensors, Trained
@@ -110,6 +110,8 @@ def train(
         keep_freed_memory()
     batched = not on_cpu if vectorise is None else vectorise
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
+    if on_cpu and precision is not None:
+        warn_of_slow_bfloat16()
     stack = Stack(modules[0], vectorise=batched, precision=precision)
     images, counts = resident(data, device)
     validation_images, validation_counts = resident(validation, device)

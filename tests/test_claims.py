@@ -385,7 +385,7 @@ def test_gain(effect: float, half: float, expected: str) -> None:
 
 def test_gain_of_nothing() -> None:
     assert gain(result(0.05, 0.01, float("nan"))) == ""
-    assert gain(dataclasses.replace(result(0.05, 0.01, 0.05), replicated=False)) == ""
+    assert gain(dataclasses.replace(result(0.05, 0.01, 0.05), spread_known=False)) == ""
 
 
 @given(st.floats(-1, 1), st.floats(0.001, 1), st.floats(0.001, 1))

@@ -1,6 +1,7 @@
 """Training against the plain reference, stacks against members, resumed against unbroken runs."""
 
 import math
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -411,6 +412,15 @@ def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=f"^{name} is {value!r}; give ") as caught:
         settings(**wrong)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_bfloat16_on_a_cpu_that_lacks_it_warns(monkeypatch, fast):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: fast)
+    run = partial(train, Autoencoder, data=[tensor(3, 4)], validation=[tensor(3, 2)], seeds=[0])
+    run(settings(epochs=1, precision="float32"))
+    with nullcontext() if fast else pytest.warns(UserWarning, match="precision is bfloat16"):
+        run(settings(epochs=1, precision="bfloat16"))
 
 
 def test_only_the_generator_of_the_cpu_is_seeded(monkeypatch):

@@ -45,7 +45,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.set_xlabel(f"n, where β = n α and α = {config.alpha:g}")
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside upper center", ncols=4)
-    several = captions.several_seeds(found.runs, dataset)
+    several = captions.several(found.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "

@@ -48,7 +48,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     figure.legend(
         [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
     )
-    several = captions.several_seeds(found.runs, dataset)
+    several = captions.several(found.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against the epoch of the model that scores, "
         f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve. "

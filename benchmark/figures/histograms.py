@@ -64,12 +64,13 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     ]
     figure.legend(handles=patches, loc="outside upper center", ncols=2)
     methods = {method for _, method in shown}
+    several = captions.several(found.runs, dataset, "seed", "fold")
     caption = (
         f"Inliers and outliers by loss, the inlier classes pooled, "
         f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
         f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
         f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
-        f"{'Means over seeds and folds. ' if _several(found.runs, dataset) else ''}"
+        f"{'Means over seeds and folds. ' if several else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
         f"{captions.conditions(config, found.runs, dataset, methods=methods)}"
     )
@@ -101,8 +102,3 @@ def _overlap(config: Config, found: Metrics, dataset: str, method: str, componen
 def _written(share: Estimate) -> str:
     spread = "" if np.isnan(share.spread) else f" ± {share.spread:.1f}"
     return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"
-
-
-def _several(runs: pd.DataFrame, dataset: str) -> bool:
-    done = runs[(runs["dataset"] == dataset) & (runs["status"] == "complete")]
-    return bool(done["fold"].nunique() > 1 or done["seed"].nunique() > 1)

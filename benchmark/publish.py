@@ -3,8 +3,9 @@
 >>> python -m benchmark.publish --configfile config/paper.yaml local.yaml  # doctest: +SKIP
 
 copies them from ``results/paper`` to ``results/reference/paper``, with one ``config.yaml`` that
-rebuilds them, and rebuilds them there. What was there before is replaced. Files after the first say
-where data and results lie on this machine; nothing of that is copied.
+rebuilds them, and rebuilds them there. Runs of other machines that are there already stay beside
+them, if their images, splits and hyperparameters are the same; a run that is in both is replaced.
+Files after the first say where data and results lie on this machine; nothing of that is copied.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from benchmark.datasets.prepared import GROUPS
 from benchmark.errors import InputError
 from benchmark.files import atomic
 from benchmark.reanalyse import reanalyse
-from benchmark.scores import collect, read
+from benchmark.scores import collect, read, stated
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
 RUN = ("run.json", "scores.parquet", *OPTIONAL)
@@ -40,7 +41,7 @@ HEAD = """\
 def publish(
     files: list[Path], folder: Path = REFERENCE, without: Collection[str] = ()
 ) -> tuple[Path, int]:
-    """Copy the runs of a configuration that exist into ``folder/<name>`` and rebuild the rest.
+    """Add the runs of a configuration that exist to ``folder/<name>`` and rebuild the rest.
 
     Args:
         files: of the configuration.
@@ -51,7 +52,8 @@ def publish(
         Where they are now, and how many runs there are.
 
     Raises:
-        InputError: a run is damaged or has other hyperparameters, or there is none; the
+        InputError: a run is damaged or has other hyperparameters, or there is none; those that are
+            in ``folder`` already have other images or splits, or are not asked for; the
             configuration is not valid, or its first file has a path of this machine.
     """
     found = configuration.read(*files, data=False)
@@ -62,8 +64,13 @@ def publish(
     beside = config.root.with_name(f".{config.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        number = _copy(found, beside, [name for name in RUN if name not in without])
+        if config.root.is_dir():
+            _require_alike(config, config.root, found.root)
+            _copy(config, config.root, beside, RUN)
+        if not _copy(found, found.root, beside, [name for name in RUN if name not in without]):
+            raise InputError(f"{found.root}/runs: no run there; run `snakemake all` first")
         reanalyse(config, beside)
+        number = sum(run.status != "missing" for run in collect(config, beside))
         with atomic(beside / "config.yaml") as path:
             text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
             path.write_text(HEAD + text)
@@ -91,19 +98,40 @@ def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
     return {"name": whole["name"], "results": str(folder), **rest}
 
 
-def _copy(config: Config, target: Path, names: Iterable[str]) -> int:
-    """Copy what is needed of all runs that are complete or failed; how many there are."""
-    runs = [read(run)[0] if run.usable else run for run in collect(config, config.root)]
+def _require_alike(config: Config, kept: Path, new: Path) -> None:
+    """Refuse what would mix runs of other images or splits, or lose some."""
+    for path in sorted([*kept.glob("data/*/dataset.json"), *kept.glob("splits/*/fold-*.json")]):
+        other = new / path.relative_to(kept)
+        if other.is_file() and stated(path, "sha256") != stated(other, "sha256"):
+            raise InputError(
+                f"{other}: its sha256 is not that of {path}, which the runs there were made with; "
+                "publish to another folder"
+            )
+    wanted = {run.directory for run in collect(config, kept)}
+    there = {path.parent for path in kept.glob("runs/*/*/fold-*/inlier-*/seed-*/run.json")}
+    if lost := sorted(there - wanted):
+        more = f" and {len(lost) - 1} more" * (len(lost) > 1)
+        raise InputError(
+            f"{lost[0]}{more}: there already, but not asked for by the configuration; add what it "
+            "lacks, or delete these runs"
+        )
+
+
+def _copy(config: Config, root: Path, target: Path, names: Iterable[str]) -> int:
+    """Copy what is needed of all runs under ``root`` that are complete or failed; how many."""
+    runs = [read(run)[0] if run.usable else run for run in collect(config, root)]
     wrong = [run.reason for run in runs if run.status == "refused"]
     if wrong := [*wrong, *drift.otherwise(config, runs)]:
         raise InputError("\n".join(wrong))
     there = [run for run in runs if run.status != "missing"]
     for run in there:
-        _copy_files(run.directory, target / "runs" / run.key.path, names)
+        place = target / "runs" / run.key.path
+        shutil.rmtree(place, ignore_errors=True)
+        _copy_files(run.directory, place, names)
     for dataset, settings in config.datasets.items():
-        _copy_files(config.root / "data" / dataset, target / "data" / dataset, DATA)
+        _copy_files(root / "data" / dataset, target / "data" / dataset, DATA)
         splits = [f"fold-{k}.{suffix}" for k in settings.folds for suffix in ("json", "parquet")]
-        _copy_files(config.root / "splits" / dataset, target / "splits" / dataset, splits)
+        _copy_files(root / "splits" / dataset, target / "splits" / dataset, splits)
     return len(there)
 
 

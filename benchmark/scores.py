@@ -129,10 +129,10 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     if config.datasets[dataset].challenges:
         names = dict(enumerate([CLEAN]))
     elif described.is_file():
-        names = dict(enumerate(_stated(described, "class_names")))
+        names = dict(enumerate(stated(described, "class_names")))
     else:
         names = _named(config.datasets[dataset]) or {
-            _stated(path, "inlier"): _stated(path, "class_name")
+            stated(path, "inlier"): stated(path, "class_name")
             for path in (root / "runs" / dataset).glob("*/fold-*/inlier-*/seed-*/run.json")
         }
     chosen = config.datasets[dataset].inliers
@@ -178,6 +178,18 @@ def read(run: Run) -> tuple[Run, dict[str, TestScores]]:
     return run, models
 
 
+def stated(path: Path, key: str) -> Any:
+    """What a JSON file says.
+
+    Raises:
+        InputError: it does not, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text())[key]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: damaged, no {key!r} in it; delete it and run again") from None
+
+
 def _other(path: Path, content: bytes, stated: object) -> str:
     """Why a file is not the one that ``run.json`` describes; empty if it is."""
     actual = hashlib.sha256(content).hexdigest()
@@ -191,14 +203,6 @@ def _named(settings: DatasetConfig) -> dict[int, str]:
         return dict(enumerate(peek(settings.source, settings.path, settings.challenges)))
     except InputError:
         return {}
-
-
-def _stated(path: Path, key: str) -> Any:
-    """What a JSON file says."""
-    try:
-        return json.loads(path.read_text())[key]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: damaged, no {key!r} in it; delete it and run again") from None
 
 
 def _expected(config: Config, root: Path) -> Iterator[tuple[RunKey, str]]:
@@ -238,7 +242,7 @@ def _of_one_split(runs: list[Run], root: Path) -> list[Run]:
     for part in {(run.key.dataset, run.key.fold) for run in runs}:
         described = root / "splits" / part[0] / f"fold-{part[1]}.json"
         if described.is_file():
-            wanted[part] = _stated(described, "sha256")
+            wanted[part] = stated(described, "sha256")
             continue
         seen = Counter(
             run.manifest.get("split_sha256")

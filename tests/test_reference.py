@@ -1,6 +1,7 @@
 """Committed results: each table is what its scores give, and the check sees when one is not."""
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -233,6 +234,46 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     (root / "tables/cost.md").unlink()
     assert reanalyse.main([*arguments, "--check"]) == 1
     assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"
+
+
+def test_runs_of_several_machines_add_up(here: tuple[list[Path], Path]) -> None:
+    files, out = here
+    source = files[0].parent / "made_up"
+    runs = Path("runs/cifar10/cae_grad/fold-0")
+    first, second = (runs / f"inlier-{inlier}/seed-0" for inlier in (0, 1))
+    root, number = publish.publish(files, out)
+    assert number == 3
+    kept = {path: path.read_bytes() for path in (root / second).iterdir()}
+    for run in (second, runs / "inlier-2/seed-0"):
+        shutil.rmtree(source / run)
+    assert publish.publish(files, out, without=publish.OPTIONAL) == (root, 3)
+    assert {path: path.read_bytes() for path in (root / second).iterdir()} == kept
+    assert {path.name for path in (root / first).iterdir()} == {"run.json", "scores.parquet"}
+    table = pd.read_csv(root / "tables/auroc-cifar10.csv").set_index(["method", "class_name"])
+    assert table.loc[("cae_grad", "average"), "found"] == 3
+
+
+@pytest.mark.parametrize("part", ["data/cifar10/dataset.json", "splits/cifar10/fold-0.json"])
+def test_runs_of_other_images_are_not_added(here: tuple[list[Path], Path], part: str) -> None:
+    files, out = here
+    root, _ = publish.publish(files, out)
+    path, other = root / part, files[0].parent / "made_up" / part
+    for place, digest in ((path, "of others"), (other, "mine")):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps({"class_names": [], "sha256": digest}))
+    with pytest.raises(InputError, match=f"{other}: its sha256 is not that of {path}"):
+        publish.publish(files, out)
+    assert "of others" in path.read_text()
+
+
+def test_no_run_is_lost_that_the_configuration_leaves_out(here: tuple[list[Path], Path]) -> None:
+    files, out = here
+    root, _ = publish.publish(files, out)
+    base = {**BASE, "datasets": {"cifar10": {**BASE["datasets"]["cifar10"], "inliers": [0, 1]}}}
+    files[0].write_text(yaml.safe_dump(base))
+    with pytest.raises(InputError, match="inlier-2/seed-0: there already, but not asked for by"):
+        publish.publish(files, out)
+    assert (root / "runs/cifar10/cae_grad/fold-0/inlier-2/seed-0/run.json").is_file()
 
 
 def test_what_cannot_be_published_leaves_what_was(here: tuple[list[Path], Path]) -> None:

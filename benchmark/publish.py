@@ -3,9 +3,10 @@
 >>> python -m benchmark.publish --configfile config/paper.yaml local.yaml  # doctest: +SKIP
 
 copies them from ``results/paper`` to ``results/reference/paper``, with one ``config.yaml`` that
-rebuilds them, and rebuilds them there. Runs of other machines that are there already stay beside
-them, if their images, splits and hyperparameters are the same; a run that is in both is replaced.
-Files after the first say where data and results lie on this machine; nothing of that is copied.
+rebuilds them, and rebuilds them there. Runs that are there already stay beside them if their images,
+splits and hyperparameters are the same, so those of several machines add up; a complete run takes
+the place of an earlier one. Files after the first say where data and results lie on this machine;
+nothing of that is copied.
 """
 
 import argparse
@@ -126,6 +127,8 @@ def _copy(config: Config, root: Path, target: Path, names: Iterable[str]) -> int
     there = [run for run in runs if run.status != "missing"]
     for run in there:
         place = target / "runs" / run.key.path
+        if place.is_dir() and not run.usable:
+            continue  # a failure takes no run's place
         shutil.rmtree(place, ignore_errors=True)
         _copy_files(run.directory, place, names)
     for dataset, settings in config.datasets.items():

@@ -249,6 +249,10 @@ def test_runs_of_several_machines_add_up(here: tuple[list[Path], Path]) -> None:
     assert publish.publish(files, out, without=publish.OPTIONAL) == (root, 3)
     assert {path: path.read_bytes() for path in (root / second).iterdir()} == kept
     assert {path.name for path in (root / first).iterdir()} == {"run.json", "scores.parquet"}
+    described = source / first / "run.json"
+    manifest = json.loads(described.read_text())
+    described.write_text(json.dumps({**manifest, "status": "failed", "reason": "diverged"}))
+    assert publish.publish(files, out) == (root, 3)
     table = pd.read_csv(root / "tables/auroc-cifar10.csv").set_index(["method", "class_name"])
     assert table.loc[("cae_grad", "average"), "found"] == 3
 

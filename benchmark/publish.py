@@ -3,10 +3,10 @@
 >>> python -m benchmark.publish --configfile config/paper.yaml local.yaml  # doctest: +SKIP
 
 copies them from ``results/paper`` to ``results/reference/paper``, with one ``config.yaml`` that
-rebuilds them, and rebuilds them there. Runs that are there already stay beside them if their images,
-splits and hyperparameters are the same, so those of several machines add up; a complete run takes
-the place of an earlier one. Files after the first say where data and results lie on this machine;
-nothing of that is copied.
+rebuilds them, and rebuilds them there. Runs that are there already stay if their images, splits and
+hyperparameters are the same, so those of several machines add up; a complete run takes the place of
+an earlier one. Files after the first say where data and results lie on this machine; nothing of
+that is copied.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Writing files so that none is ever half-written."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,3 +26,30 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def replace_folder(folder: Path, by: Path) -> None:
+    """Put the folder ``by`` in the place of ``folder``, which is kept until that is done.
+
+    Interrupted in between, even by a power failure, it leaves both: ``recover_folder`` puts
+    ``folder`` back.
+    """
+    before = _before(folder)
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.exists():
+        folder.rename(before)
+    try:
+        by.rename(folder)
+    finally:
+        recover_folder(folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def recover_folder(folder: Path) -> None:
+    """Put back what an interrupted ``replace_folder`` had set aside."""
+    if _before(folder).exists() and not folder.exists():
+        _before(folder).rename(folder)
+
+
+def _before(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.before")

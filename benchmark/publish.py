@@ -3,10 +3,10 @@
 >>> python -m benchmark.publish --configfile config/paper.yaml local.yaml  # doctest: +SKIP
 
 copies them from ``results/paper`` to ``results/reference/paper``, with one ``config.yaml`` that
-rebuilds them, and rebuilds them there. Runs that are there already stay if their images, splits and
-hyperparameters are the same, so those of several machines add up; a complete run takes the place of
-an earlier one. Files after the first say where data and results lie on this machine; nothing of
-that is copied.
+rebuilds them, and rebuilds them there. Runs that are there already stay if their settings, images
+and splits are the same, so those of several machines add up; a complete run of other scores takes
+the place of an earlier one. Files after the first say where data and results lie on this machine;
+nothing of that is copied.
 """
 
 import argparse
@@ -18,20 +18,23 @@ from typing import Any
 
 import yaml
 
+from benchmark import alike, drift
 from benchmark import config as configuration
-from benchmark import drift
 from benchmark.config import REFERENCE, Config
 from benchmark.cure_tsr import plate
 from benchmark.datasets.prepared import GROUPS
 from benchmark.errors import InputError
-from benchmark.files import atomic
+from benchmark.files import atomic, recover_folder, replace_folder
 from benchmark.reanalyse import reanalyse
-from benchmark.scores import collect, read, stated
+from benchmark.scores import Run, collect, read
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
 RUN = ("run.json", "scores.parquet", *OPTIONAL)
 DATA = ("dataset.json", GROUPS, plate.FILE)
 """What is read of a data set once there are scores: class names, signs of a challenge study."""
+
+DERIVED = ("tables", "figures", "metrics", "report", "logs", "benchmarks")
+"""Folders that are made again, or not published."""
 
 HEAD = """\
 # yaml-language-server: $schema=../../../config/schema.json
@@ -54,32 +57,39 @@ def publish(
 
     Raises:
         InputError: a run is damaged or has other hyperparameters, or there is none; those that are
-            in ``folder`` already have other images or splits, or are not asked for; the
+            there already have other settings, images or splits (``benchmark.alike``); the
             configuration is not valid, or its first file has a path of this machine.
     """
     found = configuration.read(*files, data=False)
     plain = _settings(files, folder)
     config = configuration.load(plain, " + ".join(map(str, files)), data=False)
-    if config.root.resolve() == found.root.resolve():
-        raise InputError(f"{config.root}: is where the runs are; name another folder")
-    beside = config.root.with_name(f".{config.name}.partial")
+    root = config.root
+    if root.resolve() == found.root.resolve():
+        raise InputError(f"{root}: is where the runs are; name another folder")
+    recover_folder(root)
+    new, kept = _runs(found, found.root), []
+    if not new:
+        raise InputError(f"{found.root}/runs: no run there; run `snakemake all` first")
+    beside = root.with_name(f".{root.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        if config.root.is_dir():
-            _require_alike(config, config.root, found.root)
-            _copy(config, config.root, beside, RUN)
-        if not _copy(found, found.root, beside, [name for name in RUN if name not in without]):
-            raise InputError(f"{found.root}/runs: no run there; run `snakemake all` first")
+        if root.is_dir():
+            alike.require_settings(root / "config.yaml", plain)
+            kept = _runs(config, root)
+            both = {run.key.dataset for run in kept} & {run.key.dataset for run in new}
+            alike.require_images(root, found.root, sorted(both))
+            alike.require_splits(kept, new)
+            shutil.copytree(root, beside, ignore=shutil.ignore_patterns(*DERIVED))
+        _add(new, kept, beside, [name for name in RUN if name not in without])
+        _add_data(config, found.root, beside)
         reanalyse(config, beside)
-        number = sum(run.status != "missing" for run in collect(config, beside))
         with atomic(beside / "config.yaml") as path:
             text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
             path.write_text(HEAD + text)
-        shutil.rmtree(config.root, ignore_errors=True)
-        beside.rename(config.root)
+        replace_folder(root, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return config.root, number
+    return root, len({run.key for run in (*kept, *new)})
 
 
 def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
@@ -99,48 +109,42 @@ def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
     return {"name": whole["name"], "results": str(folder), **rest}
 
 
-def _require_alike(config: Config, kept: Path, new: Path) -> None:
-    """Refuse what would mix runs of other images or splits, or lose some."""
-    for path in sorted([*kept.glob("data/*/dataset.json"), *kept.glob("splits/*/fold-*.json")]):
-        other = new / path.relative_to(kept)
-        if other.is_file() and stated(path, "sha256") != stated(other, "sha256"):
-            raise InputError(
-                f"{other}: its sha256 is not that of {path}, which the runs there were made with; "
-                "publish to another folder"
-            )
-    wanted = {run.directory for run in collect(config, kept)}
-    there = {path.parent for path in kept.glob("runs/*/*/fold-*/inlier-*/seed-*/run.json")}
-    if lost := sorted(there - wanted):
-        more = f" and {len(lost) - 1} more" * (len(lost) > 1)
-        raise InputError(
-            f"{lost[0]}{more}: there already, but not asked for by the configuration; add what it "
-            "lacks, or delete these runs"
-        )
-
-
-def _copy(config: Config, root: Path, target: Path, names: Iterable[str]) -> int:
-    """Copy what is needed of all runs under ``root`` that are complete or failed; how many."""
+def _runs(config: Config, root: Path) -> list[Run]:
+    """The runs under ``root`` that are complete or failed."""
     runs = [read(run)[0] if run.usable else run for run in collect(config, root)]
     wrong = [run.reason for run in runs if run.status == "refused"]
     if wrong := [*wrong, *drift.otherwise(config, runs)]:
         raise InputError("\n".join(wrong))
-    there = [run for run in runs if run.status != "missing"]
-    for run in there:
-        place = target / "runs" / run.key.path
-        if place.is_dir() and not run.usable:
-            continue  # a failure takes no run's place
+    return [run for run in runs if run.status != "missing"]
+
+
+def _add(new: Iterable[Run], kept: Iterable[Run], root: Path, names: Iterable[str]) -> None:
+    """Copy runs to ``root``, but for failures and repetitions of runs that are there."""
+    published = {run.key: run for run in kept}
+    for run in new:
+        earlier = published.get(run.key)
+        if earlier and (not run.usable or _scores(earlier) == _scores(run)):
+            continue
+        place = root / "runs" / run.key.path
         shutil.rmtree(place, ignore_errors=True)
         _copy_files(run.directory, place, names)
+
+
+def _scores(run: Run) -> Any:
+    return run.manifest.get("scores_sha256")
+
+
+def _add_data(config: Config, source: Path, root: Path) -> None:
+    """Copy the descriptions of images, and the splits, that ``root`` has not."""
     for dataset, settings in config.datasets.items():
-        _copy_files(root / "data" / dataset, target / "data" / dataset, DATA)
+        _copy_files(source / "data" / dataset, root / "data" / dataset, DATA)
         splits = [f"fold-{k}.{suffix}" for k in settings.folds for suffix in ("json", "parquet")]
-        _copy_files(root / "splits" / dataset, target / "splits" / dataset, splits)
-    return len(there)
+        _copy_files(source / "splits" / dataset, root / "splits" / dataset, splits)
 
 
 def _copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
     for name in names:
-        if (source / name).is_file():
+        if (source / name).is_file() and not (target / name).exists():
             target.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target / name)
 

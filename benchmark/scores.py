@@ -257,8 +257,8 @@ def _of_one_split(runs: list[Run], root: Path) -> list[Run]:
         mine = run.manifest.get("split_sha256")
         if run.usable and mine != split:
             run = run.refused(
-                f"scored on the split {str(mine)[:12]}, the others on {str(split)[:12]}: "
-                "run it again"
+                f"{run.directory}: scored on the split {str(mine)[:12]}, the others on "
+                f"{str(split)[:12]}: run it again"
             )
         checked.append(run)
     return checked

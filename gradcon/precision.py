@@ -24,12 +24,12 @@ def full_float32() -> Iterator[None]:
 
 
 def warn_of_slow_bfloat16() -> None:
-    """Warn where the CPU would compute bfloat16 by conversions."""
+    """Warn where oneDNN has no bfloat16 for the CPU, as on x86 without AVX-512."""
     onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return
     warnings.warn(
-        "precision is bfloat16, for which this CPU has no instructions: expect it to be several "
+        "precision is bfloat16, for which this CPU has no fast kernels: expect it to be several "
         "times slower than float32; leave it at float32",
         stacklevel=2,
     )

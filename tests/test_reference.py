@@ -1,5 +1,6 @@
 """Committed results: each table is what its scores give, and the check sees when one is not."""
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -189,7 +190,8 @@ def here(made: tuple[Config, Path], tmp_path: Path) -> tuple[list[Path], Path]:
         "datasets": {"cifar10": {"path": "/mine/cifar10.npz", "note": "a copy"}},
     }
     (tmp_path / "local.yaml").write_text(yaml.safe_dump(local))
-    shutil.copytree(root, tmp_path / "made_up")
+    for name in ("whole", "made_up"):
+        shutil.copytree(root, tmp_path / name)
     for inlier in range(3, 10):
         shutil.rmtree(tmp_path / f"made_up/runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
     weights = tmp_path / "made_up/runs/cifar10/cae_grad/fold-0/inlier-0/seed-0/weights"
@@ -236,48 +238,126 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"
 
 
+INLIERS = Path("runs/cifar10/cae_grad/fold-0")
+
+
+def restate(path: Path, **changes: object) -> None:
+    """Change what a JSON file says."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_runs_of_several_machines_add_up(here: tuple[list[Path], Path]) -> None:
     files, out = here
     source = files[0].parent / "made_up"
-    runs = Path("runs/cifar10/cae_grad/fold-0")
-    first, second = (runs / f"inlier-{inlier}/seed-0" for inlier in (0, 1))
+    zero, one, two, nine = (INLIERS / f"inlier-{inlier}" for inlier in (0, 1, 2, 9))
     root, number = publish.publish(files, out)
     assert number == 3
-    kept = {path: path.read_bytes() for path in (root / second).iterdir()}
-    for run in (second, runs / "inlier-2/seed-0"):
-        shutil.rmtree(source / run)
-    assert publish.publish(files, out, without=publish.OPTIONAL) == (root, 3)
-    assert {path: path.read_bytes() for path in (root / second).iterdir()} == kept
-    assert {path.name for path in (root / first).iterdir()} == {"run.json", "scores.parquet"}
-    described = source / first / "run.json"
-    manifest = json.loads(described.read_text())
-    described.write_text(json.dumps({**manifest, "status": "failed", "reason": "diverged"}))
-    assert publish.publish(files, out) == (root, 3)
+    (root / "NOTES.md").touch()
+    kept = contents(root / zero) | contents(root / one) | contents(root / two)
+    shutil.rmtree(source / one)
+    restate(source / two / "seed-0/run.json", status="failed", reason="diverged")
+    shutil.copytree(files[0].parent / "whole" / nine, source / nine)
+    assert publish.publish(files, out, without=publish.OPTIONAL) == (root, 4)
+    assert kept.items() <= contents(root).items()
+    assert {path.name for path in contents(root / nine)} == {"run.json", "scores.parquet"}
+    assert (root / "NOTES.md").is_file()
     table = pd.read_csv(root / "tables/auroc-cifar10.csv").set_index(["method", "class_name"])
-    assert table.loc[("cae_grad", "average"), "found"] == 3
+    assert table.loc[("cae_grad", "average"), "found"] == 4
 
 
-@pytest.mark.parametrize("part", ["data/cifar10/dataset.json", "splits/cifar10/fold-0.json"])
-def test_runs_of_other_images_are_not_added(here: tuple[list[Path], Path], part: str) -> None:
+def test_a_run_of_other_scores_takes_the_place_of_the_earlier(
+    here: tuple[list[Path], Path],
+) -> None:
     files, out = here
     root, _ = publish.publish(files, out)
-    path, other = root / part, files[0].parent / "made_up" / part
-    for place, digest in ((path, "of others"), (other, "mine")):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(json.dumps({"class_names": [], "sha256": digest}))
-    with pytest.raises(InputError, match=f"{other}: its sha256 is not that of {path}"):
-        publish.publish(files, out)
-    assert "of others" in path.read_text()
+    run = INLIERS / "inlier-1/seed-0"
+    path = files[0].parent / "made_up" / run / "scores.parquet"
+    pd.read_parquet(path).assign(gradient=0.5).to_parquet(path)
+    restate(path.with_name("run.json"), scores_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert publish.publish(files, out, without=["history.csv"]) == (root, 3)
+    assert (root / run / "scores.parquet").read_bytes() == path.read_bytes()
+    assert not (root / run / "history.csv").exists()
 
 
-def test_no_run_is_lost_that_the_configuration_leaves_out(here: tuple[list[Path], Path]) -> None:
+def test_what_does_not_fit_the_published_runs_is_refused(here: tuple[list[Path], Path]) -> None:
     files, out = here
+    source = files[0].parent / "made_up"
     root, _ = publish.publish(files, out)
-    base = {**BASE, "datasets": {"cifar10": {**BASE["datasets"]["cifar10"], "inliers": [0, 1]}}}
+    kept = contents(root)
+    base, local = (yaml.safe_load(path.read_text()) for path in files)
+
+    def refused(message: str) -> None:
+        with pytest.raises(InputError, match=message) as caught:
+            publish.publish(files, out)
+        assert "\n" not in str(caught.value)
+        assert contents(root) == kept and [path.name for path in out.iterdir()] == ["made_up"]
+
+    for changed, message in (
+        ({"split_seed": 7}, "config.yaml: split_seed is not set, now 7; make them the same"),
+        ({"beta": 0.5}, r"config.yaml: beta is not set, now 0\.5; make"),
+        (
+            {"methods": {"cae_grad": {"epochs": 1000}}},
+            "config.yaml: methods.cae is .*, now not set",
+        ),
+        ({"seeds": [0, 1]}, r"config.yaml: seeds is \[0\], now \[0, 1\]"),
+    ):
+        files[0].write_text(yaml.safe_dump({**base, **changed}))
+        refused(message)
     files[0].write_text(yaml.safe_dump(base))
-    with pytest.raises(InputError, match="inlier-2/seed-0: there already, but not asked for by"):
+    del local["datasets"]["cifar10"]["note"]
+    files[1].write_text(yaml.safe_dump(local))
+    refused(r"config\.yaml: datasets\.cifar10\.note is 'a copy', now not set; make them the same")
+    local["datasets"]["cifar10"]["note"] = "a copy"
+    files[1].write_text(yaml.safe_dump(local))
+    described = source / "data/cifar10/dataset.json"
+    text = described.read_text()
+    restate(described, sha256="of others")
+    refused(f"{described}: other images than those of {root}/data/cifar10/dataset.json; use")
+    described.unlink()
+    refused(f"{described}: missing, so nothing tells which images")
+    described.write_text(text)
+    for inlier in range(3):
+        run = source / INLIERS / f"inlier-{inlier}/seed-0/run.json"
+        restate(run, split_sha256="of others")
+    refused(f"{INLIERS}/inlier-0/seed-0: scored on another split than {root}/{INLIERS}")
+
+
+def test_methods_and_data_sets_may_be_added(here: tuple[list[Path], Path]) -> None:
+    files, out = here
+    root, _ = publish.publish(files, out)
+    base = yaml.safe_load(files[0].read_text())
+    base["methods"]["vae"] = {"epochs": 1000}
+    files[0].write_text(yaml.safe_dump(base, sort_keys=False))
+    assert publish.publish(files, out) == (root, 3)
+    assert "vae" in configuration.read(root / "config.yaml", data=False).methods
+
+
+def test_a_publication_that_was_cut_off_loses_nothing(
+    here: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, out = here
+    root, _ = publish.publish(files, out)
+    kept = contents(root)
+    rename = Path.rename
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", cut_off)
         publish.publish(files, out)
-    assert (root / "runs/cifar10/cae_grad/fold-0/inlier-2/seed-0/run.json").is_file()
+    assert contents(root) == kept and [path.name for path in out.iterdir()] == ["made_up"]
+    root.rename(out / ".made_up.before")  # as a power failure would leave it
+    for inlier in (0, 1):
+        shutil.rmtree(files[0].parent / "made_up" / INLIERS / f"inlier-{inlier}")
+    assert publish.publish(files, out) == (root, 3)
+    assert [path.name for path in out.iterdir()] == ["made_up"]
 
 
 def test_what_cannot_be_published_leaves_what_was(here: tuple[list[Path], Path]) -> None:

@@ -13,7 +13,7 @@ judgement      ``published``, ``evidence``, ``verdicts``, ``reported``, ``compar
                ``findings``
 pages          ``outputs``: where they lie; ``captions``, ``marks``, ``render``, ``tables``,
                ``figures``, ``report``; ``provenance``: what they were made from
-committed      ``publish``, ``alike``, ``reanalyse``, ``drift``: added up, rebuilt, held to them
+committed      ``publish``, ``alike``: gathered; ``reanalyse``: made again; ``drift``: checked
 underneath     ``errors``, ``files``, ``console``
 =============  ====================================================================================
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmark import config as configuration
 from benchmark.errors import InputError
 from benchmark.scores import Run, stated
 
@@ -20,12 +19,12 @@ def require_settings(kept: Path, new: Mapping[str, Any]) -> None:
         new: the settings that would take its place.
 
     Raises:
-        InputError: the first setting that differs, or no such file.
+        InputError: the first setting that differs, or no such file, or no YAML mapping in it.
     """
     if not kept.is_file():
         raise InputError(f"{kept}: missing, the settings of the runs there; put it back, {_ELSE}")
-    plain = yaml.safe_load(yaml.safe_dump(dict(new)))
-    for place, old, now in _differences(yaml.safe_load(kept.read_text(encoding="utf-8")), plain):
+    published = configuration.merged(kept) | {"results": new["results"]}
+    for place, old, now in _differences(published, new):
         there, here = ("not set" if value is None else repr(value) for value in (old, now))
         raise InputError(f"{kept}: {place} is {there}, now {here}; make them the same, {_ELSE}")
 
@@ -75,7 +74,7 @@ def require_splits(kept: Sequence[Run], new: Sequence[Run]) -> None:
 def _differences(
     kept: Mapping[str, Any], new: Mapping[str, Any], place: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    for key in sorted({*kept, *new} - ({"results"} if not place else set())):
+    for key in sorted({*kept, *new}):
         old, now = kept.get(key), new.get(key)
         if isinstance(old, Mapping) and isinstance(now, Mapping):
             yield from _differences(old, now, f"{place}{key}.")

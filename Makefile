@@ -40,7 +40,7 @@ check: $(READY)
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m performance.bench
 
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \
@@ -49,7 +49,7 @@ reference: $(READY)
 likeness: $(READY)
 	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make likeness \
 	CURE_TSR=data/CURE-TSR GTSRB=gtsrb.npz (config/README.md)" >&2; exit 1; }
-	$(BIN)/python -m benchmark.cure_tsr.pictures "$(CURE_TSR)" "$(GTSRB)" results/likeness
+	$(BIN)/python -m benchmark simulation-check "$(CURE_TSR)" "$(GTSRB)" results/likeness
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo

@@ -5,9 +5,11 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from benchmark import config as configuration
-from benchmark import device, outputs
+from benchmark import layout
 from benchmark.errors import InputError
-from benchmark.plan import RUN, Plan
+from benchmark.jobs import Jobs
+from benchmark.layout import RUN
+from benchmark.runs import device
 
 min_version("9.12")
 
@@ -23,12 +25,12 @@ files = " + ".join(
     os.path.relpath(file) for file in workflow.overwrite_configfiles or [paper]
 )
 try:
-    plan = Plan(configuration.load(config, files, data=False), device.choose(), files)
+    jobs = Jobs(configuration.load(config, files, data=False), device.choose(), files)
 except InputError as error:
     sys.exit(str(error))
 
 # Jobs on other machines parse this file again: there the choice must be the same.
-os.environ["GRADCON_DEVICE"] = plan.device
+os.environ["GRADCON_DEVICE"] = jobs.device
 
 
 envvars:
@@ -36,14 +38,14 @@ envvars:
 
 
 pathvars:
-    results=str(plan.config.root),
-    logs=str(plan.config.root / "logs"),
-    benchmarks=str(plan.config.root / "benchmarks"),
+    results=str(jobs.config.root),
+    logs=str(jobs.config.root / "logs"),
+    benchmarks=str(jobs.config.root / "benchmarks"),
 
 
 wildcard_constraints:
-    dataset="|".join(plan.config.datasets),
-    method="|".join(plan.config.methods),
+    dataset="|".join(jobs.config.datasets),
+    method="|".join(jobs.config.methods),
     fold=r"\d+",
     inlier=r"\d+",
     seed=r"\d+",
@@ -64,7 +66,8 @@ localrules:
 
 
 include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
+include: "workflow/rules/splits.smk"
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmark.errors import InputError
-from benchmark.files import atomic
+from benchmark.utils.files import atomic
 
 State = dict[str, Tensor]
 """A ``state_dict`` on the CPU."""

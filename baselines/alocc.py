@@ -58,9 +58,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from baselines._fitting import TorchDetector
 from baselines._images import add_noise
 from baselines._networks import Autoencoder, squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, frozen
 from benchmark.detector import Images, NonNegativeFloat, PositiveFloat, PositiveInt
 

@@ -31,9 +31,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from baselines._fitting import TorchDetector
 from baselines._lsa_networks import CODE, decoder, trunk
 from baselines._networks import squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend
 from benchmark.detector import Images, PositiveFloat, PositiveInt
 

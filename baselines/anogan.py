@@ -54,7 +54,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from baselines._fitting import TorchDetector
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, frozen
 from benchmark.detector import Fraction, Images, PositiveFloat, PositiveInt
 

@@ -23,10 +23,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from baselines._fitting import TorchDetector
 from baselines._images import add_noise
 from baselines._lsa_networks import decoder, encoder
 from baselines._networks import Autoencoder, squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend
 from benchmark.detector import Images, NonNegativeFloat, PositiveFloat, PositiveInt
 

@@ -40,8 +40,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from baselines._fitting import TorchDetector
 from baselines._networks import Autoencoder, squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, drop_after
 from benchmark.detector import Images, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 

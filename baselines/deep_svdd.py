@@ -66,9 +66,9 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from baselines._fitting import TorchDetector
 from baselines._images import in_batches
 from baselines._networks import squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, drop_after
 from baselines.dcae import lenet_decoder, lenet_encoder
 from benchmark.detector import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt

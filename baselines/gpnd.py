@@ -92,7 +92,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from baselines._fitting import TorchDetector
 from baselines._gpnd_density import (
     SMALLEST,
     Tails,
@@ -108,6 +107,7 @@ from baselines._gpnd_density import (
 )
 from baselines._gpnd_networks import BINS, SIDE, Architecture, Networks, enlarge, reduce
 from baselines._images import in_batches
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, frozen
 from benchmark.detector import FitFailed, Images, NonNegativeFloat, PositiveFloat, PositiveInt
 

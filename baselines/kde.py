@@ -34,7 +34,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 
-from baselines._shallow import Model, Points, ShallowDetector
+from baselines._sklearn_detector import Model, Points, ShallowDetector
 from benchmark.detector import OpenFraction, PositiveFloat
 
 Grid = Literal["paper", "released"]

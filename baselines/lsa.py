@@ -45,10 +45,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from baselines._fitting import TorchDetector
 from baselines._images import in_batches
 from baselines._lsa_networks import CODE, decoder, encoder
 from baselines._networks import squared_error
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend
 from benchmark.detector import Images, NonNegativeFloat, PositiveFloat, PositiveInt
 

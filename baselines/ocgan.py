@@ -74,8 +74,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, softplus
 
-from baselines._fitting import TorchDetector
 from baselines._networks import Autoencoder
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, frozen
 from benchmark.detector import Images, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 

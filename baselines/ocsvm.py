@@ -33,7 +33,7 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
-from baselines._shallow import Model, Points, ShallowDetector
+from baselines._sklearn_detector import Model, Points, ShallowDetector
 from benchmark.detector import OpenFraction, PositiveFloat
 
 Rule = Literal["scale", "median", "maximum"]

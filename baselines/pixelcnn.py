@@ -44,7 +44,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 
-from baselines._fitting import TorchDetector
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend
 from benchmark.detector import PositiveFloat, PositiveInt
 

@@ -1,29 +1,14 @@
 """What every table and figure says about the runs behind it."""
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
 from benchmark.config import Config, DatasetConfig
-from benchmark.methods import defaults
-from benchmark.outputs import main_ratio
-from benchmark.statistics import Sample
-
-PAPER_IMAGE_SIZE, PAPER_BETA = 28, 0.12
-"""The paper's protocol and score; the other settings are each method's."""
-
-COMPONENTS = {
-    "reconstruction": "reconstruction error",
-    "latent": "latent loss",
-    "gradient": "gradient loss",
-    "score": "anomaly score",
-}
-
-
-def component(name: str) -> str:
-    """A score component's name for readers."""
-    return COMPONENTS.get(name, name.upper())
+from benchmark.layout import main_ratio
+from benchmark.metrics.conditions import otherwise
+from benchmark.statistics import LEVEL, Sample
+from benchmark.utils.text import counted, listed, span
 
 
 def dataset(config: Config, key: str) -> str:
@@ -135,27 +120,6 @@ def _complete(config: Config, runs: pd.DataFrame) -> Iterator[tuple[str, pd.Data
         yield config.methods[str(method)].title, group
 
 
-def otherwise(config: Config, runs: pd.DataFrame) -> str:
-    """Settings of some runs that are not the paper's or their own papers', epochs aside; or empty.
-
-    For instance ``width 16, not 64``. The suite's defaults are the papers' settings.
-    """
-    found = []
-    for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
-        own = defaults(config.methods[str(method)].detector)
-        for stated in group["config"].unique():
-            found += [
-                f"{name} {value}, not {own[name] if own[name] is not None else 'the default'}"
-                for name, value in json.loads(stated).items()
-                if name != "epochs" and value != own.get(name, value)
-            ]
-        for name, papers in (("image_size", PAPER_IMAGE_SIZE), ("beta", PAPER_BETA)):
-            value = getattr(config, name)
-            if value != papers and (name != "beta" or "alpha" in own):
-                found.append(f"{name} {value}, not {papers}")
-    return ", ".join(dict.fromkeys(found))
-
-
 def conditions(
     config: Config,
     runs: pd.DataFrame,
@@ -189,22 +153,20 @@ def conditions(
     return " ".join([f"{'; '.join(parts)}.", *filter(None, notes)])
 
 
-def span(values: Iterable[float]) -> str:
-    """Smallest to largest whole number above 0, empty without any."""
-    known = sorted({int(value) for value in values if pd.notna(value) and value > 0})
-    if not known:
-        return ""
-    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """``0 to 4`` for consecutive numbers, else ``0, 2, 5``."""
-    ordered = list(numbers)
-    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
-        return f"{ordered[0]} to {ordered[-1]}"
-    return ", ".join(str(number) for number in ordered)
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 epoch``, ``2 epochs``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def intervals(config: Config, frame: pd.DataFrame) -> str:
+    """What the intervals of a study are over."""
+    if frame.empty:
+        return "interval: no run has scores."
+    several = "and training seeds (Student's t, Satterthwaite's degrees of freedom)"
+    seeds = several if frame["seeds"].max() > 1 else "only, not over training seeds"
+    clustered = bool(frame["clustered"].all())
+    kept = (
+        "the images of one sign taken together"
+        if clustered
+        else "each image taken as independent, as the signs they show are no longer known"
+    )
+    clean, most = int(frame["inliers"].max()), int(frame["outliers"].max())
+    return (
+        f"{LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
+        f"differences. {clean:,} clean images against up to {most:,} of each condition."
+    )

@@ -26,14 +26,17 @@ names the run. It stands in tables beside ours; it decides no verdict, as its sc
 EPOCHS = 1000
 """Epochs of the published GradCon numbers (official code)."""
 
-GRADCON = ("cae", "cae_grad", "vae", "vae_grad")
-"""Methods of the paper itself; the others were compared with it, mostly by copied numbers."""
-
 SOURCES = ("mnist", "fashion_mnist", "cifar10")
 """The ``data_source`` of some published row."""
 
 AVERAGE = -1
 """Stands for the average over the inlier classes."""
+
+IMAGE_SIZE, BETA = 28, 0.12
+"""The paper's image size and its weight of the gradient loss in the anomaly score."""
+
+GRADCON = ("cae", "cae_grad", "vae", "vae_grad")
+"""Methods of the paper itself; the others were compared with it, mostly by copied numbers."""
 
 
 @dataclass(frozen=True)

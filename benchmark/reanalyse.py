@@ -1,19 +1,16 @@
 """Rebuild all metrics, tables, figures and the report from scores: ``snakemake reanalyse``.
 
->>> python -m benchmark.reanalyse --configfile config/quick.yaml  # doctest: +SKIP
-
-``--check`` writes nothing and tells where the tables that are there differ from their scores.
+>>> python -m benchmark reanalyse --configfile config/quick.yaml  # doctest: +SKIP
 """
 
-import argparse
-import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from benchmark import config as configuration
-from benchmark import drift, figures, metrics, report, tables
+from benchmark import figures, layout, metrics, report, tables
 from benchmark.config import Config
-from benchmark.cure_tsr import study
 from benchmark.errors import InputError
+from benchmark.metrics import challenge_study
 
 
 def reanalyse(config: Config, root: Path) -> None:
@@ -23,45 +20,38 @@ def reanalyse(config: Config, root: Path) -> None:
         InputError: no run has scores there.
     """
     _need_runs(root)
-    for step in (metrics, study, tables, figures, report):
+    for step in (metrics, challenge_study, tables, figures, report):
         step.write(config, root)
 
 
 def _need_runs(root: Path) -> None:
-    if not any((root / "runs").glob("*/*/fold-*/inlier-*/seed-*/run.json")):
+    if not any(layout.manifests(root)):
         raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Rebuild or check one configuration's results; the exit status, 1 if they differ."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.reanalyse", description=__doc__)
+def add_arguments(parser: ArgumentParser) -> None:
+    """Those of the commands ``reanalyse`` and ``verify``."""
     parser.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/paper.yaml")])
     parser.add_argument("--results", type=Path, help="default: the configuration's, results")
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    chosen = parser.parse_args(arguments)
-    try:
-        config = configuration.read(*chosen.configfile, data=False)
-        root = chosen.results / config.name if chosen.results else config.root
-        if chosen.check:
-            return _check(config, root)
-        reanalyse(config, root)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    (page,) = report.outputs(config, root)
+
+
+def chosen_results(chosen: Namespace) -> tuple[Config, Path]:
+    """The configuration and the folder of results that the arguments name.
+
+    Raises:
+        InputError: a configuration that is not valid, or no run there.
+    """
+    config = configuration.read(*chosen.configfile, data=False)
+    root = chosen.results / config.name if chosen.results else config.root
+    if not any(layout.manifests(root)):
+        raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
+    return config, root
+
+
+def run(chosen: Namespace) -> int:
+    """Rebuild one configuration's results; the exit status."""
+    config, root = chosen_results(chosen)
+    reanalyse(config, root)
+    (page,) = layout.report(config, root)
     print(f"Open {page}; tables are in {root}/tables, figures in {root}/figures.")
     return 0
-
-
-def _check(config: Config, root: Path) -> int:
-    _need_runs(root)
-    found = drift.find(config, root)
-    for line in found:
-        print(line, file=sys.stderr)
-    if not found:
-        print(f"{root}: every table is what its scores give.")
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,39 +11,24 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark import layout
 from benchmark.config import Config, DatasetConfig
-from benchmark.cure_tsr.selection import CLEAN
-from benchmark.datasets import peek
+from benchmark.data import peek
+from benchmark.data.challenges.selection import CLEAN
 from benchmark.errors import InputError
+from benchmark.layout import RunKey
 
 Vector = npt.NDArray[np.float64]
 
 LAYOUT = ("sample_id", "label", "inlier", "outlier_rank", "model", "epoch")
 """Columns that are not score components."""
-
-
-class RunKey(NamedTuple):
-    """What tells one run from another."""
-
-    dataset: str
-    method: str
-    fold: int
-    inlier: int
-    seed: int
-
-    @property
-    def path(self) -> str:
-        """The run's directory under ``runs/``."""
-        return (
-            f"{self.dataset}/{self.method}/fold-{self.fold}/inlier-{self.inlier}/seed-{self.seed}"
-        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +110,7 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     Raises:
         InputError: a damaged file.
     """
-    described = root / "data" / dataset / "dataset.json"
+    described = layout.data(root, dataset) / "dataset.json"
     if config.datasets[dataset].challenges:
         names = dict(enumerate([CLEAN]))
     elif described.is_file():
@@ -133,7 +118,7 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     else:
         names = _named(config.datasets[dataset]) or {
             stated(path, "inlier"): stated(path, "class_name")
-            for path in (root / "runs" / dataset).glob("*/fold-*/inlier-*/seed-*/run.json")
+            for path in layout.manifests(root, dataset)
         }
     chosen = config.datasets[dataset].inliers
     return {
@@ -216,7 +201,7 @@ def _expected(config: Config, root: Path) -> Iterator[tuple[RunKey, str]]:
 
 
 def _look(key: RunKey, class_name: str, root: Path) -> Run:
-    directory = root / "runs" / key.path
+    directory = layout.run(root, key)
     found = Run(key, class_name, directory, "missing", "not run")
     path = directory / "run.json"
     if not path.is_file():
@@ -240,7 +225,7 @@ def _of_one_split(runs: list[Run], root: Path) -> list[Run]:
     """Refuse the runs of a fold that were scored on another split than the rest."""
     wanted: dict[tuple[str, int], str | None] = {}
     for part in {(run.key.dataset, run.key.fold) for run in runs}:
-        described = root / "splits" / part[0] / f"fold-{part[1]}.json"
+        described = layout.split(root, *part, "json")
         if described.is_file():
             wanted[part] = stated(described, "sha256")
             continue
@@ -282,3 +267,16 @@ def _models(table: pa.Table, key: str, prefix: str = "") -> dict[str, TestScores
         )
         for index, model in enumerate(owner.dictionary.to_pylist())
     }
+
+
+COMPONENTS = {
+    "reconstruction": "reconstruction error",
+    "latent": "latent loss",
+    "gradient": "gradient loss",
+    "score": "anomaly score",
+}
+
+
+def component(name: str) -> str:
+    """A score component's name for readers."""
+    return COMPONENTS.get(name, name.upper())

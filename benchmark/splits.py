@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.datasets.dataset import FEWEST_IMAGES, Labels
+from benchmark.data.dataset import FEWEST_IMAGES, Labels
 from benchmark.errors import InputError
-from benchmark.files import atomic
+from benchmark.utils.files import atomic
 
 PARTS = ("train", "validation", "test")
 

@@ -25,9 +25,10 @@ from benchmark.detector import (
     Scores,
 )
 from benchmark.errors import InputError
-from benchmark.files import atomic
-from gradcon import checkpoint as checkpoints
+from benchmark.utils import tensors as checkpoints
+from benchmark.utils.files import atomic
 from gradcon.batches import to_unit
+from gradcon.kernels.precision import full_float32
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import (
     Autoencoder,
@@ -36,11 +37,10 @@ from gradcon.networks import (
     initialised,
     latent_side,
 )
-from gradcon.precision import full_float32
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
-from gradcon.state import Model, Trained
 from gradcon.training import train
+from gradcon.training_state import Model, Trained
 
 ALPHA = 0.03
 BETA = 4 * ALPHA

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import InputError
-from gradcon.convolution import TransposedConvolution
-from gradcon.explicit import encode
+from gradcon.kernels.convolution import TransposedConvolution
+from gradcon.kernels.double_backward import encode
 
 CHANNELS = (1, 3)
 
@@ -42,7 +42,7 @@ class Output(NamedTuple):
 
 
 class Encoder(nn.Sequential):
-    """Convolutions and ReLUs; ``explicit`` chooses the passes of ``gradcon.explicit``."""
+    """Convolutions and ReLUs; ``explicit`` chooses those of ``kernels.double_backward``."""
 
     explicit = False
 

@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradcon.batches import to_unit, upload
+from gradcon.kernels.precision import full_float32
+from gradcon.kernels.runtime import keep_freed_memory
 from gradcon.losses import EPSILON
-from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, decoder_weights
-from gradcon.precision import full_float32
 
 CHUNK = 64
 """Images scored at once: bounds the memory whatever the number of images, and fits the caches."""

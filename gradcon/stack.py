@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from gradcon.convolution import TransposedConvolution
+from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, Encoder, Output
 
 
@@ -28,7 +28,7 @@ class Stack:
         self.precision = precision
         on_cpu = next(module.parameters()).device.type == "cpu"
         self.explicit = on_cpu and not vectorise
-        """Whether gradients are those of ``gradcon.single``, whose tables are for the CPU."""
+        """Whether gradients are those of ``gradcon.gradients``, whose tables are for the CPU."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
                 layer.closed, layer.channels_last = True, not vectorise

@@ -28,25 +28,18 @@ from tqdm import tqdm
 
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
-from gradcon import single
-from gradcon import state as states
-from gradcon.adam import adam_step
-from gradcon.batches import (
-    batch_order,
-    latent_noise,
-    resident,
-    take_batch,
-    upload,
-    without_padding,
-)
-from gradcon.graphs import captured
+from gradcon import gradients
+from gradcon import training_state as states
+from gradcon.batches import batch_order, latent_noise, resident, take_batch, upload, without_padding
+from gradcon.kernels.adam import adam_step
+from gradcon.kernels.cuda_graphs import captured
+from gradcon.kernels.precision import full_float32, warn_of_slow_bfloat16
+from gradcon.kernels.runtime import keep_freed_memory
 from gradcon.losses import RECONSTRUCTION, gradient_loss
-from gradcon.memory import keep_freed_memory
 from gradcon.networks import Autoencoder, initialised
-from gradcon.precision import full_float32, warn_of_slow_bfloat16
 from gradcon.settings import Settings
 from gradcon.stack import Stack
-from gradcon.state import State, Tensors, Trained
+from gradcon.training_state import State, Tensors, Trained
 
 CHECKPOINT_SECONDS = 30.0
 
@@ -184,7 +177,7 @@ class Epoch:
         batch_size: B, images of each model in a batch.
         dtype: of the batches.
         changed: the tensors that a step changes in place.
-        capture: what records a step (``gradcon.graphs.captured``), or none to call it.
+        capture: what records a step (``gradcon.kernels.cuda_graphs.captured``), or none to call it.
     """
 
     def __init__(
@@ -295,7 +288,7 @@ def _one_by_one(
     noise: Tensor | None,
 ) -> _Gradients:
     found = [
-        single.gradients(
+        gradients.gradients(
             stack.module,
             settings,
             {name: value[k] for name, value in state.parameters.items()},

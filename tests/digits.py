@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.datasets import read
+from benchmark.data import read
 
 
 @cache

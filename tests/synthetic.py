@@ -11,8 +11,9 @@ import pandas as pd
 
 from benchmark import config as configuration
 from benchmark.config import Config
-from benchmark.methods import METHODS
-from benchmark.scores import RunKey, collect
+from benchmark.config.methods import METHODS
+from benchmark.layout import RunKey
+from benchmark.scores import collect
 from benchmark.splits import outlier_count
 
 COMPONENTS = {

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from baselines import _training
-from baselines._fitting import TorchDetector
 from baselines._images import add_noise, image_shape, to_images, to_pixels, to_unit
+from baselines._torch_detector import TorchDetector
 from baselines._training import Losses, Phase, descend, drop_after, frozen, split_order
 from benchmark.detector import Detector, FitFailed, Images
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import torch
 
-from benchmarks import accelerator, timing
-from benchmarks.bench import COLUMNS, main
-from benchmarks.cases import SMALL
+from performance import accelerator, timing
+from performance.bench import COLUMNS, main
+from performance.cases import SMALL
 
 
 def test_alternate_takes_turns_and_compares_round_by_round(monkeypatch):

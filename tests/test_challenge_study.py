@@ -10,15 +10,17 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmark import config as configuration
-from benchmark import figures, marks, metrics, outputs, reanalyse, tables
+from benchmark import figures, layout, metrics, reanalyse, tables
 from benchmark.config import Config
-from benchmark.cure_tsr import study, table
-from benchmark.cure_tsr.study import Part
-from benchmark.datasets.gtsrb import NAME
+from benchmark.data.challenges.gtsrb import NAME
 from benchmark.errors import InputError
-from benchmark.plan import Plan
-from benchmark.render import Cell, Row
+from benchmark.jobs import Jobs
+from benchmark.metrics import challenge_study
+from benchmark.metrics.challenge_study import Part
 from benchmark.scores import collect
+from benchmark.tables import challenge_table, footnotes
+from benchmark.tables.table import Cell, Row
+from benchmark.verdicts import challenge_claim
 from tests.synthetic import write_manifest
 
 CLEAN_IMAGES = 40
@@ -93,7 +95,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
         )
         write_manifest(run.directory, run.key, "clean", len(frame))
     metrics.write(config, root)
-    study.write(config, root)
+    challenge_study.write(config, root)
     return config, root
 
 
@@ -108,7 +110,7 @@ def plain_part(n: int, m: int, cluster: np.ndarray | None = None) -> Part:
 def test_auroc_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     inliers, outliers = rng.integers(0, 9, 50) / 2, rng.integers(2, 12, 70) / 2
-    found = study.influence(inliers, outliers, plain_part(50, 70))
+    found = challenge_study.influence(inliers, outliers, plain_part(50, 70))
     truth = np.r_[np.zeros(50), np.ones(70)]
     assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[inliers, outliers]))
     assert found.of_cluster.sum() == pytest.approx(0, abs=1e-12)
@@ -117,11 +119,11 @@ def test_auroc_is_scikit_learns() -> None:
 def test_without_clusters_the_error_is_delongs() -> None:
     rng = np.random.default_rng(1)
     inliers, outliers = rng.normal(size=300), rng.normal(0.7, 1, 400)
-    found = study.influence(inliers, outliers, plain_part(300, 400))
+    found = challenge_study.influence(inliers, outliers, plain_part(300, 400))
     # By pairs, from the paper of DeLong and others (1988).
     wins = (outliers[np.newaxis] > inliers[:, np.newaxis]).astype(float)
     variance = wins.mean(axis=1).var(ddof=1) / 300 + wins.mean(axis=0).var(ddof=1) / 400
-    mean, low, high, _ = study.estimate([found.auroc], [found.of_cluster])
+    mean, low, high, _ = challenge_study.estimate([found.auroc], [found.of_cluster])
     assert mean == pytest.approx(wins.mean())
     assert (high - low) / 2 / 1.959964 == pytest.approx(variance**0.5, rel=0.005)
 
@@ -137,8 +139,8 @@ def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
             (level + 0.5 * rng.normal(size=(signs, each)) + shift).ravel() for shift in (0, 0.5)
         )
         cluster = np.tile(np.arange(signs).repeat(each), 2)
-        found = study.influence(inliers, outliers, plain_part(180, 180, cluster))
-        _, low, high, _ = study.estimate([found.auroc], [found.of_cluster])
+        found = challenge_study.influence(inliers, outliers, plain_part(180, 180, cluster))
+        _, low, high, _ = challenge_study.estimate([found.auroc], [found.of_cluster])
         return found.auroc, (high - low) / 2 / 1.959964
 
     values, errors = np.array([draw() for _ in range(400)]).T
@@ -147,9 +149,9 @@ def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
 
 def test_seeds_widen_the_interval() -> None:
     moved = [np.array([0.01, -0.01])] * 2
-    one = study.estimate([0.7], moved[:1])
-    same = study.estimate([0.7, 0.7], moved)
-    apart = study.estimate([0.6, 0.8], moved)
+    one = challenge_study.estimate([0.7], moved[:1])
+    same = challenge_study.estimate([0.7, 0.7], moved)
+    apart = challenge_study.estimate([0.6, 0.8], moved)
     assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
     # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two, which has one
     # degree of freedom; the sum has (0.0104 / 0.01)^2 of them (Satterthwaite).
@@ -161,14 +163,14 @@ def test_seeds_widen_the_interval() -> None:
 
 def test_few_seeds_give_the_p_value_of_a_t_test() -> None:
     values = [0.02, 0.03, 0.045, 0.05, 0.06]
-    found = study.estimate(values, [np.zeros(4)] * 5)
+    found = challenge_study.estimate(values, [np.zeros(4)] * 5)
     expected = stats.ttest_1samp(values, 0, alternative="greater").pvalue
     assert found.p_not_above == pytest.approx(expected)
 
 
 def test_rows_are_the_scores_numbers(made: tuple[Config, Path]) -> None:
     config, root = made
-    frame = study.load(config, root, KEY)
+    frame = challenge_study.load(config, root, KEY)
     conditions = [("Rain", 1), ("Rain", 3), ("Haze", 1), ("Haze", 3)]
     # Two methods with two losses each, and their one difference, of four conditions.
     assert len(frame) == 4 * (2 * 2 + 1)
@@ -205,7 +207,7 @@ def test_without_groups_images_count_as_independent(made, tmp_path: Path) -> Non
     config, root = made
     (tmp_path / config.name).mkdir()
     (tmp_path / config.name / "runs").symlink_to(root / "runs")
-    frame = study.compute(config, tmp_path / config.name, KEY)
+    frame = challenge_study.compute(config, tmp_path / config.name, KEY)
     assert not frame["clustered"].any()
     assert set(frame["clusters"]) == {80}
 
@@ -219,7 +221,7 @@ def claimed(
     """What is said of differences in Rain, Haze and Noise, the first ``types`` configured."""
     config = make(**entry(challenges={"types": ["Rain", "Haze", "Noise"][:types]}))
     rows = [
-        dict.fromkeys(study.COLUMNS) | {
+        dict.fromkeys(challenge_study.COLUMNS) | {
             "challenge": name, "level": 1, "missing_seeds": missing,
             "method": method, "component": component, "against_method": against,
             "value": value, "low": low, "high": high,
@@ -231,7 +233,9 @@ def claimed(
             ("cae_grad", "gradient", "cae", (low + high) / 2),
         )
     ]  # fmt: skip
-    return study.claim(pd.DataFrame(rows, columns=list(study.COLUMNS)), config, KEY)
+    return challenge_claim.claim(
+        pd.DataFrame(rows, columns=list(challenge_study.COLUMNS)), config, KEY
+    )
 
 
 def test_the_claim_is_decided() -> None:
@@ -269,14 +273,14 @@ def test_a_stand_in_is_no_verdict_on_the_paper(made: tuple[Config, Path]) -> Non
     for name in ("runs", "data"):
         (again / name).symlink_to(root / name)
     metrics.write(config, again)
-    study.write(config, again)
-    table = tables.build(config, again)["claims"]
-    (note,) = table.notes
+    challenge_study.write(config, again)
+    challenge_table = tables.build(config, again)["claims"]
+    (note,) = challenge_table.notes
     assert "Claim of A.4" in note and note.endswith("not CURE-TSR: no verdict on the paper.")
-    (outcome,) = set(table.frame.query("id == 'cure-tsr-level-1'")["outcome"])
+    (outcome,) = set(challenge_table.frame.query("id == 'cure-tsr-level-1'")["outcome"])
     assert outcome == "not run"
-    real = study.load(config, again, KEY).assign(dataset="cure_tsr")
-    assert "no verdict" not in study.claim(real, config, "cure_tsr")
+    real = challenge_study.load(config, again, KEY).assign(dataset="cure_tsr")
+    assert "no verdict" not in challenge_claim.claim(real, config, "cure_tsr")
 
 
 # Tables and figures
@@ -303,13 +307,15 @@ def test_the_table_shows_losses_and_difference(made: tuple[Config, Path]) -> Non
 
 def test_an_auroc_under_a_half_is_marked(made: tuple[Config, Path]) -> None:
     config, root = made
-    row = study.load(config, root, KEY).iloc[0]
+    row = challenge_study.load(config, root, KEY).iloc[0]
     low = row.rename("row").to_frame().T.assign(value=0.46)
-    assert table._cell(next(low.itertuples()), signed=False).marks == "†"
-    assert table._cell(next(low.itertuples()), signed=True).marks == ""
+    assert challenge_table._cell(next(low.itertuples()), signed=False).marks == "†"
+    assert challenge_table._cell(next(low.itertuples()), signed=True).marks == ""
     fewer = low.assign(missing_seeds="1", value=0.5)
-    assert table._cell(next(fewer.itertuples()), signed=False).marks == "*"
-    notes = marks.legend([Row(["Rain"], [Cell("0.460", marks="†*"), Cell()])], table.ABSENT)
+    assert challenge_table._cell(next(fewer.itertuples()), signed=False).marks == "*"
+    notes = footnotes.legend(
+        [Row(["Rain"], [Cell("0.460", marks="†*"), Cell()])], challenge_table.ABSENT
+    )
     assert [note[0] for note in notes] == ["*", "†", "—"]
     assert notes[2] == "— not run, or no images of this condition."
 
@@ -349,7 +355,7 @@ def test_reconstructions_name_their_conditions(made: tuple[Config, Path]) -> Non
 def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     config, root = made
     reanalyse.reanalyse(config, root)
-    wanted = [*outputs.tables(config, root), *outputs.figures(config, root)]
+    wanted = [*layout.tables(config, root), *layout.figures(config, root)]
     assert f"{root}/tables/challenges-{KEY}.md" in wanted
     assert f"{root}/figures/signs-{KEY}.png" in wanted
     assert all(Path(path).is_file() for path in wanted)
@@ -404,12 +410,12 @@ def test_an_absent_data_set_stops_unless_it_is_optional(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder; `path:` must be the folder of CURE-TSR"):
         load()
     config = load(optional=True)
-    plan = Plan(config, "cpu")
+    plan = Jobs(config, "cpu")
     assert plan.runs() == [] and plan.splits() == []
     assert [run.status for run in collect(config, tmp_path)] == ["missing"] * 2
     (tmp_path / "none/Real_Train/ChallengeFree").mkdir(parents=True)
     (tmp_path / "none/Real_Test/ChallengeFree").mkdir(parents=True)
-    plan = Plan(load(optional=True), "cpu")
+    plan = Jobs(load(optional=True), "cpu")
     assert len(plan.runs()) == 2
     asked = SimpleNamespace(dataset="cure_tsr")
     assert plan.split(asked)["max_ratio"] is None

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark import datasets, splits
-from benchmark.cure_tsr import codes, index, pictures, plate
-from benchmark.cure_tsr.challenges import SIMULATED, simulate
-from benchmark.cure_tsr.selection import Selection
-from benchmark.datasets import gtsrb
+from benchmark import data, splits
+from benchmark.__main__ import main
+from benchmark.data.challenges import cure_tsr_index, file_names, gtsrb, sign_sheet
+from benchmark.data.challenges.selection import Selection
+from benchmark.data.challenges.simulation import SIMULATED, simulate
 from benchmark.errors import InputError
-from benchmark.figures import likeness
+from benchmark.figures import likeness, simulation_check
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 GTSRB = SHARED / "gtsrb_subset.npz"
@@ -49,18 +49,20 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_all_types_are_simulated_at_all_levels() -> None:
-    assert set(SIMULATED) == set(codes.TYPES)
-    assert all(len(challenge.strengths) == len(codes.LEVELS) for challenge in SIMULATED.values())
+    assert set(SIMULATED) == set(file_names.TYPES)
+    assert all(
+        len(challenge.strengths) == len(file_names.LEVELS) for challenge in SIMULATED.values()
+    )
 
 
-@pytest.mark.parametrize("challenge", codes.TYPES)
+@pytest.mark.parametrize("challenge", file_names.TYPES)
 def test_severity_grows_with_level(challenge: str, signs: np.ndarray) -> None:
     means = [
         np.mean(
             [distance(simulate(image, challenge, level, k), image)
              for k, image in enumerate(signs)]
         )
-        for level in codes.LEVELS
+        for level in file_names.LEVELS
     ]  # fmt: skip
     assert len(signs) == 51
     assert means[0] > 1
@@ -68,8 +70,8 @@ def test_severity_grows_with_level(challenge: str, signs: np.ndarray) -> None:
 
 
 @given(
-    challenge=st.sampled_from(codes.TYPES),
-    level=st.sampled_from(codes.LEVELS),
+    challenge=st.sampled_from(file_names.TYPES),
+    level=st.sampled_from(file_names.LEVELS),
     height=st.integers(1, 40),
     width=st.integers(1, 40),
     channels=st.sampled_from([1, 3]),
@@ -143,7 +145,7 @@ def test_noise_has_its_sigma() -> None:
 
 def test_haze_moves_everything_to_its_grey() -> None:
     dark, light = (np.full((16, 16, 3), value, np.uint8) for value in (20, 240))
-    for level in codes.LEVELS:
+    for level in file_names.LEVELS:
         one, other = (simulate(image, "Haze", level, 0).mean() for image in (dark, light))
         assert 20 < one < 0.62 * 255 < other < 240
     assert other - one < 0.15 * 220
@@ -194,7 +196,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_signs_of_a_track_stay_together(few: Path) -> None:
     selection = Selection(types=("Rain", "Darkening"), levels=(1, 4))
-    found = datasets.read("gtsrb_challenges", few, 12, selection)
+    found = data.read("gtsrb_challenges", few, 12, selection)
     assert found.class_names == ("clean", "Rain 1", "Rain 4", "Darkening 1", "Darkening 4")
     assert found.n_train == 32 and found.images.shape == (32 + 8 + 4 * 8, 12, 12, 3)
     assert found.groups is not None
@@ -212,7 +214,7 @@ def test_signs_of_a_track_stay_together(few: Path) -> None:
 
 def test_challenged_images_are_the_clean_ones_under_the_challenge(few: Path) -> None:
     selection = Selection(types=("Noise",), levels=(2,))
-    found = datasets.read("gtsrb_challenges", few, 12, selection)
+    found = data.read("gtsrb_challenges", few, 12, selection)
     clean, noisy = found.images[32:40], found.images[40:]
     seeds = clean[:, 0, 0, 0].tolist()
     for image, result, seed in zip(clean, noisy, seeds, strict=True):
@@ -221,10 +223,10 @@ def test_challenged_images_are_the_clean_ones_under_the_challenge(few: Path) -> 
 
 def test_pictures_of_one_sign_are_kept(few: Path, tmp_path: Path) -> None:
     selection = Selection(types=("Darkening",), levels=(2,))
-    datasets.read("gtsrb_challenges", few, 12, selection, tmp_path)
-    kept = plate.load(tmp_path)
+    data.read("gtsrb_challenges", few, 12, selection, tmp_path)
+    kept = sign_sheet.load(tmp_path)
     assert kept is not None and kept.sign == "stop"
-    assert set(kept.sources) == {plate.SIMULATED}
+    assert set(kept.sources) == {sign_sheet.SIMULATED}
     assert kept.images[:, 5, 5, 0].tolist() == [128, 49]
 
 
@@ -242,7 +244,7 @@ def test_torchvisions_folder_is_read(few: Path, tmp_path: Path) -> None:
     assert found.signs.tolist() == signs.tolist()
     assert (found.tracks % 1000).tolist() == tracks.tolist()
     selection = Selection(types=("Rain",), levels=(1,))
-    assert datasets.read("gtsrb_challenges", tmp_path, 28, selection).n_train == 32
+    assert data.read("gtsrb_challenges", tmp_path, 28, selection).n_train == 32
     file.write_bytes(b"P6")
     with pytest.raises(InputError, match="cannot be read") as caught:
         gtsrb.load(tmp_path)
@@ -256,9 +258,9 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch) -> N
         raise OSError("no network")
 
     monkeypatch.setattr(torchvision.datasets, "GTSRB", fail)
-    assert datasets.peek("gtsrb_challenges", tmp_path)[0] == "clean"
+    assert data.peek("gtsrb_challenges", tmp_path)[0] == "clean"
     with pytest.raises(InputError, match=r"download failed \(no network\); run"):
-        datasets.read("gtsrb_challenges", tmp_path, 28)
+        data.read("gtsrb_challenges", tmp_path, 28)
 
 
 @pytest.mark.parametrize(
@@ -278,14 +280,14 @@ def test_a_bad_file_is_one_line(tmp_path: Path, arrays, said: str) -> None:
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=said) as caught:
-        datasets.read("gtsrb_challenges", path, 12)
+        data.read("gtsrb_challenges", path, 12)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_stand_in_names_its_signs(few: Path) -> None:
     with pytest.raises(InputError, match="no sign 'halt' in GTSRB; choose from yield, stop"):
-        datasets.peek("gtsrb_challenges", few, Selection(signs=("halt",)))
-    assert datasets.peek("gtsrb_challenges", few)[0] == "clean"
+        data.peek("gtsrb_challenges", few, Selection(signs=("halt",)))
+    assert data.peek("gtsrb_challenges", few)[0] == "clean"
     assert gtsrb.sign(14) == "stop" and gtsrb.sign(99) == "99"
 
 
@@ -293,18 +295,18 @@ def test_the_stand_in_names_its_signs(few: Path) -> None:
 @needs_real
 def test_pictures_are_framed_by_their_source(tmp_path: Path) -> None:
     asked = {"types": ("Decolorization", "Haze"), "levels": (1, 2, 5)}
-    selection = pictures.FIG8.model_copy(update=asked)
-    found = index.obtain(SHARED / "CURE-TSR", tmp_path / "index.parquet")
-    shown = pictures.fig8(SHARED / "CURE-TSR", found, GTSRB, 28, selection)
+    selection = simulation_check.FIG8.model_copy(update=asked)
+    found = cure_tsr_index.obtain(SHARED / "CURE-TSR", tmp_path / "index.parquet")
+    shown = simulation_check.fig8(SHARED / "CURE-TSR", found, GTSRB, 28, selection)
     # The real subset has stop signs under these alone, and none without a challenge.
     real = {name for name, source in zip(shown.names, shown.sources, strict=True)
-            if source == plate.REAL}  # fmt: skip
+            if source == sign_sheet.REAL}  # fmt: skip
     there = {
         f"{file.parent.name.rsplit('-', 1)[0]} {file.parent.name[-1]}"
         for file in (SHARED / "CURE-TSR").glob("*/01_06_*.bmp")
     }
     assert real == there & set(shown.names) != set()
-    assert plate.ABSENT not in shown.sources and shown.sources[0] == plate.SIMULATED
+    assert sign_sheet.ABSENT not in shown.sources and shown.sources[0] == sign_sheet.SIMULATED
 
 
 @pytest.fixture
@@ -319,8 +321,8 @@ def some(tmp_path: Path) -> Path:
 
 
 def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path: Path) -> None:
-    found = index.obtain(some, tmp_path / "index.parquet")
-    real, simulated = pictures.pairs(some, found, few, 12)
+    found = cure_tsr_index.obtain(some, tmp_path / "index.parquet")
+    real, simulated = simulation_check.pairs(some, found, few, 12)
     assert list(real) == [("Darkening", 2)] and real["Darkening", 2].shape == (4, 12, 12, 3)
     assert len(simulated) == 60 and simulated["Rain", 1].shape == (40, 12, 12, 3)
     drawing = likeness.draw(real, simulated)
@@ -337,7 +339,7 @@ def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path
 
 def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "likeness"
-    assert pictures.main([str(some), str(few), str(out)]) == 0
+    assert main(["simulation-check", str(some), str(few), str(out)]) == 0
     assert "likeness.png" in capsys.readouterr().out
     stamps = []
     for name in ("signs", "likeness"):
@@ -356,6 +358,6 @@ def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: 
         (some, few, tmp_path / "out", f"{bad}: cannot be read"),
         (some, few, few, f"{few}/index.parquet: cannot be written"),
     ):
-        assert pictures.main([str(root), str(photographs), str(results)]) == 1
+        assert main(["simulation-check", str(root), str(photographs), str(results)]) == 1
         # The lines before it are progress.
         assert capsys.readouterr().err.splitlines()[-1].startswith(said)

@@ -13,15 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark import claims, metrics, outputs, published
 from benchmark import config as configuration
-from benchmark.claims import Claim, Finding, gain
-from benchmark.comparisons import Case, Comparison, Result, Workbench
+from benchmark import layout, metrics, published
 from benchmark.config import Config
 from benchmark.errors import InputError
-from benchmark.evidence import Evidence
+from benchmark.layout import RunKey
 from benchmark.published import AVERAGE
-from benchmark.scores import RunKey
+from benchmark.verdicts import claims
+from benchmark.verdicts.claims import Claim, Finding, gain
+from benchmark.verdicts.comparisons import Case, Comparison, Result, Workbench
+from benchmark.verdicts.reproduced import Evidence
 from tests.synthetic import exactly, make_config, make_results
 
 PUBLISHED = published.load()
@@ -298,7 +299,7 @@ def test_every_challenge_of_a_level(tmp_path: Path) -> None:
     config = configuration.load(plain, data=False)
 
     def study(**rain: float) -> None:
-        path = Path(outputs.challenges(config, tmp_path)[key])
+        path = Path(layout.challenges(config, tmp_path)[key])
         path.parent.mkdir(parents=True, exist_ok=True)
         pair = {"method": "cae_grad", "component": "gradient",
                 "against_method": "cae", "against_component": "reconstruction"}  # fmt: skip

@@ -22,7 +22,7 @@ import pytest
 import torch
 from torch.nn.modules import module as torch_module
 
-from benchmark import methods
+from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from tests.digits import of_class
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from benchmark.console import logged
 from benchmark.errors import InputError
+from benchmark.utils.logs import logged
 
 
 class Terminal(io.StringIO):

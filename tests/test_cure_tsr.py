@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import datasets
-from benchmark.cure_tsr import codes, index, plate
-from benchmark.cure_tsr.codes import BadName, Codes
-from benchmark.cure_tsr.selection import PAPER, Selection
+from benchmark import data
+from benchmark.__main__ import main
+from benchmark.data.challenges import cure_tsr_index, file_names, sign_sheet
+from benchmark.data.challenges.file_names import BadName, Codes
+from benchmark.data.challenges.selection import PAPER, Selection
 from benchmark.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/CURE-TSR"
@@ -21,8 +22,8 @@ GO = {"on_problem": "go"}
 FEW = {"types": ("CodecError", "LensBlur"), "levels": (1, 3)}
 
 
-def read(path: Path, keep: Path, **selection: object) -> datasets.Dataset:
-    return datasets.read("cure_tsr", path, 28, selection, keep)
+def read(path: Path, keep: Path, **selection: object) -> data.Dataset:
+    return data.read("cure_tsr", path, 28, selection, keep)
 
 
 def picture(path: Path, value: int = 100, size: tuple[int, int] = (17, 23)) -> None:
@@ -37,11 +38,11 @@ def tree(tmp_path: Path) -> Path:
     every = [(0, 0), *((code, level) for code in range(1, 13) for level in range(1, 6))]
     for part in ("Real_Train", "Real_Test", "Sim_Train", "Sim_Test"):
         for condition in every:
-            (root / part / codes.folder(*condition)).mkdir(parents=True)
+            (root / part / file_names.folder(*condition)).mkdir(parents=True)
     for number in range(1, 13):
         picture(root / f"Real_Train/ChallengeFree/01_06_00_00_{number:04}.bmp", 10 + number)
         for challenge, level in [(0, 0), (3, 1), (3, 3), (2, 1), (2, 3)]:
-            folder = root / "Real_Test" / codes.folder(challenge, level)
+            folder = root / "Real_Test" / file_names.folder(challenge, level)
             name = f"01_06_{challenge:02}_{level:02}_{number:04}.bmp"
             picture(folder / name, 100 + 10 * challenge + level, (9 + number, 30))
     picture(root / "Sim_Train/ChallengeFree/02_06_00_00_0001.bmp")
@@ -52,12 +53,12 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_a_name_by_hand() -> None:
-    assert codes.parse("01_06_03_02_0417.bmp") == Codes(1, 6, 3, 2, 417)
-    assert codes.parse("02_14_00_00_1.BMP") == Codes(2, 14, 0, 0, 1)
-    assert codes.CHALLENGES[3] == "CodecError" and codes.SIGNS[6] == "stop"
-    assert len(codes.TYPES) == 12 and len(codes.SIGNS) == 14
-    assert codes.condition("CodecError-2") == (3, 2) == codes.condition("codecerror-2")
-    assert codes.folder(3, 2) == "CodecError-2" and codes.folder(0, 0) == "ChallengeFree"
+    assert file_names.parse("01_06_03_02_0417.bmp") == Codes(1, 6, 3, 2, 417)
+    assert file_names.parse("02_14_00_00_1.BMP") == Codes(2, 14, 0, 0, 1)
+    assert file_names.CHALLENGES[3] == "CodecError" and file_names.SIGNS[6] == "stop"
+    assert len(file_names.TYPES) == 12 and len(file_names.SIGNS) == 14
+    assert file_names.condition("CodecError-2") == (3, 2) == file_names.condition("codecerror-2")
+    assert file_names.folder(3, 2) == "CodecError-2" and file_names.folder(0, 0) == "ChallengeFree"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_name_by_hand() -> None:
 )
 def test_a_bad_name_is_of_a_kind(name: str, kind: str) -> None:
     with pytest.raises(BadName) as caught:
-        codes.parse(name)
+        file_names.parse(name)
     assert caught.value.kind == kind
 
 
@@ -87,7 +88,7 @@ def test_a_bad_name_is_of_a_kind(name: str, kind: str) -> None:
     "folder", ["CodecError", "CodecError-0", "CodecError-6", "ChallengeFree-1"]
 )
 def test_other_folders_are_no_conditions(folder: str) -> None:
-    assert codes.condition(folder) is None
+    assert file_names.condition(folder) is None
 
 
 # Index
@@ -95,10 +96,10 @@ def test_other_folders_are_no_conditions(folder: str) -> None:
 
 @needs_real
 def test_every_real_file_is_indexed(tmp_path: Path) -> None:
-    found = index.obtain(REAL, tmp_path / "index.parquet")
+    found = cure_tsr_index.obtain(REAL, tmp_path / "index.parquet")
     files = sorted(REAL.glob("*/*.bmp"))
     assert len(found) == len(files) == 1546
-    assert not index.problems(found)
+    assert not cure_tsr_index.problems(found)
     assert sorted(found["folder"].astype(str) + "/" + found["file"]) == [
         "/".join(file.parts[-2:]) for file in files
     ]
@@ -110,18 +111,18 @@ def test_every_real_file_is_indexed(tmp_path: Path) -> None:
 
 
 def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
-    found = index.obtain(tree, tmp_path / "index.parquet")
+    found = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
     assert found[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
     assert (found["file"] != "").sum() == 12 * 6 + 1
-    assert {problem.kind for problem in index.problems(found)} == {"empty folder"}
-    assert len(index.problems(found)) == 4 * 61 - 7
+    assert {problem.kind for problem in cure_tsr_index.problems(found)} == {"empty folder"}
+    assert len(cure_tsr_index.problems(found)) == 4 * 61 - 7
     every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
-    assert index.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+    assert cure_tsr_index.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
 
 
-def bad(tree: Path, tmp_path: Path) -> list[index.Problem]:
+def bad(tree: Path, tmp_path: Path) -> list[cure_tsr_index.Problem]:
     """The problems of a tree but its many empty folders."""
-    found = index.problems(index.obtain(tree, tmp_path / "index.parquet"))
+    found = cure_tsr_index.problems(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
     return [problem for problem in found if problem.kind != "empty folder"]
 
 
@@ -135,7 +136,7 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
         *("folder contradicts file", "level out of range", "folder contradicts file"),
         *("unparsable name", "unknown folder"),
     ]
-    assert index.account(bad(tree, tmp_path)) == [
+    assert cure_tsr_index.account(bad(tree, tmp_path)) == [
         "unparsable name: 1 (Real_Test/CodecError-1/notes.txt (not "
         "sequence_sign_challenge_level_index.bmp))",
         "level out of range: 1 (Real_Test/CodecError-1/01_06_03_06_0001.bmp (level 06 is none of "
@@ -155,7 +156,7 @@ def test_what_lies_elsewhere_is_named(tree: Path, tmp_path: Path) -> None:
     (tree / "Real_Tset").mkdir()
     (test / "codecerror-1").mkdir()
     (test / "CodecError-1/01_06_03_01_1.BMP").touch()
-    for own in index.BESIDE:
+    for own in cure_tsr_index.BESIDE:
         (tree / own).touch()
     assert list(map(str, bad(tree, tmp_path))) == [
         "README.txt: stray file (in no folder of a challenge)",
@@ -184,7 +185,7 @@ def test_a_strange_name_is_a_line(tree: Path, tmp_path: Path, name: str, shown: 
     (problem,) = bad(tree, tmp_path)
     assert problem.kind == "unparsable name"
     assert problem.place == f"Real_Test/CodecError-1/{shown}"
-    (line,) = index.account([problem])
+    (line,) = cure_tsr_index.account([problem])
     assert "\n" not in line and line.encode()
 
 
@@ -192,39 +193,39 @@ def test_a_strange_folder_is_a_line(tree: Path, tmp_path: Path) -> None:
     (tree / "Real_Test" / os.fsdecode(b"Rain\xff\n1")).mkdir()
     (problem,) = bad(tree, tmp_path)
     assert (problem.kind, problem.place) == ("unknown folder", r"Real_Test/Rain\udcff\n1")
-    assert index._current(tree, tmp_path / "index.parquet")
+    assert cure_tsr_index._current(tree, tmp_path / "index.parquet")
 
 
 def test_an_index_is_that_of_its_folder(tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "index.parquet"
-    index.obtain(tree, path)
+    cure_tsr_index.obtain(tree, path)
     other = tmp_path / "other"
     other.mkdir()
     for part in tree.iterdir():
         (other / part.name).symlink_to(part)
-    assert index._current(tree, path) and not index._current(other, path)
+    assert cure_tsr_index._current(tree, path) and not cure_tsr_index._current(other, path)
 
 
 def test_an_index_is_built_once_and_again_after_a_change(tree: Path, tmp_path: Path) -> None:
     path = tmp_path / "index.parquet"
-    index.obtain(tree, path)
+    cure_tsr_index.obtain(tree, path)
     first = path.stat().st_mtime_ns
-    index.obtain(tree, path)
+    cure_tsr_index.obtain(tree, path)
     assert path.stat().st_mtime_ns == first
     picture(tree / "Real_Test/Snow-5/01_06_11_05_0001.bmp")
     os.utime(tree / "Real_Test/Snow-5", ns=(first, first))  # coarse clocks would not show it
-    assert (index.obtain(tree, path)["challenge"] == 11).sum() == 1
+    assert (cure_tsr_index.obtain(tree, path)["challenge"] == 11).sum() == 1
     path.write_bytes(b"damaged")
-    assert (index.obtain(tree, path)["challenge"] == 11).sum() == 1
+    assert (cure_tsr_index.obtain(tree, path)["challenge"] == 11).sum() == 1
 
 
 def test_nothing_is_left_of_an_index_that_fails(tree: Path, tmp_path: Path, monkeypatch) -> None:
     def fail(name: str) -> Codes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(codes, "parse", fail)
+    monkeypatch.setattr(file_names, "parse", fail)
     with pytest.raises(KeyboardInterrupt):
-        index.build(tree, tmp_path / "index/index.parquet")
+        cure_tsr_index.build(tree, tmp_path / "index/index.parquet")
     assert list((tmp_path / "index").iterdir()) == []
 
 
@@ -238,20 +239,20 @@ def test_a_folder_that_is_none_of_cure_tsr(tmp_path: Path, make: str) -> None:
     if make == "other":
         (root / "cats").mkdir()
     with pytest.raises(InputError, match=r"path:` must be the folder") as caught:
-        index.obtain(root, tmp_path / "index.parquet")
+        cure_tsr_index.obtain(root, tmp_path / "index.parquet")
     assert str(root) in str(caught.value) and "\n" not in str(caught.value)
 
 
 @needs_real
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys) -> None:
-    assert index.main([str(REAL), str(tmp_path / "index.parquet")]) == 0
+    assert main(["cure-tsr-index", str(REAL), str(tmp_path / "index.parquet")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("1,546 images, 13 sign types")
     assert "LensBlur level 3: folder not found" in lines
     assert "CodecError level 3: folder not found" not in lines
     # Five types and two levels of haze, and the clean images.
     assert len(lines) == 1 + 5 * 5 + 2 + 1
-    assert index.main([str(tmp_path / "no"), str(tmp_path / "index.parquet")]) == 1
+    assert main(["cure-tsr-index", str(tmp_path / "no"), str(tmp_path / "index.parquet")]) == 1
 
 
 # Images
@@ -280,7 +281,7 @@ def test_training_and_test_parts(tree: Path, tmp_path: Path) -> None:
 
 @needs_real
 def test_real_images_are_resized_with_lanczos(tmp_path: Path) -> None:
-    from benchmark.cure_tsr import read as reader
+    from benchmark.data.challenges import cure_tsr_images as reader
 
     selection = Selection(types=("Darkening", "Exposure"), on_problem="go")
     found = reader.read(REAL, selection, 28, tmp_path)
@@ -377,7 +378,7 @@ def test_a_problem_stops_or_is_told(tree: Path, tmp_path: Path, capsys, spoil, l
 def test_what_the_names_tell_stops_before_any_image_is_read(
     tree: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    from benchmark.cure_tsr import read as reader
+    from benchmark.data.challenges import cure_tsr_images as reader
 
     missing(tree)
     monkeypatch.setattr(reader, "picture", lambda *_: pytest.fail("an image was read"))
@@ -409,10 +410,10 @@ def test_the_sign_that_most_conditions_have_is_kept(tree: Path, tmp_path: Path) 
     for file in (tree / "Real_Test/ChallengeFree").glob("*_00[01][5-9].bmp"):
         file.unlink()
     read(tree, tmp_path, **FEW, **GO)
-    kept = plate.load(tmp_path)
+    kept = sign_sheet.load(tmp_path)
     assert kept is not None
     assert kept.names == ("clean", "CodecError 1", "CodecError 3", "LensBlur 1", "LensBlur 3")
-    assert set(kept.sources) == {plate.REAL} and kept.sign == "stop"
+    assert set(kept.sources) == {sign_sheet.REAL} and kept.sign == "stop"
     assert kept.same.all()  # the sign 10 is in all of them
     assert kept.images[:, 14, 14, 0].tolist() == [100, 131, 133, 121, 123]
 
@@ -421,14 +422,18 @@ def test_an_absent_picture_is_taken_from_the_stand_in() -> None:
     names = ("clean", "Rain 1", "Rain 2")
     rows = pd.DataFrame({"label": [1, 2], "sign": "stop", "number": [4, 4]})
     images = np.full((2, 2, 2, 3), 7, np.uint8)
-    real = plate.of_photographs(images, rows, names)
-    assert real.sources == (plate.ABSENT, plate.REAL, plate.REAL)
-    simulated = plate.Plate(
-        np.full((3, 2, 2, 3), 9, np.uint8), names, (plate.SIMULATED,) * 3, np.ones(3, bool), "stop"
+    real = sign_sheet.of_photographs(images, rows, names)
+    assert real.sources == (sign_sheet.ABSENT, sign_sheet.REAL, sign_sheet.REAL)
+    simulated = sign_sheet.Plate(
+        np.full((3, 2, 2, 3), 9, np.uint8),
+        names,
+        (sign_sheet.SIMULATED,) * 3,
+        np.ones(3, bool),
+        "stop",
     )
-    both = plate.merged(real, simulated)
+    both = sign_sheet.merged(real, simulated)
     assert both.images[:, 0, 0, 0].tolist() == [9, 7, 7]
-    assert both.sources == (plate.SIMULATED, plate.REAL, plate.REAL)
+    assert both.sources == (sign_sheet.SIMULATED, sign_sheet.REAL, sign_sheet.REAL)
 
 
 # Selection

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmark import datasets
-from benchmark.datasets import images as arrays
-from benchmark.datasets import prepared, standard
-from benchmark.datasets.dataset import check
+from benchmark import data
+from benchmark.data import images as arrays
+from benchmark.data import prepared, torchvision_sets
+from benchmark.data.dataset import check
 from benchmark.errors import InputError
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
@@ -35,10 +35,10 @@ def needs(name):
     return pytest.mark.skipif(not (SHARED / name).exists(), reason=f"no ../shared/data/{name}")
 
 
-def fails(match, path, *, source="npz", call=datasets.read):
+def fails(match, path, *, source="npz", call=data.read):
     """Assert one line that names ``path`` and says ``match``."""
     with pytest.raises(InputError, match=match) as caught:
-        call(source, path, *([8] if call is datasets.read else []))
+        call(source, path, *([8] if call is data.read else []))
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)
@@ -110,7 +110,7 @@ def test_other_shapes_and_dtypes_are_refused(array):
 
 # The checks that every data set passes
 
-GOOD = datasets.Dataset(pixels(20, 8, 8, 1), np.repeat([0, 1], 10), ("a", "b"), None)
+GOOD = data.Dataset(pixels(20, 8, 8, 1), np.repeat([0, 1], 10), ("a", "b"), None)
 BROKEN = {
     "20 images but 19 labels": (GOOD.images, GOOD.labels[1:], ("a", "b")),
     "at least two classes.*has 1": (GOOD.images, GOOD.labels * 0, ("a",)),
@@ -137,7 +137,7 @@ def test_ten_images_a_class_are_enough():
 @pytest.mark.parametrize("message", BROKEN)
 def test_a_broken_data_set_is_one_line(message):
     with pytest.raises(InputError, match=f"^here: .*{message}") as caught:
-        check(datasets.Dataset(*BROKEN[message], None), "here")
+        check(data.Dataset(*BROKEN[message], None), "here")
     assert "\n" not in str(caught.value)
 
 
@@ -145,19 +145,19 @@ def test_a_broken_data_set_is_one_line(message):
 
 
 def test_digits_are_scikit_learns():
-    dataset = datasets.read("digits", None, 8)
+    dataset = data.read("digits", None, 8)
     bunch = load_digits()
     np.testing.assert_array_equal(dataset.labels, bunch.target)
     assert dataset.images.shape == (1797, 8, 8, 1)
     # 0..16 becomes 0..255, to half a gray level.
     assert np.abs(dataset.images[..., 0] / 255 - bunch.images / 16).max() <= 0.5 / 255 + 1e-12
     assert dataset.n_train is None and dataset.source == "digits"
-    assert dataset.class_names == datasets.peek("digits", None) == tuple("0123456789")
-    assert not datasets.has_official_split("digits", None)
+    assert dataset.class_names == data.peek("digits", None) == tuple("0123456789")
+    assert not data.has_official_split("digits", None)
 
 
 def test_digits_at_28_pixels():
-    small, large = (datasets.read("digits", None, size).images for size in (8, 28))
+    small, large = (data.read("digits", None, size).images for size in (8, 28))
     assert large.shape == (1797, 28, 28, 1)
     for k in (0, 900, 1796):
         assert np.abs(lanczos(small[k, ..., 0].astype(float), 28) - large[k, ..., 0]).max() < 1.5
@@ -227,13 +227,13 @@ def listing(folder):
 
 def test_mnist_files_are_read_in_order(mnist):
     root, parts = mnist
-    dataset = datasets.read("mnist", root, 28)
+    dataset = data.read("mnist", root, 28)
     expected = np.concatenate([parts["train"][0], parts["t10k"][0]])
     np.testing.assert_array_equal(dataset.images[..., 0], expected)
     np.testing.assert_array_equal(dataset.labels, np.r_[np.arange(100), np.arange(50)] % 10)
     assert dataset.images.shape == (150, 28, 28, 1) and dataset.labels.dtype == np.int64
     assert dataset.n_train == 100
-    assert datasets.read("mnist", root, 14).images.shape == (150, 14, 14, 1)
+    assert data.read("mnist", root, 14).images.shape == (150, 14, 14, 1)
 
 
 def test_a_read_only_root_stays_as_it_was(mnist):
@@ -242,7 +242,7 @@ def test_a_read_only_root_stays_as_it_was(mnist):
     for folder in (root / "MNIST" / "raw", root / "MNIST", root):
         folder.chmod(0o555)
     try:
-        assert len(datasets.read("mnist", str(root), 28).images) == 150
+        assert len(data.read("mnist", str(root), 28).images) == 150
     finally:
         for folder in (root, root / "MNIST", root / "MNIST" / "raw"):
             folder.chmod(0o755)
@@ -264,7 +264,7 @@ def test_a_corrupt_file_is_named_and_left_alone(mnist, damage, name):
     }[damage]
     file.write_bytes(broken)
     with pytest.raises(InputError) as caught:
-        datasets.read("mnist", root, 28)
+        data.read("mnist", root, 28)
     assert str(caught.value) == (
         f"{file}: corrupt or truncated: md5 {md5(broken)}, expected {md5(whole)}; "
         "delete it to have it downloaded again, or put a good copy there"
@@ -280,9 +280,9 @@ def test_absent_files_are_downloaded_and_verified(mnist, serve, tmp_path, monkey
     mirrors = ["http://127.0.0.1:9/", serve(root / "MNIST" / "raw")]
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
     fresh = tmp_path / "fresh"
-    assert datasets.peek("mnist", fresh) == tuple("0123456789")
-    downloaded = datasets.read("mnist", fresh, 28)
-    np.testing.assert_array_equal(downloaded.images, datasets.read("mnist", root, 28).images)
+    assert data.peek("mnist", fresh) == tuple("0123456789")
+    downloaded = data.read("mnist", fresh, 28)
+    np.testing.assert_array_equal(downloaded.images, data.read("mnist", root, 28).images)
     assert listing(fresh) == listing(root)
 
 
@@ -304,7 +304,7 @@ def test_offline_says_what_to_put_where(mnist, tmp_path):
     expected = md5(file.read_bytes())
     file.unlink()
     with pytest.raises(InputError) as caught:
-        datasets.read("mnist", root, 28)
+        data.read("mnist", root, 28)
     text = str(caught.value)
     assert text.startswith(f"{file}: absent, and the download failed (")
     assert f"(md5 {expected})" in text and "put it there" in text and "\n" not in text
@@ -314,7 +314,7 @@ def test_offline_says_what_to_put_where(mnist, tmp_path):
 def test_a_root_that_is_a_file(tmp_path):
     file = tmp_path / "root"
     file.write_text("")
-    fails("is a file; `path:` must be the folder", file, source="mnist", call=datasets.peek)
+    fails("is a file; `path:` must be the folder", file, source="mnist", call=data.peek)
 
 
 class Trap:
@@ -369,7 +369,7 @@ def test_cifar10_from_its_folder_or_archive(cifar, form, serve, tmp_path, monkey
     if form == "download":
         monkeypatch.setattr(CIFAR10, "url", serve(root) + CIFAR10.filename)
         root = tmp_path / "fresh"
-    dataset = datasets.read("cifar10", root, 32)
+    dataset = data.read("cifar10", root, 32)
     np.testing.assert_array_equal(dataset.images, images)
     np.testing.assert_array_equal(dataset.labels, labels)
     assert dataset.n_train == 80
@@ -399,11 +399,11 @@ def test_a_pickle_of_another_checksum_is_not_loaded(cifar, tmp_path):
 
 def test_an_npz_copy_gets_the_known_class_names(tmp_path):
     file = save(tmp_path, **official(per_class=10, classes=10))
-    assert datasets.peek("fashion_mnist", file)[-1] == "Ankle boot"
-    dataset = datasets.read("fashion_mnist", file, 8)
-    assert dataset.class_names == standard.FASHION_MNIST.names and dataset.n_train == 100
-    assert datasets.has_official_split("fashion_mnist", file)
-    fails("no such file", tmp_path / "absent.npz", source="cifar10", call=datasets.peek)
+    assert data.peek("fashion_mnist", file)[-1] == "Ankle boot"
+    dataset = data.read("fashion_mnist", file, 8)
+    assert dataset.class_names == torchvision_sets.FASHION_MNIST.names and dataset.n_train == 100
+    assert data.has_official_split("fashion_mnist", file)
+    fails("no such file", tmp_path / "absent.npz", source="cifar10", call=data.peek)
     fails("has no images", save(tmp_path, **official(classes=9)), source="cifar10")
 
 
@@ -432,7 +432,7 @@ def test_npz_with_an_official_split(tmp_path, shape, dtype):
     contents = official(shape=shape)
     contents |= {y: contents[y].astype(dtype) for y in ("y_train", "y_test")}
     file = save(tmp_path, **contents)
-    dataset = datasets.read("npz", file, 8)
+    dataset = data.read("npz", file, 8)
     pooled = np.concatenate([contents["x_train"], contents["x_test"]])
     channels = 3 if shape[2:] == (3,) else 1
     assert dataset.images.shape == (40, 8, 8, channels)
@@ -443,8 +443,8 @@ def test_npz_with_an_official_split(tmp_path, shape, dtype):
         np.testing.assert_array_equal(dataset.images[0], np.asarray(first))
     np.testing.assert_array_equal(dataset.labels, [*contents["y_train"], *contents["y_test"]])
     assert dataset.labels.dtype == np.int64
-    assert dataset.n_train == 20 and datasets.has_official_split("npz", file)
-    assert dataset.class_names == datasets.peek("npz", file) == ("0", "1")
+    assert dataset.n_train == 20 and data.has_official_split("npz", file)
+    assert dataset.class_names == data.peek("npz", file) == ("0", "1")
 
 
 def test_npz_without_an_official_split(tmp_path):
@@ -456,17 +456,17 @@ def test_npz_without_an_official_split(tmp_path):
         class_names=np.array(["cat", "dog", "emu"]),
         write=np.savez_compressed,
     )
-    dataset = datasets.read("npz", file, 8)
+    dataset = data.read("npz", file, 8)
     np.testing.assert_array_equal(dataset.labels, contents["y_train"])
-    assert dataset.n_train is None and not datasets.has_official_split("npz", file)
-    assert dataset.class_names == datasets.peek("npz", file) == ("cat", "dog", "emu")
+    assert dataset.n_train is None and not data.has_official_split("npz", file)
+    assert dataset.class_names == data.peek("npz", file) == ("cat", "dog", "emu")
 
 
 def test_peek_reads_no_images(tmp_path):
     contents = official()
     contents["x_train"] = contents["x_test"] = np.array([None])  # unreadable without pickle
     file = save(tmp_path, **contents)
-    assert datasets.peek("npz", file) == ("0", "1")
+    assert data.peek("npz", file) == ("0", "1")
     fails("pickle", file)
 
 
@@ -525,12 +525,12 @@ def test_a_bad_npz_is_one_line(message, tmp_path):
 def test_a_flipped_byte_is_found_or_harmless(write, place, tmp_path_factory):
     folder = tmp_path_factory.mktemp("npz")
     file = save(folder, write=write, **official())
-    whole = datasets.read("npz", file, 8)
+    whole = data.read("npz", file, 8)
     content = bytearray(file.read_bytes())
     content[int(place * len(content))] ^= 0x10
     file.write_bytes(content)
     try:
-        dataset = datasets.read("npz", file, 8)
+        dataset = data.read("npz", file, 8)
     except InputError as error:
         assert str(file) in str(error) and "\n" not in str(error)
     else:
@@ -552,19 +552,19 @@ def test_a_truncated_npz_is_found_before_any_job(kept, tmp_path):
     file = save(tmp_path, **official())
     content = file.read_bytes()
     file.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-    for call in (datasets.peek, datasets.read, datasets.has_official_split):
+    for call in (data.peek, data.read, data.has_official_split):
         fails("corrupt, truncated or no .npz file", file, call=call)
 
 
 def test_npz_paths(tmp_path):
-    fails("no such file; `path:` must be an .npz file", tmp_path / "x.npz", call=datasets.peek)
-    fails("is a folder; `path:` must be an .npz file", tmp_path, call=datasets.peek)
+    fails("no such file; `path:` must be an .npz file", tmp_path / "x.npz", call=data.peek)
+    fails("is a folder; `path:` must be an .npz file", tmp_path, call=data.peek)
     text = tmp_path / "text.npz"
     text.write_text("label,pixel\n")
-    fails("corrupt, truncated or no .npz file", text, call=datasets.peek)
+    fails("corrupt, truncated or no .npz file", text, call=data.peek)
     single = tmp_path / "single.npy"
     np.save(single, pixels(3, 8, 8))
-    fails("a single array; save it with numpy.savez", single, call=datasets.peek)
+    fails("a single array; save it with numpy.savez", single, call=data.peek)
 
 
 # Folders
@@ -585,7 +585,7 @@ def tree(root, folders, count=10, **kwargs):
 
 
 def read_folder(root):
-    return datasets.read("folder", root, 8)
+    return data.read("folder", root, 8)
 
 
 def test_folder_pooled(tmp_path):
@@ -596,11 +596,11 @@ def test_folder_pooled(tmp_path):
     (tmp_path / "a" / ".hidden.png").write_text("passed over")
     (tmp_path / ".thumbnails").mkdir()
     dataset = read_folder(tmp_path)
-    assert dataset.class_names == datasets.peek("folder", tmp_path) == ("a", "b")
+    assert dataset.class_names == data.peek("folder", tmp_path) == ("a", "b")
     assert dataset.images.shape == (20, 8, 8, 1)
     assert dataset.images[:, 0, 0, 0].tolist() == [*range(100, 110), *range(10)]
     assert dataset.labels.tolist() == [0] * 10 + [1] * 10
-    assert dataset.n_train is None and not datasets.has_official_split("folder", tmp_path)
+    assert dataset.n_train is None and not data.has_official_split("folder", tmp_path)
 
 
 def test_folder_with_an_official_split(tmp_path):
@@ -609,8 +609,8 @@ def test_folder_with_an_official_split(tmp_path):
     tree(tmp_path, ["test/odd"], 10, value=3)  # gives outliers only
     tree(tmp_path, ["validation/a"], 3, value=4)
     dataset = read_folder(tmp_path)
-    assert dataset.class_names == datasets.peek("folder", tmp_path) == ("a", "b", "odd")
-    assert dataset.n_train == 24 and datasets.has_official_split("folder", tmp_path)
+    assert dataset.class_names == data.peek("folder", tmp_path) == ("a", "b", "odd")
+    assert dataset.n_train == 24 and data.has_official_split("folder", tmp_path)
     assert dataset.labels.tolist() == [0] * 12 + [1] * 12 + [0] * 5 + [1] * 5 + [2] * 10
     assert dataset.images[:, 0, 0, 0].tolist() == [1] * 24 + [2] * 10 + [3] * 10
 
@@ -675,16 +675,16 @@ def test_a_bad_folder_is_one_line(message, tmp_path):
 def test_a_bad_folder_of_parts(tmp_path):
     tree(tmp_path, ["train/a", "train/b", "test/a", "test/b"])
     picture(tmp_path / "test" / "stray.png")
-    fails("test/stray.png: an image outside", tmp_path, source="folder", call=datasets.peek)
+    fails("test/stray.png: an image outside", tmp_path, source="folder", call=data.peek)
     (tmp_path / "test" / "stray.png").rename(tmp_path / "stray.png")
-    fails("stray.png: an image outside", tmp_path, source="folder", call=datasets.peek)
+    fails("stray.png: an image outside", tmp_path, source="folder", call=data.peek)
     (tmp_path / "stray.png").unlink()
     (tmp_path / "train").rename(tmp_path / "training")
     fails("a folder inside a class folder", tmp_path, source="folder")
 
 
 def test_folder_paths(tmp_path):
-    check_peek = partial(fails, source="folder", call=datasets.peek)
+    check_peek = partial(fails, source="folder", call=data.peek)
     check_peek("no such folder; `path:` must be a folder", tmp_path / "absent")
     check_peek("no class folders; sort them as", tmp_path)
     picture(tmp_path / "0.png")
@@ -697,18 +697,18 @@ def test_folder_paths(tmp_path):
 
 def test_unknown_source_and_missing_path():
     with pytest.raises(InputError, match="unknown data source 'svhn'; choose one of digits, mnist"):
-        datasets.peek("svhn", "data")
+        data.peek("svhn", "data")
     with pytest.raises(InputError, match="'npz' needs a path; give `path:`"):
-        datasets.read("npz", None, 28)
+        data.read("npz", None, 28)
 
 
 def test_every_source_is_known():
     plain = ("digits", "mnist", "fashion_mnist", "cifar10", "npz", "folder")
-    assert (*plain, "cure_tsr", "gtsrb_challenges") == datasets.SOURCES
+    assert (*plain, "cure_tsr", "gtsrb_challenges") == data.SOURCES
 
 
 def test_peek_and_load_import_nothing_heavy(tmp_path):
-    datasets.prepare(GOOD, tmp_path / "prepared")
+    data.prepare(GOOD, tmp_path / "prepared")
     save(tmp_path, **official())
     tree(tmp_path / "folder", "ab", 1)
     npz, folder, prepared_at = (str(tmp_path / name) for name in ("mine.npz", "folder", "prepared"))
@@ -735,9 +735,9 @@ print(sorted({{"torch", "torchvision", "pandas", "sklearn", "scipy", "PIL"}} & s
 
 @pytest.mark.parametrize("n_train", [None, 12])
 def test_prepared_and_loaded(tmp_path, n_train):
-    dataset = datasets.Dataset(GOOD.images, GOOD.labels, ("ä b", "c"), n_train, "npz")
-    datasets.prepare(dataset, tmp_path / "data" / "mine")
-    loaded = datasets.load(tmp_path / "data" / "mine")
+    dataset = data.Dataset(GOOD.images, GOOD.labels, ("ä b", "c"), n_train, "npz")
+    data.prepare(dataset, tmp_path / "data" / "mine")
+    loaded = data.load(tmp_path / "data" / "mine")
     assert isinstance(loaded.images, np.memmap) and not loaded.images.flags.writeable
     np.testing.assert_array_equal(loaded.images, GOOD.images)
     np.testing.assert_array_equal(loaded.labels, GOOD.labels)
@@ -759,15 +759,15 @@ def test_prepared_and_loaded(tmp_path, n_train):
 
 def test_views_are_hashed_by_their_content(tmp_path):
     flipped = GOOD.images[:, ::-1]
-    datasets.prepare(datasets.Dataset(flipped, GOOD.labels, ("a", "b"), None), tmp_path)
-    np.testing.assert_array_equal(datasets.load(tmp_path).images, flipped)
+    data.prepare(data.Dataset(flipped, GOOD.labels, ("a", "b"), None), tmp_path)
+    np.testing.assert_array_equal(data.load(tmp_path).images, flipped)
     stated = json.loads((tmp_path / "dataset.json").read_text())["sha256"]["images"]
     assert stated == hashlib.sha256(flipped.tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, call):
-    datasets.prepare(GOOD, tmp_path)
+    data.prepare(GOOD, tmp_path)
     before = listing(tmp_path)
     calls = iter([1, 2])
 
@@ -777,16 +777,16 @@ def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, call):
         Path(path).write_bytes(b"half")
 
     monkeypatch.setattr(prepared.np, "save", full)
-    other = datasets.Dataset(GOOD.images[::-1], GOOD.labels, ("a", "b"), 10)
+    other = data.Dataset(GOOD.images[::-1], GOOD.labels, ("a", "b"), 10)
     with pytest.raises(OSError, match="No space left"):
-        datasets.prepare(other, tmp_path)
+        data.prepare(other, tmp_path)
     assert listing(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "images.npy", "labels.npy"])
 @pytest.mark.parametrize("kept", [None, 0, 10, -1])
 def test_a_damaged_preparation_is_one_line(tmp_path, name, kept):
-    datasets.prepare(GOOD, tmp_path)
+    data.prepare(GOOD, tmp_path)
     file = tmp_path / name
     if kept is None:
         file.unlink()
@@ -795,7 +795,7 @@ def test_a_damaged_preparation_is_one_line(tmp_path, name, kept):
     else:
         file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(InputError, match="incomplete or damaged") as caught:
-        datasets.load(tmp_path)
+        data.load(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}: ") and "\n" not in str(caught.value)
     assert "delete it and run again" in str(caught.value)
 
@@ -814,7 +814,7 @@ def test_real_files_as_torchvision_reads_them(source, name, third, tmp_path):
     if not raw.exists():
         pytest.skip(f"no ../shared/data/{name}")
     before = sorted(raw.iterdir())
-    dataset = datasets.read(source, SHARED, 28)
+    dataset = data.read(source, SHARED, 28)
     assert sorted(raw.iterdir()) == before
     # torchvision unpacks beside the files, so it gets links in a folder of its own.
     (tmp_path / name / "raw").mkdir(parents=True)
@@ -833,7 +833,7 @@ def test_real_files_as_torchvision_reads_them(source, name, third, tmp_path):
 @needs("cifar10.npz")
 def test_real_cifar10_copy_is_resized_as_pillow_does():
     path = SHARED / "cifar10.npz"
-    dataset = datasets.read("cifar10", path, 28)
+    dataset = data.read("cifar10", path, 28)
     with np.load(path) as contents:
         x_train, x_test = contents["x_train"], contents["x_test"]
         labels = np.concatenate([contents["y_train"], contents["y_test"]])
@@ -854,13 +854,13 @@ def test_real_cifar10_copy_is_resized_as_pillow_does():
 
 @needs("gtsrb_subset.npz")
 def test_real_npz_of_other_arrays():
-    fails("found images, sign_class, track, frame", SHARED / "gtsrb_subset.npz", call=datasets.peek)
+    fails("found images, sign_class, track, frame", SHARED / "gtsrb_subset.npz", call=data.peek)
 
 
 @needs("CURE-TSR")
 def test_real_folder_of_images_of_differing_sizes():
     root = SHARED / "CURE-TSR"
-    dataset = datasets.read("folder", root, 28)
+    dataset = data.read("folder", root, 28)
     files = sorted(root.glob("*/*.bmp"))
     assert dataset.images.shape == (1546, 28, 28, 3) and len(dataset.class_names) == 33
     for row in (0, 700, 1545):
@@ -871,7 +871,7 @@ def test_real_folder_of_images_of_differing_sizes():
 
 def test_idx_header_by_hand():
     content = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
-    array = standard._idx(io.BytesIO(gzip.compress(content)))
+    array = torchvision_sets._idx(io.BytesIO(gzip.compress(content)))
     assert array.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
@@ -890,5 +890,5 @@ def test_files_without_read_permission_say_so(
     monkeypatch.setattr(Path, "iterdir", refuse)
     for source, path in (("npz", file), ("folder", folder)):
         with pytest.raises(InputError, match=r"Permission denied.*give read permission") as caught:
-            datasets.peek(source, path)
+            data.peek(source, path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)

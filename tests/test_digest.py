@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import digest as digests
-from benchmark import modules
-from benchmark.digest import closure, digest
 from benchmark.errors import InputError
+from benchmark.utils import code_digest as digests
+from benchmark.utils import imports
+from benchmark.utils.code_digest import closure, digest
 
 ROOT = Path(__file__).parents[1]
 FILES = {
@@ -59,7 +59,7 @@ def lab(tmp_path, monkeypatch):
 
 def forget():
     """A new process would know nothing of the old text."""
-    for cached in (modules.find, modules.parse, digests._imports, digests._code):
+    for cached in (imports.find, imports.parse, digests._imports, digests._code):
         cached.cache_clear()
 
 
@@ -76,7 +76,7 @@ def test_closure_follows_every_way_of_importing(lab):
     assert "lab.model" not in sys.modules
 
 
-@pytest.mark.parametrize("module", ["gradcon.detectors", "benchmark.metrics", "benchmark.plan"])
+@pytest.mark.parametrize("module", ["gradcon.detectors", "benchmark.metrics", "benchmark.jobs"])
 def test_closure_holds_all_that_python_imports(module):
     code = (
         f"import sys, {module}; packages = ('gradcon', 'baselines', 'benchmark');"
@@ -128,12 +128,12 @@ def test_without_leaves_out_a_package_and_what_only_it_needs(lab):
 
 
 def test_a_run_does_not_depend_on_readers_and_the_registry():
-    from benchmark.plan import INDIRECT
+    from benchmark.jobs import INDIRECT
 
     used = closure("gradcon.detectors", "benchmark.runs", without=INDIRECT)
     assert {"gradcon.networks", "benchmark.runs", "benchmark.splits"} <= set(used)
-    assert not [name for name in used if name.startswith(("benchmark.datasets", "baselines"))]
-    assert not {"benchmark.methods", "benchmark.config", "benchmark.metrics"} & set(used)
+    assert not [name for name in used if name.startswith(("benchmark.data", "baselines"))]
+    assert not {"benchmark.config.methods", "benchmark.config", "benchmark.metrics"} & set(used)
 
 
 def test_what_is_missing_or_broken_is_named(lab):

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import figures, metrics, outputs
+from benchmark import figures, layout, metrics
 from benchmark.figures import beta, epochs, histograms, reconstructions, style
 from benchmark.figures.style import Drawing
-from benchmark.measures import BINS
 from benchmark.metrics import Metrics
+from benchmark.statistics import BINS
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -29,7 +29,7 @@ def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10")
 
 
 def test_writes_what_it_says(results: Results) -> None:
-    wanted = {Path(path) for path in outputs.figures(results.config, results.root)}
+    wanted = {Path(path) for path in layout.figures(results.config, results.root)}
     assert set((results.root / "figures").iterdir()) == wanted
     assert len(wanted) == 2 * 4 * 3
 
@@ -53,7 +53,7 @@ def test_files_say_what_they_were_made_from(results: Results, found: Metrics) ->
 def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metrics) -> None:
     entry = results.config.datasets["cifar10"].model_copy(update={"note": "rebuilt copy"})
     config = results.config.model_copy(update={"datasets": {"cifar10": entry}})
-    for kind in outputs.FIGURES:
+    for kind in layout.FIGURES:
         with style.look():
             drawing = figures.draw(config, found, results.root, f"{kind}-cifar10")
         figure = drawing.figure
@@ -193,7 +193,7 @@ def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None
     assert not row.inlier
 
 
-@pytest.mark.parametrize("kind", outputs.FIGURES)
+@pytest.mark.parametrize("kind", layout.FIGURES)
 def test_nothing_to_draw_is_said(tmp_path: Path, kind: str) -> None:
     config = make_config("mnist")
     metrics.write(config, tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.files import atomic
+from benchmark.utils.files import atomic
 
 
 def test_a_file_is_replaced_only_when_written_to_the_end(tmp_path):

@@ -5,12 +5,12 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.cases import settings
-from gradcon import state as states
-from gradcon.convolution import TransposedConvolution
+from gradcon import training_state as states
+from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, initialised
 from gradcon.stack import Stack
 from gradcon.training import iterate
+from performance.cases import settings
 
 SHAPES = [(6, 12, 2), (6, 12, 1), (5, 3, 1), (5, 1, 2)]  # the last two take the blocked form
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradcon import GradCon, GradConVAE
-from gradcon.graphs import captured
+from gradcon.kernels.cuda_graphs import captured
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, decoder_weights
 from gradcon.scoring import score_images

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from benchmarks import reference as plain
 from gradcon import CAE, VAE, GradCon, GradConVAE
+from gradcon import reference as plain
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, latent_side
 from gradcon.scoring import score_images

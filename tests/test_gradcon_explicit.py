@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import reference as plain
+from gradcon import reference as plain
+from gradcon.gradients import gradients
+from gradcon.kernels.im2col import block_slots, layer, pixel_slots, to_blocks
 from gradcon.losses import (
     RECONSTRUCTION,
     RECONSTRUCTION_SLOPES,
@@ -12,9 +14,7 @@ from gradcon.losses import (
     gradient_loss_slopes,
 )
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
-from gradcon.rows import block_slots, layer, pixel_slots, to_blocks
 from gradcon.settings import Settings
-from gradcon.single import gradients
 
 GRIDS = [(3, 4, 2), (4, 8, 1), (8, 14, 2), (5, 12, 0), (8, 15, 2), (15, 28, 2), (3, 5, 2)]
 

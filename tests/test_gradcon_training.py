@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from benchmark.detector import FitFailed
-from benchmarks import reference as plain
-from gradcon import state as states
+from gradcon import reference as plain
 from gradcon import training
-from gradcon.adam import adam_step, by_formula
+from gradcon import training_state as states
 from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
+from gradcon.kernels.adam import adam_step, by_formula
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.settings import Settings
 from gradcon.stack import Stack
-from gradcon.state import Trained
 from gradcon.training import train
+from gradcon.training_state import Trained
 from tests.digits import of_class
 
 

@@ -7,12 +7,12 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from benchmark import modules
+from benchmark.config.methods import METHODS, create, hyperparameters
 from benchmark.errors import InputError
-from benchmark.methods import METHODS, create, hyperparameters
+from benchmark.utils import imports
 
 INSTALLED = {
-    slug: method for slug, method in METHODS.items() if modules.find(method.path.split(":")[0])
+    slug: method for slug, method in METHODS.items() if imports.find(method.path.split(":")[0])
 }
 
 

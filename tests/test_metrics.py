@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, roc_auc_score
 
-from benchmark import metrics, outputs
-from benchmark.measures import BINS, auroc, bin_edges, counts, f1, overlap, placements
+from benchmark import layout, metrics
 from benchmark.metrics import POOLED
+from benchmark.statistics import BINS, auroc, bin_edges, counts, f1, overlap, placements
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -280,7 +280,7 @@ def test_provenance_changes_with_the_scores(tmp_path: Path) -> None:
 
 
 def test_writes_what_it_says(results: Results) -> None:
-    for path in outputs.metrics(results.config, results.root):
+    for path in layout.metrics(results.config, results.root):
         assert Path(path).is_file()
 
 

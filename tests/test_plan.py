@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark import device
 from benchmark.config import load
 from benchmark.errors import InputError
-from benchmark.plan import RUN, Plan, place
+from benchmark.jobs import Jobs
+from benchmark.layout import RUN, place
+from benchmark.runs import device
 
 
 def plan(on="cpu", **over):
@@ -22,7 +23,7 @@ def plan(on="cpu", **over):
         },
         "methods": {"cae": {"epochs": 1}, "cae_grad": {"epochs": 2}},
     }
-    return Plan(load(mapping | over), on)
+    return Jobs(load(mapping | over), on)
 
 
 def test_runs_are_all_combinations():
@@ -83,7 +84,7 @@ def test_a_data_set_depends_on_the_users_files(tmp_path):
 def test_images_are_asked_for_with_the_jobs_that_need_them(on):
     gone = {"source": "npz", "path": "gone.npz", "protocol": "folds"}
     mapping = {"name": "n", "seeds": [0], "datasets": {"own": gone}, "methods": {"kde": {}}}
-    lacking = Plan(load(mapping, data=False), on, "my.yaml")
+    lacking = Jobs(load(mapping, data=False), on, "my.yaml")
     assert len(lacking.stacks) == (on == "cpu")
     for ask in (lacking.in_runs("run.json"), lacking.sources):
         with pytest.raises(SystemExit, match=r"^my\.yaml: datasets\.own\.path: gone\.npz: .*$"):

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import metrics, outputs, provenance
+from benchmark import layout, metrics
+from benchmark.__main__ import main
 from benchmark.errors import InputError
+from benchmark.report import provenance
 from tests.conftest import Results
 
 
@@ -15,7 +17,7 @@ def test_every_file_says_what_it_was_made_from(results: Results) -> None:
     assert stated["commit"] == "0123456789abcdef"
     files = [
         Path(path)
-        for kind in (outputs.tables, outputs.figures, outputs.report)
+        for kind in (layout.tables, layout.figures, layout.report)
         for path in kind(results.config, results.root)
     ]
     assert {path.suffix for path in files} == {".csv", ".md", ".tex", ".png", ".svg", ".html"}
@@ -30,7 +32,7 @@ def test_prints_the_records(results: Results, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     for text in (*files, "commit", "0123456789abcdef", "config         made_up"):
         assert text in said
-    assert provenance.main([str(tables / "nothing.md"), files[0]]) == 1
+    assert main(["provenance", str(tables / "nothing.md"), files[0]]) == 1
     captured = capsys.readouterr()
     assert "nothing.md: no such file" in captured.err
     assert files[0] in captured.out
@@ -58,8 +60,9 @@ def test_files_that_do_not_say(tmp_path: Path, name: str, content: str, message:
 
 def test_runs_as_a_command_without_torch(results: Results) -> None:
     code = (
-        "import sys; from benchmark.provenance import main; "
-        f"main([{str(results.root / 'report/index.html')!r}]); sys.exit('torch' in sys.modules)"
+        "import sys; from benchmark.__main__ import main; "
+        f"main(['provenance', {str(results.root / 'report/index.html')!r}]); "
+        "sys.exit('torch' in sys.modules)"
     )
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=False)

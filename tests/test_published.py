@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmark import published
+from benchmark.config.methods import METHODS
 from benchmark.errors import InputError
-from benchmark.methods import METHODS
 from benchmark.published import AVERAGE, COLUMNS, Published, find, load
 from tests.synthetic import CLASSES, make_config
 

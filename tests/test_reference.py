@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from benchmark import config as configuration
-from benchmark import drift, findings, publish, reanalyse
+from benchmark import reanalyse
+from benchmark.__main__ import main
 from benchmark.config import REFERENCE, Config
 from benchmark.errors import InputError
 from benchmark.published import AVERAGE
+from benchmark.reference import publish, verify
+from benchmark.tables import cells
 from tests.synthetic import make_config, make_results
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +30,7 @@ def test_committed_tables_are_what_the_scores_give(folder: Path) -> None:
     config = configuration.read(folder / "config.yaml", data=False)
     assert ROOT / config.root == folder
     assert not any(entry.path and entry.path.is_absolute() for entry in config.datasets.values())
-    assert drift.find(config, folder) == []
+    assert verify.find(config, folder) == []
 
 
 def quoted(page: str, first: str) -> dict[str, list[str]]:
@@ -49,12 +52,12 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
     for method, loss in series:
         mine = verdicts[(verdicts["published_method"] == method) & (verdicts["loss"] == loss)]
         for row in mine.itertuples():
-            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {findings.MARKS[row.outcome]}"
+            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.MARKS[row.outcome]}"
             theirs = f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}"
             expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
-    for inlier, cells in zip([*range(10), AVERAGE], expected.values(), strict=True):
+    for inlier, row in zip([*range(10), AVERAGE], expected.values(), strict=True):
         reported = areas.loc[("cae_grad", inlier), "reported"].split()
-        cells.append(", ".join(f"{float(value):.3f}" for value in reported))
+        row.append(", ".join(f"{float(value):.3f}" for value in reported))
     assert quoted("README.md", "Inlier class") == expected
 
 
@@ -93,7 +96,7 @@ def copy(made: tuple[Config, Path], tmp_path: Path) -> tuple[Config, Path]:
 
 def test_two_rebuilds_are_the_same_bytes(copy: tuple[Config, Path]) -> None:
     config, root = copy
-    assert drift.find(config, root) == []
+    assert verify.find(config, root) == []
     kept = {path: path.read_bytes() for path in root.glob("[tf]*/*")}
     reanalyse.reanalyse(config, root)
     assert {path: path.read_bytes() for path in root.glob("[tf]*/*")} == kept
@@ -110,7 +113,7 @@ def test_a_changed_number_is_told_by_file_and_row(copy: tuple[Config, Path]) -> 
     frame.assign(mean=mean.where(frame.index != 2, mean + 1e-4)).to_csv(table, index=False)
     (root / "tables/old.csv").write_text("a\n1\n")
     (root / "figures/beta-cifar10.csv").unlink()
-    blank, numbers, text, old = drift.find(config, root)
+    blank, numbers, text, old = verify.find(config, root)
     assert blank == f"{root}/figures/beta-cifar10.csv: missing"
     assert numbers.startswith(f"{table}: row 4, mean: '{mean[2] + 1e-4:.4f}"[:-2])
     assert text.startswith(f"{shown}: line 6: ")
@@ -123,7 +126,7 @@ def test_a_changed_score_is_told(copy: tuple[Config, Path]) -> None:
     scores = pd.read_parquet(path)
     scores.loc[0, "gradient"] += 1
     scores.to_parquet(path, index=False)
-    first, *tables = drift.find(config, root)
+    first, *tables = verify.find(config, root)
     assert first.startswith(f"{path} has sha256 ")
     assert any(line.startswith(f"{root}/tables/auroc-cifar10.csv: row ") for line in tables)
 
@@ -143,7 +146,7 @@ def test_what_counts_as_the_same(tmp_path: Path, old: str, new: str, same: bool)
     for folder, value in (("kept", old), ("made", new)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "t.csv").write_text(f"name,value\nx,{value}\n")
-    found = list(drift.differences(Path("t.csv"), tmp_path / "kept", tmp_path / "made"))
+    found = list(verify.differences(Path("t.csv"), tmp_path / "kept", tmp_path / "made"))
     wrong = f"{tmp_path}/kept/t.csv: row 2, value: {old!r}, the scores give {new!r}"
     assert found == ([] if same else [wrong])
 
@@ -154,9 +157,9 @@ def test_the_stamp_may_have_another_hash_of_defaults(copy: tuple[Config, Path]) 
     stamp, rest = path.read_text().split("\n", 1)
     head, _, tail = stamp.partition("config_sha256 ")
     path.write_text(f"{head}config_sha256 {'0' * 64}{tail[64:]}\n{rest}")
-    assert drift.find(config, root) == []
+    assert verify.find(config, root) == []
     path.write_text(f"{stamp.replace('runs_sha256 ', 'runs_sha256 0')}\n{rest}")
-    (line,) = drift.find(config, root)
+    (line,) = verify.find(config, root)
     assert f"{path}: line 1: " in line
 
 
@@ -209,7 +212,7 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
 ) -> None:
     files, out = here
     arguments = ["--configfile", *map(str, files), "--to", str(out)]
-    assert publish.main([*arguments, "--without", "history.csv", "reconstructions.npz"]) == 0
+    assert main(["publish", *arguments, "--without", "history.csv", "reconstructions.npz"]) == 0
     assert "3 runs" in capsys.readouterr().out
     root = out / "made_up"
     assert {path.name for path in out.iterdir()} == {"made_up"}
@@ -231,10 +234,10 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     assert table.loc[("cae_grad", "average"), "found"] == 3
     assert table.loc[("cae_grad", "average"), "expected"] == 10
     arguments = ["--configfile", str(root / "config.yaml")]
-    assert reanalyse.main([*arguments, "--check"]) == 0
+    assert main(["verify", *arguments]) == 0
     assert reanalyse.main(arguments) == 0
     (root / "tables/cost.md").unlink()
-    assert reanalyse.main([*arguments, "--check"]) == 1
+    assert main(["verify", *arguments]) == 1
     assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"
 
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from benchmark import config as configuration
-from benchmark import metrics, outputs, reanalyse, report, tables
+from benchmark import layout, metrics, reanalyse, report, tables
+from benchmark.__main__ import main
 from benchmark.errors import InputError
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
@@ -48,7 +49,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(results: Results) -> Page:
-    (path,) = outputs.report(results.config, results.root)
+    (path,) = layout.report(results.config, results.root)
     return Page(Path(path).read_text(encoding="utf-8"))
 
 
@@ -99,7 +100,7 @@ def test_what_ran_comes_first_and_leads_to_its_command_and_scores(
 
 
 def test_numbers_that_ran_are_seen_without_unfolding(results: Results) -> None:
-    (path,) = outputs.report(results.config, results.root)
+    (path,) = layout.report(results.config, results.root)
     text = Path(path).read_text(encoding="utf-8")
     unfolded = re.sub(r"<details.*?</details>", "", text, flags=re.S)
     assert "… short run" in unfolded
@@ -108,14 +109,14 @@ def test_numbers_that_ran_are_seen_without_unfolding(results: Results) -> None:
 
 
 def test_print_unfolds(results: Results) -> None:
-    (path,) = outputs.report(results.config, results.root)
+    (path,) = layout.report(results.config, results.root)
     printed = Path(path).read_text(encoding="utf-8").split("@media print")[1].split("</style>")[0]
     assert "details > * { display: block; }" in printed
     assert "details::details-content { content-visibility: visible; block-size: auto; }" in printed
 
 
 def test_shows_a_configuration_that_can_be_loaded(results: Results) -> None:
-    (path,) = outputs.report(results.config, results.root)
+    (path,) = layout.report(results.config, results.root)
     shown = Path(path).read_text().split("<h3>Configuration</h3>\n<pre>")[1].split("</pre>")[0]
     assert configuration.load(yaml.safe_load(unescape(shown)), data=False) == results.config
 
@@ -179,12 +180,12 @@ def test_command_rebuilds_everything(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_command_without_runs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(CONFIG)
-    assert reanalyse.main(["--configfile", str(file), "--results", str(tmp_path)]) == 1
+    assert main(["reanalyse", "--configfile", str(file), "--results", str(tmp_path)]) == 1
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert f"{tmp_path}/tiny/runs: no run there" in message
     assert not (tmp_path / "tiny").exists()
-    assert reanalyse.main(["--configfile", str(tmp_path / "none.yaml")]) == 1
+    assert main(["reanalyse", "--configfile", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml" in capsys.readouterr().err
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark import metrics, published, reported, tables
-from benchmark.evidence import Evidence, Quantity
+from benchmark import metrics, published, tables
 from benchmark.published import AVERAGE
+from benchmark.verdicts import third_party
+from benchmark.verdicts.reproduced import Evidence, Quantity
 from tests.test_verdicts import GRADCON, made
 
 PUBLISHED = published.load()
@@ -20,7 +21,7 @@ RUNS = published.by_run(REPORTED, "cifar10", "cae_grad", "score", "AUROC")
 
 def said(config, root) -> list[str]:  # type: ignore[no-untyped-def]
     known = Evidence(config, metrics.compute(config, root))
-    return reported.notes(known, "cifar10", PUBLISHED, REPORTED)
+    return third_party.notes(known, "cifar10", PUBLISHED, REPORTED)
 
 
 @pytest.mark.parametrize("offset", [-0.04, 0.2])
@@ -58,8 +59,8 @@ def test_only_whole_runs_of_the_papers_epochs_are_told_of(tmp_path: Path) -> Non
     config, root = made(tmp_path / "part", lambda key: 0.6, seeds=[0])
     part = [row for row in REPORTED if row.inlier_class != "truck" or row.method == "run 1"]
     known = Evidence(config, metrics.compute(config, root))
-    (note,) = reported.notes(known, "cifar10", PUBLISHED, part)
+    (note,) = third_party.notes(known, "cifar10", PUBLISHED, part)
     assert "and 1 run that others report" in note
-    assert reported.notes(known, "cifar10", PUBLISHED, part[:3]) == []
+    assert third_party.notes(known, "cifar10", PUBLISHED, part[:3]) == []
     shutil.rmtree(root / "runs/cifar10/cae_grad/fold-0/inlier-7")
     assert said(config, root) == []

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import datasets, splits
+from benchmark import data as datasets
+from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
-from benchmark.runs import RunSpec, run, run_stack
+from benchmark.runs.train import RunSpec, run, run_stack
 from gradcon import GradCon
 
 PARAMS = {"epochs": 3, "batch_size": 32}

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark import findings, metrics, published, selection
-from benchmark.evidence import Evidence
-from benchmark.render import Cell
-from benchmark.scores import RunKey
+from benchmark import metrics, published
+from benchmark.layout import RunKey
+from benchmark.tables import selection_table
+from benchmark.tables.table import Cell
+from benchmark.verdicts import model_selection
+from benchmark.verdicts.reproduced import Evidence
 from tests.synthetic import exactly, make_config, make_results
 
 
@@ -25,12 +27,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     make_results(config, root, inliers=30)
     known = Evidence(config, metrics.compute(config, root))
     methods = {"cae_grad": ["gradient", "score"], "ocgan": ["score"]}
-    return root, selection.rows(known, "cifar10", methods, published.load())
+    return root, model_selection.rows(known, "cifar10", methods, published.load())
 
 
 def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
     root, frame = made
-    areas: dict[str, list[float]] = {rule: [] for rule in selection.RULES}
+    areas: dict[str, list[float]] = {rule: [] for rule in model_selection.RULES}
     for path in root.glob("runs/cifar10/ocgan/*/*/*/scores.parquet"):
         final = pd.read_parquet(path)
         epochs = pd.read_parquet(path.with_name("epochs.parquet"))
@@ -40,7 +42,7 @@ def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
         areas["best"].append(area["best"])
         areas["oracle"].append(max(area.values()))
     row = frame.set_index(["method", "component"]).loc[("ocgan", "score")]
-    for rule in selection.RULES:
+    for rule in model_selection.RULES:
         assert row[rule] == pytest.approx(np.mean(areas[rule]))
         assert row[f"{rule}_found"] == row["expected"] == 20
     assert row["models"] == 4
@@ -57,10 +59,10 @@ def test_the_oracle_is_never_worse(made: tuple[Path, pd.DataFrame]) -> None:
 def test_nothing_run_is_nothing_shown(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("ocgan",))
     known = Evidence(config, metrics.compute(config, tmp_path))
-    (row,) = selection.rows(known, "mnist", {"ocgan": ["score"]}, published.load()).to_dict(
+    (row,) = model_selection.rows(known, "mnist", {"ocgan": ["score"]}, published.load()).to_dict(
         "records"
     )
-    assert np.isnan([row[rule] for rule in selection.RULES]).all()
+    assert np.isnan([row[rule] for rule in model_selection.RULES]).all()
     assert row["models"] == 0
 
 
@@ -82,7 +84,7 @@ def test_an_average_over_some_classes_is_marked_and_stands_beside_nothing(tmp_pa
     shutil.rmtree(tmp_path / "runs/cifar10/ocgan/fold-0/inlier-4/seed-1")
     known = Evidence(config, metrics.compute(config, tmp_path))
     methods = {key: ["score"] for key in config.methods}
-    table = findings.selection_table(known, "cifar10", methods, published.load())
+    table = selection_table.selection_table(known, "cifar10", methods, published.load())
     some, under, same = (row.cells for row in table.rows)
     assert [cell.marks for cell in some[:3]] == ["*"] * 3
     assert some[-1] == Cell()
@@ -93,7 +95,7 @@ def test_an_average_over_some_classes_is_marked_and_stands_beside_nothing(tmp_pa
     few = config.datasets["cifar10"].model_copy(update={"inliers": (0, 1)})
     partly = config.model_copy(update={"datasets": {"cifar10": few}})
     known = Evidence(partly, metrics.compute(partly, tmp_path))
-    frame = selection.rows(known, "cifar10", methods, published.load())
+    frame = model_selection.rows(known, "cifar10", methods, published.load())
     assert frame["published"].isna().all()
 
 
@@ -109,7 +111,7 @@ def test_the_gain_is_over_runs_that_have_both(tmp_path: Path) -> None:
     manifest["scores_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     path.with_name("run.json").write_text(json.dumps(manifest))
     known = Evidence(config, metrics.compute(config, tmp_path))
-    (row,) = selection.rows(known, "mnist", {"ocgan": ["score"]}, []).to_dict("records")
+    (row,) = model_selection.rows(known, "mnist", {"ocgan": ["score"]}, []).to_dict("records")
     assert (row["best_found"], row["oracle_found"]) == (9, 10)
     assert row["oracle"] > row["best"]
     assert row["gain"] == 0

@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from benchmark import statistics
-from benchmark.measures import overlap
 from benchmark.statistics import (
     Sample,
     auroc_interval,
@@ -16,6 +15,7 @@ from benchmark.statistics import (
     decide,
     delong,
     holm,
+    overlap,
     overlap_interval,
     paired_delong,
     percentiles,

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark import metrics, outputs, published, render, tables
+from benchmark import layout, metrics, published, tables
+from benchmark.metrics.averages import Numbers, estimate, spread_out
 from benchmark.published import AVERAGE
-from benchmark.render import Cell, Row, Table
-from benchmark.summary import Numbers, estimate, spread_out
+from benchmark.tables import formats, rows
+from benchmark.tables.table import Cell, Row, Table
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -72,7 +73,7 @@ def row(table: Table, *labels: str) -> Row:
 
 
 def test_writes_what_it_says(results: Results) -> None:
-    wanted = {Path(path) for path in outputs.tables(results.config, results.root)}
+    wanted = {Path(path) for path in layout.tables(results.config, results.root)}
     assert set((results.root / "tables").iterdir()) == wanted
     assert len(wanted) == 3 * (2 * 5 + 3)
 
@@ -242,15 +243,15 @@ def test_one_share_needs_no_table_of_shares() -> None:
     config = make_config("mnist", outlier_ratios=[0.5])
     kinds = ("auroc", "ablation", "selection", "verdicts")
     by_dataset = [f"{kind}-mnist" for kind in kinds]
-    assert outputs.table_names(config) == ["verdicts", "claims", *by_dataset, "cost"]
+    assert layout.table_names(config) == ["verdicts", "claims", *by_dataset, "cost"]
 
 
 def test_only_the_papers_data_sets_are_judged() -> None:
     config = make_config("digits", outlier_ratios=[0.5])
     names = ["auroc-digits", "ablation-digits", "selection-digits", "cost"]
-    assert outputs.table_names(config) == names
+    assert layout.table_names(config) == names
     stated = {row.data_source for row in published.load()}
-    assert stated == set(published.SOURCES)
+    assert stated == set(config.SOURCES)
 
 
 def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
@@ -337,14 +338,14 @@ def test_the_three_forms_agree(results: Results, built: dict[str, Table]) -> Non
 def test_latex_is_escaped() -> None:
     table = Table("50% of A & B_1", ["M", "#", "x"], [Row(["a_b", "~^"], [Cell("1", "2")])], [],
                   pd.DataFrame())  # fmt: skip
-    text = render.latex(table, "t")
+    text = formats.latex(table, "t")
     assert r"50\% of A \& B\_1" in text
     assert r"a\_b & \textasciitilde{}\textasciicircum{} & 1 {\scriptsize $\pm$ 2} \\" in text
 
 
 def test_html_is_escaped() -> None:
     table = Table("a < b", ["<i>", "", "x"], [Row(["<script>", ""], [Cell()])], [], pd.DataFrame())
-    text = render.html(table)
+    text = formats.html(table)
     assert "<script>" not in text
     assert "a &lt; b" in text
 
@@ -355,17 +356,17 @@ def test_html_folds_rows_and_names_the_column_of_each_cell() -> None:
         *(Row([name], [Cell()], fold="not run") for name in "bc"),
     ]
     table = Table("caption", ["Number", "<x>"], rows, [], pd.DataFrame())
-    shown, folded = render.html(table).split("<details>")
+    shown, folded = formats.html(table).split("<details>")
     assert '<th scope="row">a<small>Table 3</small></th><td data-head="&lt;x&gt;">1</td>' in shown
     assert "<summary>2 not run</summary>" in folded
     assert re.findall(r'<th scope="row">(\w)', folded) == ["b", "c"]
-    assert "| a (Table 3) | 1 |" in render.markdown(table)
+    assert "| a (Table 3) | 1 |" in formats.markdown(table)
 
 
 def test_bars_do_not_break_markdown() -> None:
     table = Table("c", ["a|b", "", "x"], [Row(["k|l", ""], [Cell("1", "2", "*")])], [],
                   pd.DataFrame())  # fmt: skip
-    last = render.markdown(table).splitlines()[-1]
+    last = formats.markdown(table).splitlines()[-1]
     assert last == r"| k\|l |  | 1 ± 2\* |"
 
 
@@ -398,7 +399,7 @@ def test_a_published_average_stands_only_beside_the_same_classes() -> None:
     ],
 )
 def test_a_method_is_shown_by_its_anomaly_score(components: list[str], shown: list[str]) -> None:
-    assert tables.main_components(components) == shown
+    assert rows.main_components(components) == shown
 
 
 def test_every_number_names_its_data_set(results: Results) -> None:

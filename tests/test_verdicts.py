@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 
 from benchmark import config as configuration
-from benchmark import findings, metrics, published, statistics, verdicts
+from benchmark import metrics, published, statistics
 from benchmark.config import Config
-from benchmark.evidence import Evidence, Quantity, columns, command, paper_epochs
-from benchmark.methods import defaults
+from benchmark.config.methods import defaults
+from benchmark.layout import RunKey
+from benchmark.metrics.conditions import paper_epochs
 from benchmark.published import AVERAGE, Published
-from benchmark.scores import RunKey
-from benchmark.verdicts import Verdict
+from benchmark.runs.command import command
+from benchmark.tables import verdict_table
+from benchmark.verdicts import numbers
+from benchmark.verdicts.numbers import Verdict
+from benchmark.verdicts.reproduced import Evidence, Quantity, columns
 from tests.synthetic import exactly, make_config, make_results
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +44,7 @@ def of(found: list[Verdict], place: str, method: str, inlier: int, component: st
 
 
 def judged(config: Config, root: Path) -> list[Verdict]:
-    return verdicts.judge(Evidence(config, metrics.compute(config, root)), PUBLISHED)
+    return numbers.judge(Evidence(config, metrics.compute(config, root)), PUBLISHED)
 
 
 def made(tmp_path: Path, auroc, epochs: int = 1000, **over) -> tuple[Config, Path]:  # type: ignore[no-untyped-def]
@@ -110,7 +114,7 @@ def test_every_published_number_has_a_verdict(known: list[Verdict]) -> None:
 
 
 def test_frame_has_what_a_reader_checks(known: list[Verdict]) -> None:
-    frame = verdicts.frame(known)
+    frame = numbers.frame(known)
     assert len(frame) == len(PUBLISHED)
     assert {"place", "source", "confidence", "published", "mean", "outcome", "command"} <= set(
         frame
@@ -199,7 +203,7 @@ def test_classes_stand_for_an_average_that_lacks_one(
     for inlier in absent:
         shutil.rmtree(root / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
     known = Evidence(config, metrics.compute(config, root))
-    table = findings.verdict_table(known, verdicts.judge(known, PUBLISHED))
+    table = verdict_table.verdict_table(known, numbers.judge(known, PUBLISHED))
     rows = [row for row in table.rows if "GradCon, anomaly score" in row.labels[0]]
     shown = [row.labels[0].rpartition(", ")[2] for row in rows if not row.fold]
     if absent:
@@ -294,7 +298,7 @@ def test_two_of_our_data_sets_may_be_one_of_the_papers(tmp_path: Path) -> None:
     )
     make_results(config, tmp_path, inliers=8)
     rows = [row for row in PUBLISHED if row.run_method == "ocgan" and row.data_source == "mnist"]
-    found = verdicts.judge(Evidence(again, metrics.compute(again, tmp_path)), rows)
+    found = numbers.judge(Evidence(again, metrics.compute(again, tmp_path)), rows)
     assert [verdict.dataset for verdict in found[:2]] == ["mnist", "second"]
     assert len(found) == 2 * len(rows)
 
@@ -321,7 +325,7 @@ def test_a_row_without_chance_needs_the_margin_only(tmp_path: Path) -> None:
             row, value=value, data_source="cifar10", metric="AUROC", run_component="score",
             outlier_ratio=None, method="GradCon",
         )  # fmt: skip
-        return verdicts.judge(known, [wanted])[0].outcome
+        return numbers.judge(known, [wanted])[0].outcome
 
     assert [outcome(value) for value in (0.995, 0.985)] == ["reproduced", "higher"]
 
@@ -458,7 +462,7 @@ def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path)
     )
     make_results(config, tmp_path, inliers=40, epochs=1000)
     known = Evidence(config, metrics.compute(config, tmp_path))
-    found = verdicts.judge(known, PUBLISHED)
+    found = numbers.judge(known, PUBLISHED)
     (f1,) = (
         verdict
         for verdict in found
@@ -469,7 +473,7 @@ def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path)
     assert np.isnan([f1.mean_low, f1.mean_high, f1.low, f1.high, f1.p]).all()
     assert (f1.outcome, f1.further) == ("inconclusive", None)
     assert f1.detail == "one run per class: the spread over seeds is not known"
-    table = findings.verdict_table(known, [f1])
+    table = verdict_table.verdict_table(known, [f1])
     assert not any(" to " in cell.text for cell in table.rows[0].cells)
 
 
@@ -486,7 +490,7 @@ def test_seeds_that_would_decide_are_counted_by_folds(tmp_path: Path) -> None:
         row, value=0.775, data_source="fashion_mnist", metric="AUROC", run_component="score",
         outlier_ratio=None, method="GradCon",
     )  # fmt: skip
-    (verdict,) = verdicts.judge(known, [wanted])
+    (verdict,) = numbers.judge(known, [wanted])
     cube = known.values(Quantity("fashion_mnist", "cae_grad"))
     runs = statistics.runs_to_decide(statistics.sample(columns(cube)), 0.775)
     assert runs is not None
@@ -501,6 +505,6 @@ def test_only_data_sets_with_runs_stand_in_the_caption(tmp_path: Path) -> None:
         "mnist", "cifar10", methods=("cae_grad",), seeds=[0], outlier_ratios=[0.5], milestones=[]
     )
     known = Evidence(both, metrics.compute(both, root))
-    caption = findings.verdict_table(known, verdicts.judge(known, PUBLISHED)).caption
+    caption = verdict_table.verdict_table(known, numbers.judge(known, PUBLISHED)).caption
     assert "CIFAR-10; 1,000 epochs; 1 seed (0)" in caption
     assert "MNIST" not in caption

@@ -31,6 +31,7 @@ TOY = '''"""The distance to the mean training image."""
 
 import json
 import numpy as np
+from benchmark.__main__ import main
 from benchmark.detector import FitFailed
 
 
@@ -260,7 +261,7 @@ def test_without_images_there_is_a_line_before_any_job_and_scores_are_enough(tre
 
 
 def test_published_results_are_rebuilt_in_place_and_not_run_over(tree):
-    call = [sys.executable, "-m", "benchmark.publish", "--configfile", "config/tiny.yaml"]
+    call = [sys.executable, "-m", "benchmark", "publish", "--configfile", "config/tiny.yaml"]
     done = subprocess.run(call, cwd=tree, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     config, root = "results/reference/tiny/config.yaml", tree / "results/reference/tiny"

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark import captions, metrics
-from benchmark import outputs as layout
+from benchmark import captions, layout, metrics
 from benchmark.config import Config
 from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
 from benchmark.figures.style import Drawing, look, save, save_numbers

@@ -9,8 +9,8 @@ from benchmark import captions, published
 from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.published import AVERAGE, Published
-from benchmark.summary import estimate, spread_out
+from benchmark.metrics.averages import estimate, spread_out
+from benchmark.published import AVERAGE, Published, data_source
 
 
 def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
@@ -35,7 +35,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         color="0.35",
         fontsize=8,
     )
-    source = published.data_source(config, dataset)
+    source = data_source(config, dataset)
     values = published.find(published.load(), source, "ocgan", "score", "AUROC")
     lacking = bool(frame["lacking"].any())
     ocgan = published.comparable(values, config, dataset, lacking=lacking).get(AVERAGE)

@@ -4,18 +4,19 @@ from pathlib import Path
 
 from matplotlib.artist import Artist
 
-from benchmark import captions
+from benchmark import captions, scores
+from benchmark.captions import intervals
 from benchmark.config import Config
-from benchmark.cure_tsr import study
-from benchmark.cure_tsr.study import PAIRS
-from benchmark.cure_tsr.table import intervals
 from benchmark.figures.style import Drawing, nothing, panels
-from benchmark.metrics import Metrics
+from benchmark.metrics import Metrics, challenge_study
+from benchmark.metrics.challenge_study import PAIRS
+from benchmark.utils.text import spaced
+from benchmark.verdicts import challenge_claim
 
 
 def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     """A panel per challenge, a line for each loss of the first pair that was run."""
-    whole = study.load(config, root, dataset)
+    whole = challenge_study.load(config, root, dataset)
     frame = whole[whole["against_method"] == ""]
     there = set(zip(frame["method"], frame["component"], strict=True))
     pair = next((pair for pair in PAIRS if set(pair) <= there), None)
@@ -47,7 +48,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     for axis in axes[::4]:
         axis.set_ylabel("AUROC")
     labels = [
-        f"{captions.component(loss.component)}, {config.methods[loss.method].title}"
+        f"{scores.component(loss.component)}, {config.methods[loss.method].title}"
         for loss in losses
     ]
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
@@ -55,13 +56,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
         f"{captions.dataset(config, dataset)}. Bands: the {intervals(config, frame)} "
-        f"{study.claim(whole, config, dataset)} "
+        f"{challenge_claim.claim(whole, config, dataset)} "
         f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)
-
-
-def spaced(name: str) -> str:
-    """``CodecError`` as ``Codec error``."""
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
-    return words.strip().capitalize()

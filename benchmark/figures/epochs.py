@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from benchmark import captions
+from benchmark import captions, scores
 from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.summary import estimate, spread_out
+from benchmark.metrics.averages import estimate, spread_out
 
 
 def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
@@ -20,7 +20,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     methods = frame["method"].unique()
     figure, axes = panels(len(methods), 2.6, columns=4)
     there = set(frame["component"])
-    names = [name for name in captions.COMPONENTS if name in there]
+    names = [name for name in scores.COMPONENTS if name in there]
     names += sorted(there - set(names))
     colours = {name: f"C{index}" for index, name in enumerate(names)}
     low = min(0.5, float(frame["mean"].min())) - 0.02
@@ -44,7 +44,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_title(captions.covered(config, found.runs, dataset, str(method)))
         axis.set_xlabel("epoch")
     axes[0].set_ylabel("average AUROC")
-    labels = [captions.component(name) for name in names]
+    labels = [scores.component(name) for name in names]
     figure.legend(
         [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
     )

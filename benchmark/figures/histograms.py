@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
-from benchmark import captions
+from benchmark import captions, scores
 from benchmark.config import Config
 from benchmark.figures.style import INLIER, OUTLIER, Drawing, nothing, panels
-from benchmark.measures import BINS, TAIL
+from benchmark.layout import main_ratio
 from benchmark.metrics import Metrics
-from benchmark.outputs import main_ratio
-from benchmark.summary import Estimate, Numbers, pooled
+from benchmark.metrics.averages import Estimate, Numbers, pooled
+from benchmark.statistics import BINS, TAIL
 
 SIDES = (("inliers", INLIER, ""), ("outliers", OUTLIER, "////"))
 LOSSES = {
@@ -45,7 +45,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
         axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
         axis.set_title(captions.covered(config, found.runs, dataset, method))
-        axis.set_xlabel(captions.component(component))
+        axis.set_xlabel(scores.component(component))
         axis.locator_params(axis="x", nbins=5)
         lacking |= not share.complete
         frames.append(

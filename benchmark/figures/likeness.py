@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.datasets.gtsrb import NAME
+from benchmark.data.challenges.gtsrb import NAME
 from benchmark.detector import Images
-from benchmark.figures.challenges import spaced
-from benchmark.figures.signs import FRAMES, bare
-from benchmark.figures.style import WIDTH, Drawing
+from benchmark.figures.signs import FRAMES
+from benchmark.figures.style import WIDTH, Drawing, bare
+from benchmark.utils.text import spaced
 
 EACH = 4
 """Pictures of a source per type and level."""

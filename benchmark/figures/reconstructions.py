@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark import captions
+from benchmark import captions, layout
 from benchmark.config import Config
-from benchmark.figures.challenges import spaced
 from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
+from benchmark.layout import RunKey
 from benchmark.metrics import Metrics
-from benchmark.scores import RunKey
+from benchmark.utils.text import spaced
 
 PREFERRED = ("cae_grad", "vae_grad", "cae", "vae")
 CLASSES = 10
@@ -42,7 +42,7 @@ def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
     strips: dict[str, dict[str, Any]] = {}
     for run in runs.sort_values(["inlier", "fold", "seed"]).itertuples(index=False):
         key = RunKey(*(getattr(run, name) for name in RunKey._fields))
-        path = root / "runs" / key.path / "reconstructions.npz"
+        path = layout.run(root, key) / "reconstructions.npz"
         if run.class_name not in strips and len(strips) < CLASSES and path.is_file():
             with np.load(path) as arrays:
                 strips[str(run.class_name)] = {"key": key, **arrays}
@@ -134,7 +134,7 @@ def _canvas(
 
 def _labels(key: RunKey, root: Path) -> dict[int, int]:
     """The condition of each test image of a challenge study."""
-    path = root / "runs" / key.path / "scores.parquet"
+    path = layout.run(root, key) / "scores.parquet"
     rows = pd.read_parquet(path, columns=["sample_id", "label"])
     return dict(zip(rows["sample_id"], rows["label"], strict=True))
 

@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from benchmark import captions
+from benchmark import captions, layout
 from benchmark.config import Config
-from benchmark.cure_tsr import plate
-from benchmark.cure_tsr.plate import ABSENT, REAL, SIMULATED, Plate
-from benchmark.datasets.gtsrb import NAME
+from benchmark.data.challenges import sign_sheet
+from benchmark.data.challenges.gtsrb import NAME
+from benchmark.data.challenges.sign_sheet import ABSENT, REAL, SIMULATED, Plate
 from benchmark.detector import Images
-from benchmark.figures.challenges import spaced
-from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
+from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, bare, nothing
 from benchmark.metrics import Metrics
+from benchmark.utils.text import spaced
 
 FRAMES = {REAL: INLIER, SIMULATED: OUTLIER}
 SOURCES = {REAL: "real files of CURE-TSR", SIMULATED: NAME}
@@ -24,7 +24,7 @@ SOURCES = {REAL: "real files of CURE-TSR", SIMULATED: NAME}
 
 def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     """The pictures that the reader of the data set kept."""
-    kept = plate.load(root / "data" / dataset)
+    kept = sign_sheet.load(layout.data(root, dataset))
     if kept is None:
         return nothing("No pictures of a sign: the prepared data set is not here.")
     return sheet(kept, captions.dataset(config, dataset))
@@ -74,14 +74,6 @@ def sheet(kept: Plate, title: str) -> Drawing:
         }
     )
     return Drawing(figure, caption.strip(), numbers)
-
-
-def bare(axis: Axes) -> None:
-    """Nothing but what is drawn in it."""
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
 
 
 def picture(axis: Axes, image: Images, source: str, *, same: bool = True) -> None:

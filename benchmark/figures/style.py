@@ -11,8 +11,8 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark import render
-from benchmark.files import atomic
+from benchmark import metrics
+from benchmark.utils.files import atomic
 
 INLIER, OUTLIER = "#0072B2", "#D55E00"
 WIDTH = 7.0
@@ -58,7 +58,7 @@ def nothing(reason: str) -> Drawing:
 
 def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str]) -> None:
     """Write ``name``.png, .svg and .csv; the same drawing gives the same bytes."""
-    about = {"Title": name, "Description": drawing.caption, "Source": render.stamp(provenance)}
+    about = {"Title": name, "Description": drawing.caption, "Source": metrics.stamp(provenance)}
     for suffix, more in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic(folder / f"{name}.{suffix}") as beside:
             drawing.figure.savefig(beside, metadata=about | more)
@@ -69,3 +69,11 @@ def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:
     """Write ``name``.csv."""
     with atomic(folder / f"{name}.csv") as beside:
         drawing.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def bare(axis: Axes) -> None:
+    """Nothing but what is drawn in it."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)

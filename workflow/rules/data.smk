@@ -1,14 +1,14 @@
 rule data:
     input:
-        plan.sources,
+        jobs.sources,
     output:
-        images="<results>/data/{dataset}/images.npy",
-        labels="<results>/data/{dataset}/labels.npy",
-        description="<results>/data/{dataset}/dataset.json",
+        images=f"<results>/{layout.DATA}/images.npy",
+        labels=f"<results>/{layout.DATA}/labels.npy",
+        description=f"<results>/{layout.DATA}/dataset.json",
     log:
-        "<logs>/data/{dataset}.log",
+        f"<logs>/{layout.DATA}.log",
     benchmark:
-        "<benchmarks>/data/{dataset}.jsonl"
+        f"<benchmarks>/{layout.DATA}.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -16,35 +16,9 @@ rule data:
         mem_mb=4000,
         runtime=60,
     params:
-        data=plan.data,
-        code=plan.code("datasets"),
+        data=jobs.data,
+        code=jobs.code("data"),
     message:
         "Reading and resizing {wildcards.dataset}"
     script:
         "../scripts/data.py"
-
-
-rule splits:
-    input:
-        labels=rules.data.output.labels,
-        description=rules.data.output.description,
-    output:
-        table="<results>/splits/{dataset}/fold-{fold}.parquet",
-        description="<results>/splits/{dataset}/fold-{fold}.json",
-    log:
-        "<logs>/splits/{dataset}/fold-{fold}.log",
-    benchmark:
-        "<benchmarks>/splits/{dataset}/fold-{fold}.jsonl"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        split=plan.split,
-        code=plan.code("splits"),
-    message:
-        "Drawing fold {wildcards.fold} of {wildcards.dataset}"
-    script:
-        "../scripts/splits.py"

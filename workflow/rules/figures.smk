@@ -1,8 +1,8 @@
 rule figures:
     input:
         metrics=rules.metrics.output,
-        published=plan.published(),
-        style=plan.asset("figures/figures.mplstyle"),
+        published=jobs.published(),
+        style=jobs.asset("figures/figures.mplstyle"),
     output:
         [
             report(
@@ -12,10 +12,10 @@ rule figures:
                 subcategory=figure.dataset,
                 labels={"data set": figure.dataset, "figure": figure.kind},
             )
-            for figure in plan.figures()
+            for figure in jobs.figures()
             if figure.shown
         ],
-        [figure.path for figure in plan.figures() if not figure.shown],
+        [figure.path for figure in jobs.figures() if not figure.shown],
     log:
         "<logs>/figures.log",
     benchmark:
@@ -27,8 +27,8 @@ rule figures:
         mem_mb=4000,
         runtime=30,
     params:
-        analysis=plan.analysis(),
-        code=plan.code("figures"),
+        analysis=jobs.analysis(),
+        code=jobs.code("figures"),
     message:
         "Drawing figures"
     script:

@@ -1,12 +1,12 @@
 rule metrics:
     input:
-        runs=plan.in_runs("run.json"),
-        scores=plan.in_runs("scores.parquet"),
-        epochs=plan.in_runs("epochs.parquet"),
-        splits=plan.splits(),
+        runs=jobs.in_runs("run.json"),
+        scores=jobs.in_runs("scores.parquet"),
+        epochs=jobs.in_runs("epochs.parquet"),
+        splits=jobs.splits(),
     output:
-        outputs.metrics(plan.config, plan.config.root),
-        list(outputs.challenges(plan.config, plan.config.root).values()),
+        layout.metrics(jobs.config, jobs.config.root),
+        list(layout.challenges(jobs.config, jobs.config.root).values()),
     log:
         "<logs>/metrics.log",
     benchmark:
@@ -18,9 +18,9 @@ rule metrics:
         mem_mb=4000,
         runtime=30,
     params:
-        analysis=plan.analysis(),
-        code=plan.code("metrics"),
-        study=plan.code("cure_tsr.study"),
+        analysis=jobs.analysis(),
+        code=jobs.code("metrics"),
+        study=jobs.code("metrics.challenge_study"),
     message:
         "Computing AUROC, F1 and overlap of all runs"
     script:

@@ -3,10 +3,10 @@ rule report:
         metrics=rules.metrics.output,
         tables=rules.tables.output,
         figures=rules.figures.output,
-        template=plan.asset("templates/report.html.j2"),
+        template=jobs.asset("report/report.html.j2"),
     output:
         report(
-            outputs.report(plan.config, plan.config.root),
+            layout.report(jobs.config, jobs.config.root),
             caption="../report/report.rst",
             category="Report",
         ),
@@ -21,8 +21,8 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        analysis=plan.analysis(),
-        code=plan.code("report"),
+        analysis=jobs.analysis(),
+        code=jobs.code("report"),
     message:
         "Writing the report"
     script:

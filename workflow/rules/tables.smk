@@ -1,8 +1,8 @@
 rule tables:
     input:
         metrics=rules.metrics.output,
-        published=plan.published(),
-        claims=plan.asset("claims.yaml"),
+        published=jobs.published(),
+        claims=jobs.asset("verdicts/claims.yaml"),
     output:
         [
             report(
@@ -12,10 +12,10 @@ rule tables:
                 subcategory=table.dataset,
                 labels={"data set": table.dataset, "table": table.kind},
             )
-            for table in plan.tables()
+            for table in jobs.tables()
             if table.shown
         ],
-        [table.path for table in plan.tables() if not table.shown],
+        [table.path for table in jobs.tables() if not table.shown],
     log:
         "<logs>/tables.log",
     benchmark:
@@ -27,8 +27,8 @@ rule tables:
         mem_mb=4000,
         runtime=30,
     params:
-        analysis=plan.analysis(),
-        code=plan.code("tables"),
+        analysis=jobs.analysis(),
+        code=jobs.code("tables"),
     message:
         "Setting tables beside the published values"
     script:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from benchmark import datasets
-from benchmark.console import logged
+from benchmark import data
+from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     directory = Path(snakemake.output.description).parent
-    dataset = datasets.read(**snakemake.params.data, keep=directory)
-    datasets.prepare(dataset, directory)
+    dataset = data.read(**snakemake.params.data, keep=directory)
+    data.prepare(dataset, directory)

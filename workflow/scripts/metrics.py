@@ -2,10 +2,10 @@
 
 from benchmark import metrics
 from benchmark.config import load
-from benchmark.console import logged
-from benchmark.cure_tsr import study
+from benchmark.metrics import challenge_study
+from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     config = load(snakemake.config, data=False)
     metrics.write(config, config.root)
-    study.write(config, config.root)
+    challenge_study.write(config, config.root)

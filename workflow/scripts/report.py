@@ -2,7 +2,7 @@
 
 from benchmark import report
 from benchmark.config import load
-from benchmark.console import logged
+from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     config = load(snakemake.config, data=False)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmark import datasets, splits
-from benchmark.console import logged
+from benchmark import data, splits
+from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
-    dataset = datasets.load(Path(snakemake.input.description).parent)
+    dataset = data.load(Path(snakemake.input.description).parent)
     drawn = {"fold": int(snakemake.wildcards.fold), **snakemake.params.split}
     split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)
     made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}

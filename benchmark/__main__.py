@@ -1,0 +1,61 @@
+"""The commands that need no Snakemake: ``python -m benchmark COMMAND``.
+
+Each is a module with ``add_arguments(parser)`` and ``run(chosen) -> int``, the exit status. It is
+imported when it is called; what it cannot do, it says in one line.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from benchmark.errors import InputError
+
+COMMANDS = {
+    "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
+    "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
+    "publish": ("benchmark.reference.publish", "add runs to the committed results"),
+    "provenance": ("benchmark.report.provenance", "say which scores made a file"),
+    "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),
+    "cure-tsr-index": (
+        "benchmark.data.challenges.cure_tsr_index",
+        "say what a CURE-TSR folder has",
+    ),
+    "simulation-check": (
+        "benchmark.figures.simulation_check",
+        "draw real and simulated challenges",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status.
+
+    >>> main(["provenance", "no.md"])
+    1
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"  {name:{width}}  {says}" for name, (_, says) in COMMANDS.items()),
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of these:")
+    name = parser.parse_args(given[:1]).command
+    module = import_module(COMMANDS[name][0])
+    own = argparse.ArgumentParser(
+        prog=f"python -m benchmark {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(own)
+    try:
+        return int(module.run(own.parse_args(given[1:])))
+    except (InputError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The methods: where each one is, and which hyperparameters it takes.
+
+A method is a class with the interface of ``benchmark.detector``. Its hyperparameters are read from
+the source text of its ``__init__``: a configuration is checked without importing any method, and a
+method that is not installed costs nothing until it is used.
+"""
+
+import ast
+import collections.abc
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import annotated_types
+from pydantic import BaseModel, ConfigDict, create_model
+
+from benchmark import detector
+from benchmark.errors import InputError
+from benchmark.utils import imports
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method's name in tables and figures, and its class as ``package.module:Class``."""
+
+    title: str
+    path: str
+
+
+METHODS: Mapping[str, Method] = {
+    "cae": Method("CAE", "gradcon.detectors:CAE"),
+    "cae_grad": Method("CAE + Grad", "gradcon.detectors:GradCon"),
+    "vae": Method("VAE", "gradcon.detectors:VAE"),
+    "vae_grad": Method("VAE + Grad", "gradcon.detectors:GradConVAE"),
+    "alocc": Method("ALOCC", "baselines.alocc:ALOCC"),
+    "and_vae": Method("VAE (LSA network)", "baselines.and_vae:ANDVAE"),
+    "anogan": Method("AnoGAN", "baselines.anogan:AnoGAN"),
+    "dae": Method("DAE", "baselines.dae:DAE"),
+    "dcae": Method("DCAE", "baselines.dcae:DCAE"),
+    "deep_svdd": Method("Deep SVDD", "baselines.deep_svdd:DeepSVDD"),
+    "gpnd": Method("GPND", "baselines.gpnd:GPND"),
+    "kde": Method("KDE", "baselines.kde:KDE"),
+    "lsa": Method("LSA", "baselines.lsa:LSA"),
+    "ocgan": Method("OCGAN", "baselines.ocgan:OCGAN"),
+    "ocsvm": Method("OCSVM", "baselines.ocsvm:OCSVM"),
+    "pixelcnn": Method("PixelCNN", "baselines.pixelcnn:PixelCNN"),
+}
+"""The methods that a configuration can name without saying where they are."""
+
+
+def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
+    """Import a method's class and build it.
+
+    Args:
+        path: ``package.module:Class``.
+        params: its hyperparameters.
+
+    Raises:
+        InputError: the class, or a package that it needs, is missing.
+    """
+    found: detector.Detector = imports.load(path)(**params)
+    return found
+
+
+@cache
+def hyperparameters(path: str) -> type[BaseModel]:
+    """The hyperparameters of a method as a strict model: types, ranges and defaults.
+
+    They are the keyword-only arguments of the class's ``__init__``, or of its base's where it has
+    none. Their annotations and defaults may use the built-in types, ``typing``,
+    ``annotated_types``, the names of ``benchmark.detector``, and names that the module assigns.
+
+    Args:
+        path: ``package.module:Class``.
+
+    Raises:
+        InputError: no such module or class, or an ``__init__`` that cannot be read so.
+    """
+    module, name = imports.split(path)
+    found = _find_init(module, name)
+    if found is None:
+        return create_model(name, __config__=_STRICT)
+    module, init = found
+    arguments = init.args
+    if len([*arguments.posonlyargs, *arguments.args]) > 1 or arguments.vararg or arguments.kwarg:
+        raise InputError(
+            f"{path}: the arguments of __init__ must be keyword-only and named; "
+            "write `def __init__(self, *, ...)`"
+        )
+    names = _Names(module)
+    fields: dict[str, Any] = {}
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        try:
+            annotation = names.annotation(argument.annotation)
+            value = ... if default is None else names.evaluate(default)
+        except Exception as error:
+            raise InputError(
+                f"{path}: the argument {argument.arg!r} of __init__ cannot be read "
+                f"({type(error).__name__}: {error}); use plain types, benchmark.detector's names "
+                "or the module's own"
+            ) from error
+        fields[argument.arg] = (annotation, value)
+    return create_model(name, __config__=_STRICT, **fields)
+
+
+@cache
+def defaults(path: str) -> dict[str, Any]:
+    """The hyperparameters of a method that is given none, as ``run.json`` writes them.
+
+    Those of the methods here are the paper's or, for a compared method, of its own paper or code.
+    """
+    fields = hyperparameters(path).model_fields
+    stated = {name: field.default for name, field in fields.items() if not field.is_required()}
+    plain: dict[str, Any] = json.loads(json.dumps(stated))
+    return plain
+
+
+_STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
+
+
+def _find_init(module: str, name: str) -> tuple[str, ast.FunctionDef] | None:
+    """The ``__init__`` that a class has or inherits, with its module; None if it has none."""
+    for node in imports.parse(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                    return module, member
+            bases = (_origin(module, base) for base in node.bases)
+            inits = (_find_init(*base) for base in bases if base)
+            return next((init for init in inits if init), None)
+    imported = _origin(module, ast.Name(name))
+    if imported:
+        return _find_init(*imported)
+    raise InputError(f"{imports.find(module)} has no class {name!r}; correct `{module}:{name}`")
+
+
+def _origin(module: str, node: ast.expr) -> tuple[str, str] | None:
+    """The module in the project that defines a name used in another, and its name there."""
+    if isinstance(node, ast.Subscript):
+        return _origin(module, node.value)
+    dotted = ast.unparse(node)
+    prefix, _, name = dotted.rpartition(".")
+    tree = imports.parse(module)
+    if any(isinstance(member, ast.ClassDef) and member.name == dotted for member in tree.body):
+        return module, dotted
+    for statement in ast.walk(tree):
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
+        for alias in statement.names:
+            if (alias.asname or alias.name) != (prefix or name):
+                continue
+            found = alias.name
+            if isinstance(statement, ast.ImportFrom):
+                source = imports.imported_from(statement, module)
+                if not prefix:
+                    return _in_project(source, module, found)
+                found = f"{source}.{found}"
+            return _in_project(found, module, name)
+    return None
+
+
+def _in_project(module: str, user: str, name: str) -> tuple[str, str] | None:
+    known = imports.PACKAGES | {imports.top(user)}
+    return (module, name) if imports.top(module) in known and imports.find(module) else None
+
+
+@cache
+def _assigned(module: str) -> dict[str, ast.expr]:
+    """The expressions that a module assigns to names of its own."""
+    found: dict[str, ast.expr] = {}
+    for node in imports.parse(module).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {to.id: node.value for to in targets if isinstance(to, ast.Name)}
+    return found
+
+
+def _public(module: ModuleType) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+
+_KNOWN: Mapping[str, Any] = {
+    **_public(typing),
+    **_public(collections.abc),
+    **_public(annotated_types),
+    **_public(detector),
+    **{kind.__name__: kind for kind in (bool, dict, float, frozenset, int, list, set, str, tuple)},
+    "typing": typing,
+    "annotated_types": annotated_types,
+}
+
+
+class _Names(dict[str, Any]):
+    """What annotations and defaults can name: known types, and what the module itself assigns."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(_KNOWN)
+        self._module = module
+
+    def __missing__(self, name: str) -> Any:
+        assigned = _assigned(self._module)
+        if name in assigned:
+            return self.evaluate(assigned[name])
+        origin = _origin(self._module, ast.Name(name))
+        if origin and origin[0] != self._module:
+            return _Names(origin[0])[origin[1]]
+        raise KeyError(name)
+
+    def evaluate(self, node: ast.expr) -> Any:
+        """The value of an expression; there is nothing in it to call but what is known."""
+        expression = compile(ast.Expression(node), self._module, "eval")
+        return eval(expression, {"__builtins__": {}}, self)
+
+    def annotation(self, node: ast.expr | None) -> Any:
+        """The type that an annotation means, quoted or not."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node = ast.parse(node.value, mode="eval").body
+        return Any if node is None else self.evaluate(node)

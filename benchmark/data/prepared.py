@@ -1,0 +1,75 @@
+"""A data set on disk, resized, so that each job maps it into memory instead of reading it anew."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.data.dataset import Dataset
+from benchmark.errors import InputError
+from benchmark.utils.files import atomic
+
+GROUPS = "groups.npy"
+
+
+def prepare(dataset: Dataset, directory: Path) -> None:
+    """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
+
+    With groups, ``groups.npy`` is written first.
+    ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
+    sha256 of each array's bytes in C order.
+    """
+    facts = {
+        "source": dataset.source,
+        "class_names": dataset.class_names,
+        "n_train": dataset.n_train,
+        "shape": dataset.images.shape,
+        "sha256": {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)},
+    }
+    groups = directory / GROUPS
+    groups.unlink(missing_ok=True)
+    if dataset.groups is not None:
+        with atomic(groups) as beside:
+            np.save(beside, dataset.groups)
+    # The innermost is renamed first, so dataset.json appears once the arrays are there.
+    with (
+        atomic(directory / "dataset.json") as json_path,
+        atomic(directory / "labels.npy") as labels_path,
+        atomic(directory / "images.npy") as images_path,
+    ):
+        np.save(images_path, dataset.images)
+        np.save(labels_path, dataset.labels)
+        json_path.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def load(directory: Path) -> Dataset:
+    """Map what ``prepare`` wrote into memory, read-only.
+
+    Raises:
+        InputError: a missing or damaged file.
+    """
+    try:
+        facts = json.loads((directory / "dataset.json").read_text())
+        dataset = Dataset(
+            images=np.load(directory / "images.npy", mmap_mode="r"),
+            labels=np.load(directory / "labels.npy"),
+            class_names=tuple(facts["class_names"]),
+            n_train=facts["n_train"],
+            source=facts["source"],
+            groups=np.load(directory / GROUPS) if (directory / GROUPS).exists() else None,
+        )
+        if list(dataset.images.shape) != facts["shape"] or len(dataset.labels) != facts["shape"][0]:
+            raise ValueError("the arrays do not have the shape that dataset.json states")
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{directory}: incomplete or damaged ({reason}); delete it and run again"
+        ) from error
+    return dataset
+
+
+def _sha256(array: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()

@@ -1,0 +1,188 @@
+"""MNIST, Fashion-MNIST and CIFAR-10, as torchvision lays them out, downloads and verifies them.
+
+The compressed files are read where they lie: nothing is unpacked beside them, so that the folder
+may be read-only. No byte is used whose checksum is not the one that torchvision knows.
+"""
+
+import gzip
+import hashlib
+import pickle
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.data import npz
+from benchmark.data.dataset import Dataset, Labels
+from benchmark.data.images import resize
+from benchmark.detector import Images
+from benchmark.errors import InputError
+from benchmark.utils.files import atomic
+
+Pooled = tuple[Images, Labels, int]
+"""Images and labels, the training part first, and the length of the training part."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """A data set of torchvision.
+
+    Attributes:
+        names: the class names, as the paper's tables have them.
+        pooled: reads both parts, given the root folder and the torchvision class's name.
+        torchvision: the name of the class in ``torchvision.datasets``.
+    """
+
+    names: tuple[str, ...]
+    pooled: Callable[[Path, str], Pooled]
+    torchvision: str
+
+    def class_names(self, path: Path) -> tuple[str, ...]:
+        """The known names; the files may still have to be downloaded."""
+        if _is_copy(path):
+            npz.has_official_split(path)
+        elif path.exists() and not path.is_dir():
+            raise InputError(
+                f"{path}: is a file; `path:` must be the folder that holds or will hold "
+                f"{self.torchvision}"
+            )
+        return self.names
+
+    def has_official_split(self, path: Path) -> bool:
+        """Yes, unless ``path`` is an ``.npz`` copy without one."""
+        return npz.has_official_split(path) if _is_copy(path) else True
+
+    def read(self, path: Path, image_size: int) -> Dataset:
+        """Read both parts, downloading what is absent, and resize them.
+
+        A ``path`` that ends in ``.npz`` is taken as another copy of the same images, which nothing
+        verifies: see ``benchmark.data.npz``.
+
+        Raises:
+            InputError: a corrupt file (names its checksums), or one that is absent and cannot be
+                downloaded.
+        """
+        if _is_copy(path):
+            return replace(npz.read(path, image_size), class_names=self.names)
+        images, labels, n_train = self.pooled(path, self.torchvision)
+        return Dataset(resize(images, image_size), labels, self.names, n_train)
+
+
+def _is_copy(path: Path) -> bool:
+    return path.suffix == ".npz"
+
+
+def _read_idx(root: Path, torchvision_class: str) -> Pooled:
+    """Read ``<root>/<class>/raw/*.gz``."""
+    known = _torchvision(torchvision_class)
+    raw = root / torchvision_class / "raw"
+    arrays = {name: _idx(_obtain(raw / name, md5, known.mirrors)) for name, md5 in known.resources}
+    images, labels = (
+        [arrays[f"{part}-{kind}-ubyte.gz"] for part in ("train", "t10k")]
+        for kind in ("images-idx3", "labels-idx1")
+    )
+    pooled = np.concatenate(images)[..., np.newaxis]
+    return pooled, np.concatenate(labels).astype(np.int64), len(labels[0])
+
+
+def _idx(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a gzipped IDX file of bytes: type, dimensions, big-endian sizes, then the values."""
+    with gzip.open(path) as stream:
+        data = stream.read()
+    dimensions = data[3]
+    shape = np.frombuffer(data, ">i4", dimensions, offset=4)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+def _read_cifar(root: Path, torchvision_class: str) -> Pooled:
+    """Read the batches from torchvision's unpacked folder, or else from the archive."""
+    known = _torchvision(torchvision_class)
+    folder, archive = root / known.base_folder, root / known.filename
+    batches = [*known.train_list, *known.test_list]
+    if folder.is_dir():
+        contents = [_verified(folder / name, md5).read_bytes() for name, md5 in batches]
+    else:
+        _obtain(archive, known.tgz_md5, [known.url.removesuffix(known.filename)])
+        with tarfile.open(archive) as tar:
+            contents = [_member(tar, f"{known.base_folder}/{name}") for name, _ in batches]
+    # Only now that the checksums hold: a pickle can run code.
+    loaded = [pickle.loads(content, encoding="latin1") for content in contents]
+    planes = np.concatenate([batch["data"] for batch in loaded]).reshape(-1, 3, 32, 32)
+    labels = np.concatenate([batch["labels"] for batch in loaded]).astype(np.int64)
+    n_train = sum(len(batch["labels"]) for batch in loaded[: len(known.train_list)])
+    return planes.transpose(0, 2, 3, 1), labels, n_train
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    stream = tar.extractfile(name)
+    assert stream is not None
+    return stream.read()
+
+
+def _torchvision(name: str) -> Any:
+    """The class that knows the names, addresses and checksums of the files."""
+    import torchvision.datasets
+
+    return getattr(torchvision.datasets, name)
+
+
+def _obtain(path: Path, md5: str, mirrors: Sequence[str]) -> Path:
+    """Return ``path``, verified, after downloading it if it is absent."""
+    if path.exists():
+        return _verified(path, md5)
+    from torchvision.datasets.utils import download_url
+
+    reason = ""
+    for mirror in mirrors:
+        try:
+            with atomic(path) as beside:
+                download_url(mirror + path.name, str(beside.parent), beside.name, md5)
+            return path
+        except (OSError, RuntimeError, HTTPException) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+    raise InputError(
+        f"{path}: absent, and the download failed ({reason}); get {mirrors[0]}{path.name} (md5 "
+        f"{md5}) on a machine with a network and put it there, or correct `path:`"
+    )
+
+
+def _verified(path: Path, md5: str) -> Path:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; put it there, or remove {path.parent}")
+    with path.open("rb") as stream:
+        actual = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if actual != md5:
+        raise InputError(
+            f"{path}: corrupt or truncated: md5 {actual}, expected {md5}; "
+            "delete it to have it downloaded again, or put a good copy there"
+        )
+    return path
+
+
+MNIST = Standard(tuple("0123456789"), _read_idx, "MNIST")
+FASHION_MNIST = Standard(
+    (
+        "T-shirt",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    _read_idx,
+    "FashionMNIST",
+)
+CIFAR10 = Standard(
+    ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    _read_cifar,
+    "CIFAR10",
+)

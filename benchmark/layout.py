@@ -1,0 +1,149 @@
+"""Where every file of the results lies, known from the configuration alone.
+
+``root`` is a configuration's folder of results, ``results/<name>``. The Snakefile asks for these
+paths while it is parsed, so nothing heavy is imported here.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmark.config import Config
+from benchmark.published import SOURCES, data_source
+
+DATA = "data/{dataset}"
+"""The folder of a prepared data set, below ``root``."""
+
+SPLIT = "splits/{dataset}/fold-{fold}"
+"""The files of a split, below ``root``, without their suffix."""
+
+RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
+"""The folder of a run, below ``root/runs``."""
+
+
+class RunKey(NamedTuple):
+    """What tells one run from another."""
+
+    dataset: str
+    method: str
+    fold: int
+    inlier: int
+    seed: int
+
+    @property
+    def path(self) -> str:
+        """The run's folder, below ``root/runs``."""
+        return RUN.format(**self._asdict())
+
+    @classmethod
+    def of(cls, directory: Path) -> "RunKey":
+        """The run whose folder this is.
+
+        >>> RunKey.of(Path("results/quick/runs/mnist/cae/fold-0/inlier-3/seed-1"))
+        RunKey(dataset='mnist', method='cae', fold=0, inlier=3, seed=1)
+        """
+        dataset, method, *numbers = directory.parts[-5:]
+        return cls(dataset, method, *(int(part.rpartition("-")[2]) for part in numbers))
+
+
+def data(root: Path, dataset: str) -> Path:
+    """The folder of a prepared data set."""
+    return root / DATA.format(dataset=dataset)
+
+
+def split(root: Path, dataset: str, fold: int, suffix: str = "parquet") -> Path:
+    """A file of a split: its table, or with the suffix ``json`` its description."""
+    return root / f"{SPLIT.format(dataset=dataset, fold=fold)}.{suffix}"
+
+
+def run(root: Path, key: RunKey) -> Path:
+    """The folder of a run."""
+    return root / "runs" / key.path
+
+
+def manifests(root: Path, dataset: str = "*") -> Iterator[Path]:
+    """The ``run.json`` files that exist, of all data sets or one."""
+    every = RunKey(dataset, *"****")
+    return root.glob(f"runs/{every.path}/run.json")
+
+
+FIGURES = ("histograms", "beta", "reconstructions", "epochs")
+"""One of each per data set, named ``<figure>-<dataset>``."""
+
+CHALLENGE_FIGURES = ("challenges", "signs")
+"""These too for a data set of challenges."""
+
+MAIN_RATIO = 0.5
+"""The paper's test sets are half outliers, except in its Table 5."""
+
+
+def main_ratio(config: Config) -> float:
+    """The share of outliers in the test sets of every table but the one by share, in (0, 1)."""
+    return min(config.outlier_ratios, key=lambda ratio: abs(ratio - MAIN_RATIO))
+
+
+def table_names(config: Config) -> list[str]:
+    """Names of the tables: verdicts and claims, per data set, then the cost of all."""
+    kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
+    kinds += ["selection"]
+    by_dataset = [
+        f"{kind}-{dataset}"
+        for dataset, settings in config.datasets.items()
+        for kind in ["challenges"] * bool(settings.challenges)
+        + kinds
+        + ["verdicts"] * (data_source(config, dataset) in SOURCES)
+    ]
+    return ["verdicts", "claims"] * judged(config) + by_dataset + ["cost"]
+
+
+def judged(config: Config) -> bool:
+    """Whether a data set of the paper's is among the configuration's."""
+    sources = {data_source(config, dataset) for dataset in config.datasets}
+    return not sources.isdisjoint({*SOURCES, "cure_tsr"})
+
+
+def figure_names(config: Config) -> list[str]:
+    """Names of the figures."""
+    return [
+        f"{kind}-{dataset}"
+        for dataset, settings in config.datasets.items()
+        for kind in CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
+    ]
+
+
+def metrics(config: Config, root: Path | str) -> list[str]:
+    """Files of ``benchmark.metrics``; the same for every configuration."""
+    return _files(root, "metrics", ("metrics", "runs", "histograms"), ("parquet",)) + _files(
+        root, "metrics", ("provenance",), ("json",)
+    )
+
+
+def challenges(config: Config, root: Path | str) -> dict[str, str]:
+    """Files of ``benchmark.metrics.challenge_study`` by data set."""
+    return {
+        dataset: str(Path(root) / "metrics" / f"challenges-{dataset}.parquet")
+        for dataset, settings in config.datasets.items()
+        if settings.challenges
+    }
+
+
+def tables(config: Config, root: Path | str) -> list[str]:
+    """Files of ``benchmark.tables``."""
+    return _files(root, "tables", table_names(config), ("csv", "md", "tex"))
+
+
+def figures(config: Config, root: Path | str) -> list[str]:
+    """Files of ``benchmark.figures``."""
+    return _files(root, "figures", figure_names(config), ("png", "svg", "csv"))
+
+
+def report(config: Config, root: Path | str) -> list[str]:
+    """Files of ``benchmark.report``."""
+    return _files(root, "report", ("index",), ("html",))
+
+
+def _files(
+    root: Path | str, folder: str, names: Iterable[str], suffixes: Iterable[str]
+) -> list[str]:
+    kept = tuple(suffixes)
+    return [str(Path(root) / folder / f"{name}.{suffix}") for name in names for suffix in kept]

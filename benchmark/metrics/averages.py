@@ -1,0 +1,125 @@
+"""Means over folds, seeds and inlier classes, and what they leave out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark.config import Config
+from benchmark.metrics.compute import POOLED
+from benchmark.published import AVERAGE
+
+Cube = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its spread.
+
+    ``spread`` is the standard deviation over seeds (NaN with fewer than two); ``found`` of
+    ``expected`` numbers entered; ``constant`` tells that one of them comes from constant scores.
+    ``mean`` is NaN when none did.
+    """
+
+    mean: float
+    spread: float
+    found: int
+    expected: int
+    constant: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether no number is missing."""
+        return self.found == self.expected
+
+
+def estimate(cube: Cube) -> Estimate:
+    """Mean of (seeds, folds, classes) values, NaN where one is missing.
+
+    Classes weigh the same, however many of their seeds and folds are there: the mean is over folds,
+    then seeds, then classes. The spread is between the means of the seeds that lack nothing.
+    """
+    found = ~np.isnan(cube)
+    by_class = _mean(_mean(cube, axis=1), axis=0)
+    whole = _mean(_mean(cube[found.all(axis=(1, 2))], axis=1), axis=1)
+    return Estimate(
+        mean=float(_mean(by_class, axis=0)),
+        spread=float(whole.std(ddof=1)) if whole.size > 1 else float("nan"),
+        found=int(found.sum()),
+        expected=cube.size,
+    )
+
+
+class Numbers:
+    """The table of all numbers, found by what they are of; the beta sweep aside."""
+
+    AXES = ("dataset", "method", "component", "metric", "model", "outlier_ratio")
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        plain = table[table["beta_multiple"].isna()]
+        self._empty = plain.iloc[:0]
+        self._parts = {key: part for key, part in plain.groupby(list(self.AXES), sort=False)}
+
+    def select(
+        self,
+        dataset: str,
+        method: str,
+        component: str,
+        metric: str,
+        outlier_ratio: float,
+        model: str = "best",
+    ) -> pd.DataFrame:
+        """The rows of one number over inlier classes, folds and seeds."""
+        key = (dataset, method, component, metric, model, outlier_ratio)
+        return self._parts.get(key, self._empty)
+
+
+def by_class(
+    rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int]
+) -> dict[int, Estimate]:
+    """Estimates per inlier class, then over all of them (``AVERAGE``)."""
+    cube = spread_out(rows, config.seeds, config.datasets[dataset].folds, classes)
+    constant = set(rows.loc[rows["flag"] == "constant", "inlier"])
+    parts = {inlier: cube[:, :, [index]] for index, inlier in enumerate(classes)}
+    estimates = {
+        inlier: _flagged(estimate(part), inlier in constant) for inlier, part in parts.items()
+    }
+    return estimates | {AVERAGE: _flagged(estimate(cube), bool(constant))}
+
+
+def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
+    """Estimate of a number that is pooled over classes, such as the overlap.
+
+    A pool that lacks a class counts as missing, though its value enters the mean.
+    """
+    found = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
+    lacking = int((rows["flag"] == "incomplete").sum())
+    return Estimate(found.mean, found.spread, found.found - lacking, found.expected)
+
+
+def spread_out(
+    rows: pd.DataFrame, seeds: Sequence[int], folds: Sequence[int], classes: Sequence[int]
+) -> Cube:
+    """The values of ``rows`` as (seeds, folds, classes), NaN where there is none."""
+    cube = np.full((len(seeds), len(folds), len(classes)), np.nan)
+    places = [
+        pd.Index(axis).get_indexer(pd.Index(rows[name]))
+        for name, axis in (("seed", seeds), ("fold", folds), ("inlier", classes))
+    ]
+    inside = np.all([place >= 0 for place in places], axis=0)
+    cube[tuple(place[inside] for place in places)] = rows["value"].to_numpy(float)[inside]
+    return cube
+
+
+def _mean(values: Cube, axis: int) -> Cube:
+    """Mean without the missing values; NaN where all are, and no warning."""
+    found = ~np.isnan(values)
+    number = found.sum(axis=axis)
+    total = np.where(found, values, 0).sum(axis=axis)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _flagged(found: Estimate, constant: bool) -> Estimate:
+    return Estimate(found.mean, found.spread, found.found, found.expected, constant)

@@ -1,0 +1,295 @@
+"""From scores to numbers: AUROC, F1 and the overlap of histograms, one long tidy table.
+
+``metrics.parquet`` has one row per number: dataset, method, fold, inlier, class_name, seed, model
+(``best``, ``last``, ``epoch-<n>``), component, beta_multiple, outlier_ratio, metric, value, error,
+flag. ``error`` is the standard error of an AUROC over test samples (DeLong; empty elsewhere).
+The component ``score`` is the anomaly score; ``beta_multiple`` is set for the beta sweep only.
+``flag`` is empty, ``not finite`` (then there is no value), ``constant``, ``below 0.5``,
+``too few outliers`` (no value) or, for an overlap pooled over classes, ``incomplete``.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmark import layout
+from benchmark.config import Config
+from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read
+from benchmark.splits import outlier_count
+from benchmark.statistics import bin_edges, counts, delong_error, f1, overlap, placements
+from benchmark.utils.files import atomic
+
+Array = npt.NDArray[np.float64]
+
+POOLED = -1
+"""The ``inlier`` of a number that is pooled over all inlier classes."""
+
+COLUMNS = (
+    *("dataset", "method", "fold", "inlier", "class_name", "seed", "model", "component"),
+    *("beta_multiple", "outlier_ratio", "metric", "value", "error", "flag"),
+)
+HISTOGRAM_COLUMNS = (
+    *("dataset", "method", "fold", "seed", "model", "component", "outlier_ratio"),
+    *("left", "right", "inliers", "outliers"),
+)
+RUN_NUMBERS = (
+    *("parameters", "epochs", "best_epoch"),
+    *("fit_seconds", "score_seconds", "n_scored", "memory_bytes"),
+)
+RUN_COLUMNS = (
+    *("dataset", "method", "fold", "inlier", "seed", "class_name", "status", "reason"),
+    *("config", *RUN_NUMBERS),
+    *("python", "torch", "platform", "cpu", "threads", "device", "commit"),
+    *("split_sha256", "scores_sha256", "code_digest"),
+)
+
+outputs = layout.metrics
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All numbers of a configuration.
+
+    ``table`` has the columns ``COLUMNS``; ``runs`` one row per expected run with its status,
+    reason, hyperparameters (``config``, as JSON), epochs and cost; ``histograms`` the counts per
+    bin; ``provenance`` the configuration's and the runs' hashes.
+    """
+
+    table: pd.DataFrame
+    runs: pd.DataFrame
+    histograms: pd.DataFrame
+    provenance: dict[str, str]
+
+
+def compute(config: Config, root: Path) -> Metrics:
+    """All numbers of the runs under ``root`` (``results/<name>``)."""
+    rows: list[tuple[Any, ...]] = []
+    bars: list[pd.DataFrame] = []
+    runs: list[Run] = []
+    expected = collect(config, root)
+    for (dataset, method), group in groupby(expected, lambda run: run.key[:2]):
+        pool = _Pool(dataset, method, config)
+        for run in group:
+            if run.usable:
+                run, models = read(run)
+                rows += _numbers(run, models, config)
+                pool.add(run, models)
+            runs.append(run)
+            pool.expect(run)
+        rows += pool.overlaps()
+        bars += pool.histograms()
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    histograms = pd.concat(bars) if bars else pd.DataFrame(columns=list(HISTOGRAM_COLUMNS))
+    return Metrics(table, _run_table(runs), histograms, _provenance(runs, config))
+
+
+def write(config: Config, root: Path) -> None:
+    """Compute all numbers and write them under ``root/metrics``."""
+    found = compute(config, root)
+    table, runs, histograms, provenance = (Path(path) for path in outputs(config, root))
+    for path, frame in ((table, found.table), (runs, found.runs), (histograms, found.histograms)):
+        with atomic(path) as beside:
+            frame.to_parquet(beside, index=False)
+    with atomic(provenance) as beside:
+        beside.write_text(json.dumps(found.provenance, indent=2) + "\n")
+
+
+def load(config: Config, root: Path) -> Metrics:
+    """What ``write`` wrote."""
+    table, runs, histograms, provenance = (Path(path) for path in outputs(config, root))
+    return Metrics(
+        pd.read_parquet(table),
+        pd.read_parquet(runs),
+        pd.read_parquet(histograms),
+        json.loads(provenance.read_text()),
+    )
+
+
+def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterable[tuple[Any, ...]]:
+    """The rows of one run."""
+    main = layout.main_ratio(config)
+    head = (*run.key[:4], run.class_name, run.key.seed)
+    weight = gradient_weight(run.manifest, config.beta)
+    for model, scores in models.items():
+        final = model in ("best", "last")
+        names, values = _columns(scores, weight, config, swept=final)
+        inliers, outliers = scores.split(values)
+        placed = placements(inliers, outliers)
+        odd = _oddities(values)
+        # F1 is for the plain columns, which come first; milestones have only an AUROC.
+        plain = sum(multiple is None for _, multiple in names) if final else 0
+        for ratio in config.outlier_ratios if final else [main]:
+            count = outlier_count(inliers.shape[-1], ratio)
+            enough = 0 < count <= outliers.shape[-1]
+            taken = slice(count if enough else None)
+            some = outliers[:plain, taken]
+            errors = np.full(len(names), np.nan)
+            errors[:plain] = delong_error(placements(some, inliers[:plain]), placed[:plain, taken])
+            measured = {
+                "auroc": (placed[:, taken].mean(axis=-1), errors),
+                "f1": (f1(inliers[:plain], some), np.full(plain, np.nan)),
+            }
+            for metric, found in measured.items():
+                for name, flag, value, error in zip(names, odd, *found, strict=False):
+                    if name[1] is None or ratio == main:
+                        where = (*head, model, *name, ratio, metric)
+                        number = float(value), float(error), flag
+                        yield (*where, *_checked(metric, *number, enough=enough))
+
+
+def _checked(
+    metric: str, value: float, error: float, odd: str, *, enough: bool
+) -> tuple[float | None, float | None, str]:
+    """The value and its error, or None where there is none to give, and the flag."""
+    if odd == "not finite" or not enough:
+        return None, None, odd or "too few outliers"
+    return value, error, odd or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
+
+
+def _oddities(values: Array) -> list[str]:
+    """What is wrong with each row of scores, (C, N)."""
+    return [
+        "not finite" if not np.isfinite(row).all() else "constant" if np.ptp(row) == 0 else ""
+        for row in values
+    ]
+
+
+def _columns(
+    scores: TestScores, weight: float, config: Config, *, swept: bool
+) -> tuple[list[tuple[str, float | None]], Array]:
+    """(component, beta multiple) and scores, (C, N): the components, the score, the sweep."""
+    columns: list[tuple[str, float | None, Array | None]] = [
+        (name, None, values) for name, values in scores.components.items() if name != "score"
+    ]
+    columns.append(("score", None, combined(scores.components, weight)))
+    if swept and "gradient" in scores.components:
+        columns += [
+            ("score", multiple, combined(scores.components, multiple * config.alpha))
+            for multiple in config.beta_multiples
+        ]
+    there = [(name, multiple, values) for name, multiple, values in columns if values is not None]
+    return [column[:2] for column in there], np.stack([values for _, _, values in there])
+
+
+class _Pool:
+    """The scores of one data set and method over all inlier classes, for the histograms."""
+
+    def __init__(self, dataset: str, method: str, config: Config) -> None:
+        self.owner = (dataset, method)
+        self.beta = config.beta
+        self.ratio = layout.main_ratio(config)
+        self.expected: dict[tuple[int, int], int] = {}
+        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
+
+    def expect(self, run: Run) -> None:
+        """Count an inlier class of the run's fold and seed, scored or not."""
+        part = (run.key.fold, run.key.seed)
+        self.expected[part] = self.expected.get(part, 0) + 1
+
+    def add(self, run: Run, models: dict[str, TestScores]) -> None:
+        """Pool the scores of a run's best and last models."""
+        for model in models.keys() & {"best", "last"}:
+            scores = models[model]
+            every = dict(scores.components)
+            score = combined(every, gradient_weight(run.manifest, self.beta))
+            if score is not None:
+                every["score"] = score
+            for component, values in every.items():
+                inliers, outliers = scores.split(values)
+                outliers = outliers[: outlier_count(inliers.size, self.ratio)]
+                if np.isfinite(inliers).all() and np.isfinite(outliers).all():
+                    pooled = self.parts.setdefault((model, component), {})
+                    pooled.setdefault((run.key.fold, run.key.seed), []).append((inliers, outliers))
+
+    def histograms(self) -> list[pd.DataFrame]:
+        """Counts per bin, one frame per model, component, fold and seed."""
+        frames = []
+        for (model, component), edges, part, inliers, outliers, _ in self._binned():
+            frame = pd.DataFrame(
+                {"left": edges[:-1], "right": edges[1:], "inliers": inliers, "outliers": outliers}
+            )
+            frame[["dataset", "method"]] = self.owner
+            frame[["fold", "seed"]] = part
+            frame[["model", "component", "outlier_ratio"]] = [model, component, self.ratio]
+            frames.append(frame[list(HISTOGRAM_COLUMNS)])
+        return frames
+
+    def overlaps(self) -> Iterable[tuple[Any, ...]]:
+        """The percentage of overlap, one row per model, component, fold and seed."""
+        for (model, component), _, part, inliers, outliers, classes in self._binned():
+            fold, seed = part
+            flag = "" if classes == self.expected[part] else "incomplete"
+            yield (
+                *(*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio),
+                *("overlap", overlap(inliers, outliers), None, flag),
+            )
+
+    def _binned(self) -> Iterable[tuple[Any, ...]]:
+        for (model, component), parts in sorted(self.parts.items()):
+            every = [values for pairs in parts.values() for pair in pairs for values in pair]
+            edges = bin_edges(np.concatenate(every))
+            for part, pairs in sorted(parts.items()):
+                sides = [counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)]
+                yield (model, component), edges, part, *sides, len(pairs)
+
+
+def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    rows = []
+    for run in runs:
+        manifest = run.manifest
+        seconds = manifest.get("seconds") or {}
+        known = {
+            **(manifest.get("facts") or {}),
+            **(manifest.get("environment") or {}),
+            **manifest,
+            "config": json.dumps(manifest.get("config") or {}, sort_keys=True),
+            **{f"{step}_seconds": seconds.get(step) for step in ("fit", "score")},
+            **run.key._asdict(),
+            **{name: getattr(run, name) for name in ("class_name", "status", "reason")},
+        }
+        rows.append([known.get(name) for name in RUN_COLUMNS])
+    frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+    return frame.astype(dict.fromkeys(RUN_NUMBERS, "float64"))
+
+
+def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
+    """What the numbers were made from; equal hashes mean equal numbers.
+
+    ``commit`` names those that the complete runs were made at, ``+`` after one with changes.
+    """
+    lines = "\n".join(
+        " ".join(
+            [run.key.path, run.status]
+            + [
+                str(run.manifest.get(name))
+                for name in ("scores_sha256", "epochs_sha256", "code_digest")
+            ]
+        )
+        for run in runs
+    )
+    # Where images and results lie is no part of what was run: runs name their split by its hash.
+    settings = config.model_dump(
+        mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
+    )
+    plain = json.dumps(settings, sort_keys=True)
+    environments = (run.manifest.get("environment") or {} for run in runs if run.usable)
+    commits = {str(each.get("commit") or "unknown") for each in environments}
+    return {
+        "commit": " ".join(sorted(commits)) or "unknown",
+        "config": config.name,
+        "config_sha256": hashlib.sha256(plain.encode()).hexdigest(),
+        "runs_sha256": hashlib.sha256(lines.encode()).hexdigest(),
+    }
+
+
+def stamp(provenance: Mapping[str, str]) -> str:
+    """One line that says which configuration and which scores a file was made from."""
+    return ", ".join(f"{name} {value}" for name, value in provenance.items())

@@ -1,0 +1,1 @@
+"""The committed results: published, kept compatible, verified."""

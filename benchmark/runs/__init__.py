@@ -1,0 +1,1 @@
+"""The stage of the runs: one model is trained and scored."""

@@ -1,0 +1,134 @@
+"""What is measured of scores: AUROC, F1 and the overlap of histograms. Arrays in, numbers out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from benchmark.statistics.intervals import LEVEL, Array, Interval, _z
+
+
+def placements(inliers: Array, outliers: Array) -> Array:
+    """Share of inliers that score lower than each outlier, ties counted half.
+
+    Args:
+        inliers: (..., n) scores, higher is more anomalous.
+        outliers: (..., m).
+
+    Returns:
+        (..., m) in 0..1. Their mean is the AUROC; the mean over the first k outliers is the AUROC
+        of the test set with those k outliers.
+    """
+    n = inliers.shape[-1]
+    placed = np.empty(outliers.shape)
+    below = np.sort(inliers, axis=-1)
+    # Looking up sorted values is twice as fast as looking up unsorted ones.
+    order = np.argsort(outliers, axis=-1)
+    for row in np.ndindex(outliers.shape[:-1]):
+        query = outliers[row][order[row]]
+        lower, upper = (np.searchsorted(below[row], query, side) for side in ("left", "right"))
+        placed[row][order[row]] = (lower + upper) / (2 * n)
+    return placed
+
+
+def auroc(inliers: Array, outliers: Array) -> Array:
+    """Area under the ROC curve, (..., n) and (..., m) to (...): P(inlier < outlier) + P(=) / 2."""
+    return np.asarray(placements(inliers, outliers).mean(axis=-1))
+
+
+def f1(inliers: Array, outliers: Array) -> Array:
+    """F1 of the inliers at the threshold that flags the known share of outliers.
+
+    With n inliers, the threshold is the n-th smallest of all scores and whatever lies above it is
+    flagged. No label chooses it, but the share of outliers is known. The positive class is the
+    inliers, as in the GPND code; the GradCon code has no F1, so the rule behind the paper's Table 5
+    is not known.
+
+    Args:
+        inliers: (..., n) scores, higher is more anomalous.
+        outliers: (..., m).
+
+    Returns:
+        (...) in 0..1; ties at the threshold count as inliers.
+    """
+    n = inliers.shape[-1]
+    both = np.concatenate([inliers, outliers], axis=-1)
+    threshold = np.partition(both, n - 1, axis=-1)[..., n - 1 : n]
+    kept = (inliers <= threshold).sum(axis=-1)
+    passed = (outliers <= threshold).sum(axis=-1)
+    return np.asarray(2 * kept / (n + kept + passed))
+
+
+class Contrast(NamedTuple):
+    """A weighted sum of AUROCs on the same samples, its standard error and two-sided p-value."""
+
+    value: float
+    error: float
+    p: float
+
+
+def delong(inliers: Array, outliers: Array) -> tuple[Array, Array]:
+    """AUROC and its standard error over test samples.
+
+    DeLong, DeLong, Clarke-Pearson (Biometrics 1988), by sorting instead of by pairs as in Sun and
+    Xu (IEEE SPL 2014).
+
+    Args:
+        inliers: (..., n) scores, higher is more anomalous.
+        outliers: (..., m).
+
+    Returns:
+        Two arrays (...). The error is NaN with fewer than two inliers or outliers, and 0 where
+        inliers and outliers do not mix at all.
+    """
+    parts = _structural(inliers, outliers)
+    return parts[1].mean(axis=-1), delong_error(*parts)
+
+
+def delong_error(of_inliers: Array, of_outliers: Array) -> Array:
+    """Standard error of an AUROC, (...), from the placements of inliers and of outliers.
+
+    Those of the inliers, (..., n), may be from either side (above or below); those of the outliers
+    are (..., m).
+    """
+    n, m = of_inliers.shape[-1], of_outliers.shape[-1]
+    if min(n, m) < 2:
+        return np.full(of_inliers.shape[:-1], np.nan)
+    variance = of_inliers.var(axis=-1, ddof=1) / n + of_outliers.var(axis=-1, ddof=1) / m
+    return np.asarray(np.sqrt(variance))
+
+
+def auroc_interval(value: float, error: float, level: float = LEVEL) -> Interval:
+    """DeLong's interval on the logit scale, so that it stays within 0..1.
+
+    An AUROC of 0 or 1 has no error to go by: the interval is that point.
+    """
+    if not 0 < value < 1:
+        return Interval(value, value)
+    width = _z(level) * error / (value * (1 - value))
+    centre = np.log(value / (1 - value))
+    low, high = 1 / (1 + np.exp(-(centre + np.array([-width, width]))))
+    return Interval(float(low), float(high))
+
+
+def paired_delong(inliers: Array, outliers: Array, weights: Sequence[float] = (1, -1)) -> Contrast:
+    """DeLong's test of scores on the same samples: by default the first against the second.
+
+    Args:
+        inliers: (C, n), a row per score.
+        outliers: (C, m), the same scores.
+        weights: of the C AUROCs in the sum that is tested against 0.
+    """
+    weight = np.asarray(weights, dtype=np.float64)
+    of_inliers, of_outliers = (weight @ part for part in _structural(inliers, outliers))
+    value = float(of_outliers.mean())
+    error = float(delong_error(of_inliers, of_outliers))
+    if error == 0:
+        return Contrast(value, error, 1.0 if value == 0 else 0.0)
+    return Contrast(value, error, float(2 * stats.norm.sf(abs(value) / error)))
+
+
+def _structural(inliers: Array, outliers: Array) -> tuple[Array, Array]:
+    """DeLong's structural components: of each inlier, (..., n), and of each outlier, (..., m)."""
+    return 1 - placements(outliers, inliers), placements(inliers, outliers)

@@ -1,0 +1,158 @@
+"""Tables as Markdown, LaTeX and HTML."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+from benchmark.tables.table import Cell, Row, Table
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown."""
+
+    def line(fields: Sequence[str]) -> str:
+        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+
+    labels = len(table.rows[0].labels) if table.rows else 2
+    rule = ["---"] * labels + ["---:"] * (len(table.head) - labels)
+    body = [
+        line([*_emphasised(row, "_{}_".format), *(_plain(cell) for cell in row.cells)])
+        for row in table.rows
+    ]
+    return (
+        "\n".join([table.caption, "", line(table.head), line(rule), *body, *_notes(table)]) + "\n"
+    )
+
+
+def latex(table: Table, name: str) -> str:
+    """A LaTeX table to be included; needs booktabs and graphicx."""
+    labels = len(table.rows[0].labels) if table.rows else 2
+    columns = "l" * labels + "r" * (len(table.head) - labels)
+    body = []
+    for row in table.rows:
+        fields = _emphasised(row, "\\emph{{{}}}".format, _tex)
+        fields += [_tex_cell(cell) for cell in row.cells]
+        body.append(" & ".join(fields) + r" \\")
+    notes = [rf"\par\smallskip{{\footnotesize {_tex(' '.join(table.notes))}}}"] * bool(table.notes)
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs,graphicx}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_tex(table.caption)}}}",
+            rf"\label{{tab:{name}}}",
+            r"\resizebox{\linewidth}{!}{%",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            " & ".join(_tex(field) for field in table.head) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            *notes,
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def html(table: Table) -> str:
+    """An HTML ``figure`` with caption, table and footnotes, what is folded under it.
+
+    Each cell names its column, for a page too narrow for columns.
+    """
+    shown = [row for row in table.rows if not row.fold]
+    folds = dict.fromkeys(row.fold for row in table.rows if row.fold)
+    parts = [_grid(table.head, shown)] if shown else []
+    for fold in folds:
+        rows = [row for row in table.rows if row.fold == fold]
+        parts += [
+            f"<details><summary>{len(rows)} {escape(fold)}</summary>",
+            f"{_grid(table.head, rows)}</details>",
+        ]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
+    empty = "" if table.rows else "<p>Nothing to show: no run has these scores.</p>"
+    return (
+        f"<figure class=table><figcaption>{escape(table.caption)}</figcaption>"
+        f"{''.join(parts)}{empty}<ul class=notes>{notes}</ul></figure>"
+    )
+
+
+def _grid(head: Sequence[str], rows: Sequence[Row]) -> str:
+    heads = "".join(f'<th scope="col">{escape(field)}</th>' for field in head)
+    body = []
+    for row in rows:
+        first, *rest = (escape(label) for label in row.labels)
+        note = f"<small>{escape(row.note)}</small>" if row.note else ""
+        labels = f'<th scope="row">{first}{note}</th>' + "".join(
+            f'<td class="label">{label}</td>' for label in rest
+        )
+        named = zip(head[len(row.labels) :], row.cells, strict=True)
+        cells = "".join(_html_cell(cell, field) for field, cell in named)
+        kind = ' class="published"' if row.published else ""
+        body.append(f"<tr{kind}>{labels}{cells}</tr>")
+    return (
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _plain(cell: Cell) -> str:
+    spread = f" ± {cell.spread}" if cell.spread else ""
+    note = f" ({cell.note})" if cell.note else ""
+    return f"{cell.text}{spread}{cell.marks}{note}".replace("*", "\\*")
+
+
+def _notes(table: Table) -> list[str]:
+    return ["", *("- " + note.replace("*", "\\*") for note in table.notes)] if table.notes else []
+
+
+def _emphasised(
+    row: Row, mark: Callable[[str], str], convert: Callable[[str], str] = str
+) -> list[str]:
+    first, *rest = row.labels
+    first = f"{first} ({row.note})" if row.note else first
+    texts = [convert(label) for label in (first, *rest)]
+    return [mark(text) if text else text for text in texts] if row.published else texts
+
+
+_TEX = {
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "±": r"$\pm$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+    "°": r"$^\circ$",
+    "*": r"$^*$",
+    "—": "---",
+    "–": "--",
+    "…": r"$\ldots$",
+    "§": r"\S{}",
+    "×": r"$\times$",
+    "≠": r"$\neq$",
+    "✓": r"$\surd$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _tex_cell(cell: Cell) -> str:
+    spread = rf" {{\scriptsize $\pm$ {cell.spread}}}" if cell.spread else ""
+    note = rf" {{\scriptsize ({_tex(cell.note)})}}" if cell.note else ""
+    return f"{_tex(cell.text)}{spread}{_tex(cell.marks)}{note}"
+
+
+def _html_cell(cell: Cell, head: str) -> str:
+    spread = f" <small>± {escape(cell.spread)}</small>" if cell.spread else ""
+    marks = f"<sup>{escape(cell.marks)}</sup>" if cell.marks else ""
+    note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
+    kinds = " ".join([cell.kind] * bool(cell.kind) + ["missing"] * (cell.text == Cell.MISSING))
+    kind = f' class="{escape(kinds)}"' if kinds else ""
+    return f'<td{kind} data-head="{escape(head)}">{escape(cell.text)}{marks}{spread}{note}</td>'

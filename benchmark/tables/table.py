@@ -1,0 +1,58 @@
+"""Tables as text: Markdown, LaTeX and HTML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as it is shown: its text, its spread (maybe empty) and footnote marks.
+
+    ``note`` is said beside it; ``kind`` is its class in HTML, for a colour.
+    """
+
+    MISSING: ClassVar[str] = "—"
+
+    text: str = MISSING
+    spread: str = ""
+    marks: str = ""
+    note: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Labels, then cells; ``published`` rows stand under the ones that reproduce them.
+
+    ``note`` is said beside the first label. A row with a ``fold`` is shown when it is asked for,
+    with the others that have the same: it says why, in a word or two.
+    """
+
+    labels: Sequence[str]
+    cells: Sequence[Cell]
+    published: bool = False
+    note: str = ""
+    fold: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: caption, column heads, rows, footnotes, and its numbers as a long frame."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    frame: pd.DataFrame
+
+
+def number(value: float, form: str) -> str:
+    """A number as text.
+
+    Its last bits, which differ between machines, are rounded away first, so that a number halfway
+    between two texts gives the same one everywhere.
+    """
+    return format(round(value, 12) + 0.0, form)

@@ -1,0 +1,1 @@
+"""What everything stands on: files, imports, logs, tensors, text."""

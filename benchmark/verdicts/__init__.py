@@ -1,0 +1,1 @@
+"""The stage of the verdicts: published against reproduced."""

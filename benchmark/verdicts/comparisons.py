@@ -1,0 +1,386 @@
+"""Comparisons of averages in words, as ``claims.yaml`` has them, turned into numbers.
+
+Each is a weighted sum of quantities, such as one method's average AUROC minus another's, paired run
+by run (same seed and fold). Its interval and one-sided p-values are those of
+``statistics.bootstrap_means``, with the test samples by DeLong's variance of the same sum on the
+same images, or for overlaps by the variance of the histograms; F1 has no such level.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from benchmark import captions, layout, scores, statistics
+from benchmark import published as papers
+from benchmark.config.methods import METHODS
+from benchmark.layout import RunKey
+from benchmark.metrics import challenge_study
+from benchmark.published import AVERAGE, Published
+from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read
+from benchmark.splits import outlier_count
+from benchmark.utils.text import first
+from benchmark.verdicts.reproduced import Evidence, Quantity, columns
+
+METRICS = {"auroc": "AUROC", "f1": "F1", "overlap": "overlap", "parameters": "parameters"}
+"""Metrics and what published rows call them."""
+
+
+DRAWS = 4000
+
+
+class Model(BaseModel):
+    """Part of ``claims.yaml``: nothing but the stated keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Term(Model):
+    """A component of a method, maybe minus another one's (``over``)."""
+
+    method: str
+    component: str = "score"
+    dataset: str = ""
+    over: "Term | None" = None
+    published: bool = False
+
+
+Terms = Annotated[tuple[Term, ...], Field(min_length=1)]
+
+
+class Comparison(Model):
+    """Each term of ``greater`` against each of ``than``; the keys are told in ``claims.yaml``."""
+
+    greater: Terms
+    than: Terms
+    dataset: str = ""
+    metric: Literal["auroc", "f1", "overlap", "parameters"] = "auroc"
+    challenge_level: int | None = None
+    shares: tuple[float, ...] = ()
+    beta_from: float | None = None
+    times: float = 1.0
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison of two terms, as a weighted sum that has to be above ``least``.
+
+    Attributes:
+        label: what is compared, for readers.
+        methods: the two that are compared, the one that has to be above first.
+        parts: weight and quantity of what the runs give.
+        constant: what published numbers add.
+        borrowed: methods that were not run and are compared by their published numbers.
+        published: the sum in the paper, NaN if not known.
+        exact: a value without chance, the ratio of two parameter counts; None otherwise.
+        least: what it has to exceed, or for an exact value to reach.
+        lacks: why it cannot be computed, or empty.
+    """
+
+    label: str
+    methods: tuple[str, str] = ("", "")
+    parts: tuple[tuple[float, Quantity], ...] = ()
+    constant: float = 0.0
+    borrowed: tuple[str, ...] = ()
+    published: float = float("nan")
+    exact: float | None = None
+    least: float = 0.0
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case computed.
+
+    Attributes:
+        case: what was compared.
+        effect: its value; NaN where it lacks something.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        p_not_above: one-sided, small if the effect is above 0.
+        p_not_below: one-sided, small if it is below 0.
+        runs: complete pairs of runs behind it.
+        short: epochs of the runs, if fewer than the paper's.
+        spread_known: whether two runs or more of a class tell of the spread over runs.
+        spread: of which classes, if not of all.
+        other: hyperparameters of the runs that are not the paper's.
+        constant: classes of which a run scores every image the same.
+    """
+
+    case: Case
+    effect: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    p_not_above: float = float("nan")
+    p_not_below: float = float("nan")
+    runs: int = 0
+    short: str = ""
+    spread_known: bool = True
+    spread: str = ""
+    other: str = ""
+    constant: str = ""
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One number of a comparison: from the runs (``what``), else as it was printed, or neither."""
+
+    printed: float
+    what: Quantity | None = None
+    borrowed: str = ""
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What comparisons are made with: the numbers, the runs' scores, the published numbers."""
+
+    known: Evidence
+    root: Path
+    published: Sequence[Published]
+
+    def compare(self, part: Comparison) -> list[Result]:
+        """All the comparisons that one entry of ``claims.yaml`` means."""
+        if part.challenge_level is not None:
+            results = list(self._challenges(part, part.challenge_level))
+        else:
+            results = [self._compute(case) for case in self._cases(part)]
+        return [self._beside(result) for result in results]
+
+    def _beside(self, result: Result) -> Result:
+        """A result with what keeps its runs from standing for the paper's."""
+        found = [what for _, what in result.case.parts]
+        pairs = list(dict.fromkeys((what.dataset, what.method) for what in found))
+        other = ((_title(pair[1]), self.known.otherwise(*pair)) for pair in pairs)
+        constant = ((_title(what.method), self.known.constant(what)) for what in found)
+        return replace(
+            result,
+            short=first(self.known.short(*pair) for pair in pairs),
+            other=first(f"{title}: {told}" for title, told in other if told),
+            constant=first(f"{title}: {told}" for title, told in constant if told),
+        )
+
+    def _challenges(self, part: Comparison, level: int) -> Iterator[Result]:
+        """Two losses at a level of every challenge type, as ``cure_tsr.study`` computed them."""
+        config = self.known.config
+        keys = [key for key in self.known.datasets(part.dataset) if config.datasets[key].challenges]
+        if not keys:
+            missing = f"no data set {part.dataset} in this configuration"
+            yield Result(Case(part.dataset, lacks=missing))
+        for key, above, below in product(keys, part.greater, part.than):
+            frame = challenge_study.load(config, self.root, key)
+            pair = (above.method, above.component, below.method, below.component)
+            ratio = layout.main_ratio(config)
+            parts = tuple(
+                (weight, Quantity(key, term.method, term.component, ratio=ratio))
+                for weight, term in ((1.0, above), (-1.0, below))
+            )
+            names = ["method", "component", "against_method", "against_component"]
+            rows = {
+                row["challenge"]: row
+                for row in frame[frame["level"] == level].to_dict("records")
+                if tuple(row[name] for name in names) == pair
+            }
+            selection = config.datasets[key].challenges
+            compared = (above.method, below.method)
+            for challenge in selection.types if selection else ():
+                label = f"{_named(above)} against {_named(below)}, {challenge} {level}"
+                if challenge in rows:
+                    yield self._studied(Case(label, compared, parts), rows[challenge])
+                else:
+                    yield Result(
+                        Case(label, compared, lacks=f"{challenge} {level}: no run or no images")
+                    )
+
+    def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
+        ends, below = (row["value"], row["low"], row["high"]), row["p_not_above"]
+        return Result(case, *ends, below, 1 - below, row["seeds"], spread_known=row["seeds"] > 1)
+
+    def _cases(self, part: Comparison) -> Iterator[Case]:
+        config = self.known.config
+        betas: list[float | None] = [None]
+        if part.beta_from is not None:
+            betas = [n for n in config.beta_multiples if n >= part.beta_from]
+        if not betas:
+            missing = f"no beta from {part.beta_from} alpha on in this configuration"
+            yield Case(part.dataset, lacks=missing)
+        for share, beta, above, below in product(
+            part.shares or (None,), betas, part.greater, part.than
+        ):
+            yield self._case(part, share, beta, above, below)
+
+    def _case(
+        self,
+        part: Comparison,
+        share: float | None,
+        beta: float | None,
+        above: Term,
+        below: Term,
+    ) -> Case:
+        weighed = [(1.0, above, part.dataset), (-1.0, below, part.dataset)]
+        weighed += [
+            (-weight, term.over, term.dataset or where)
+            for weight, term, where in weighed
+            if term.over
+        ]
+        leaves = [
+            (weight, self._leaf(term, term.dataset or where, part.metric, share, beta))
+            for weight, term, where in weighed
+        ]
+        label = f"{_named(above)} against {_named(below)}"
+        label += "" if share is None else f", {share:.0%} outliers"
+        label += "" if beta is None else f", beta = {beta:g} alpha"
+        lacks = next((leaf.lacks for _, leaf in leaves if leaf.lacks), "")
+        if not lacks and not any(leaf.what for _, leaf in leaves):
+            lacks = "none of its methods was run"
+        borrowed = tuple(leaf.borrowed for _, leaf in leaves if leaf.borrowed)
+        parts = tuple((weight, leaf.what) for weight, leaf in leaves if leaf.what)
+        methods = (above.method, below.method)
+        if part.metric == "parameters":
+            (_, left), (_, right) = leaves
+            exact = self._parameters(left) / self._parameters(right)
+            printed = left.printed / right.printed
+            return Case(label, methods, parts, 0.0, borrowed, printed, exact, part.times, lacks)
+        printed = sum(weight * leaf.printed for weight, leaf in leaves)
+        return Case(
+            label,
+            methods,
+            parts,
+            sum(weight * leaf.printed for weight, leaf in leaves if not leaf.what),
+            borrowed,
+            printed if part.published is None else part.published,
+            lacks=lacks,
+        )
+
+    def _leaf(
+        self, term: Term, source: str, metric: str, share: float | None, beta: float | None
+    ) -> _Leaf:
+        component = "" if metric == "parameters" else term.component
+        values = papers.find(self.published, source, term.method, component, METRICS[metric], share)
+        printed = values[AVERAGE].value if AVERAGE in values else np.nan
+        if term.published:
+            return _Leaf(printed, lacks="" if np.isfinite(printed) else "not published")
+        if beta is not None:
+            printed = np.nan  # what is published has the paper's beta
+        keys = self.known.datasets(source) or [source]
+        ratio = layout.MAIN_RATIO if share is None else share
+        what = Quantity(keys[0], term.method, component, metric, ratio, beta)
+        lacks = self.known.lacks(what)
+        if not lacks:
+            return _Leaf(printed, what)
+        title = _title(term.method)
+        if np.isfinite(printed) and term.method not in papers.GRADCON:
+            return _Leaf(printed, borrowed=title)
+        return _Leaf(printed, lacks=f"{title}: {lacks}")
+
+    def _parameters(self, leaf: _Leaf) -> float:
+        if leaf.what is None:
+            return leaf.printed
+        return float(self.known.runs(leaf.what.dataset, leaf.what.method)["parameters"].mean())
+
+    def _compute(self, case: Case) -> Result:
+        if case.lacks:
+            return Result(case)
+        if case.exact is not None:
+            return Result(case, case.exact)
+        draws = np.full(DRAWS, case.constant, dtype=np.float64)
+        effect, runs, spread_known, spread = case.constant, 0, True, ""
+        for seed, dataset in enumerate(dict.fromkeys(what.dataset for _, what in case.parts)):
+            parts = [(weight, what) for weight, what in case.parts if what.dataset == dataset]
+            groups = columns(
+                np.sum([weight * self.known.values(what) for weight, what in parts], 0)
+            )
+            if not all(group.size for group in groups):
+                return Result(replace(case, lacks="no runs of the same seed and fold with numbers"))
+            found = statistics.sample(groups)
+            # Other draws for the next data set, so that the two are independent.
+            draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
+            effect += found.mean
+            runs += int(found.counts.sum())
+            spread_known &= found.spread_known
+            told = captions.spread(found)
+            if told and not spread:
+                spread = f"{told} of {captions.dataset(self.known.config, dataset)}"
+        low, high = statistics.percentiles(draws)
+        return Result(
+            case,
+            effect,
+            low,
+            high,
+            float(1 + (draws <= 0).sum()) / (1 + DRAWS),
+            float(1 + (draws >= 0).sum()) / (1 + DRAWS),
+            runs,
+            spread_known=spread_known,
+            spread=spread,
+        )
+
+    def _test_variance(self, parts: Sequence[tuple[float, Quantity]]) -> float:
+        """Variance of the sum over test samples; with several folds it is in the runs' spread."""
+        one = parts[0][1]
+        if one.metric == "overlap":
+            return sum(weight**2 * self.known.overlap_variance(what) for weight, what in parts)
+        (fold, *others) = self.known.config.datasets[one.dataset].folds
+        if one.metric != "auroc" or others:
+            return 0.0
+        classes = self.known.classes(one.dataset)
+        return (
+            sum(self._delong_variance(parts, fold, inlier) for inlier in classes)
+            / len(classes) ** 2
+        )
+
+    def _delong_variance(
+        self, parts: Sequence[tuple[float, Quantity]], fold: int, inlier: int
+    ) -> float:
+        """DeLong's variance of a sum of AUROCs of one class, from the first seed of each method."""
+        rows = []
+        for _, what in parts:
+            runs = self.known.runs(what.dataset, what.method, inlier)
+            scores, weight = self._scores(
+                RunKey(what.dataset, what.method, fold, inlier, int(runs["seed"].min()))
+            )
+            if what.beta_multiple is not None:
+                weight = what.beta_multiple * self.known.config.alpha
+            values = scores.components.get(what.component)
+            if values is None:
+                values = combined(scores.components, weight)
+            inliers, outliers = scores.split(np.asarray(values))
+            rows.append((inliers, outliers[: outlier_count(inliers.size, what.ratio)]))
+        inliers, outliers = (np.stack(side) for side in zip(*rows, strict=True))
+        return statistics.paired_delong(inliers, outliers, [w for w, _ in parts]).error ** 2
+
+    def _scores(self, key: RunKey) -> tuple[TestScores, float]:
+        """The best model's scores of a complete run, and its weight of the gradient loss."""
+        if key not in self._kept:
+            run = self._runs[key]
+            weight = gradient_weight(run.manifest, self.known.config.beta)
+            self._kept[key] = read(run)[1]["best"], weight
+        return self._kept[key]
+
+    @cached_property
+    def _kept(self) -> dict[RunKey, tuple[TestScores, float]]:
+        return {}
+
+    @cached_property
+    def _runs(self) -> dict[RunKey, Run]:
+        return {run.key: run for run in collect(self.known.config, self.root)}
+
+
+def _title(method: str) -> str:
+    return METHODS[method].title if method in METHODS else method
+
+
+def _named(term: Term) -> str:
+    name = _title(term.method)
+    if term.component != "score":
+        name = f"{scores.component(term.component)} of {name}"
+    if term.published:
+        name += " as published"
+    if term.over:
+        name = f"gain of {name} over {_named(term.over)}"
+    return f"{name} on {term.dataset}" if term.dataset else name

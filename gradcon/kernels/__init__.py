@@ -1,0 +1,1 @@
+"""What the speed of training on a CPU and on a GPU stands on."""

@@ -1,0 +1,193 @@
+"""What a training carries from epoch to epoch, keeps, and writes down so that it can go on."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.detector import FitFailed
+from benchmark.utils import tensors as checkpoints
+from gradcon.networks import Autoencoder, decoder_weights
+from gradcon.settings import Settings
+
+Tensors = dict[str, Tensor]
+
+_STACKED = ("parameters", "first_moment", "second_moment", "reference")
+_LOSSES = ("loss", "reconstruction", "latent", "gradient")
+
+
+@dataclass
+class Model:
+    """Weights and reference gradients, each without the stack's dimension."""
+
+    parameters: Tensors
+    reference: Tensors
+
+
+@dataclass
+class Trained:
+    """The outcome of one training."""
+
+    models: dict[str, Model]
+    history: list[dict[str, float]]
+    best_epoch: int
+    seconds: float
+    """Time spent in epochs, over all sessions; of a stack, the share of one model."""
+
+
+@dataclass
+class State:
+    """Everything that a training carries from one iteration to the next; tensors are (K, ...)."""
+
+    parameters: Tensors
+    first_moment: Tensors
+    second_moment: Tensors
+    reference: Tensors
+    iterations: Tensor
+    """(K,) iterations that each model has seen; the reference is a mean over as many gradients."""
+    kept: dict[str, tuple[Tensors, Tensors]] = field(default_factory=dict)
+    """Weights and references of ``best`` and of the milestones."""
+    epoch: int = 0
+    seconds: float = 0.0
+    best_loss: list[float] = field(default_factory=list)
+    best_epoch: list[int] = field(default_factory=list)
+    history: list[list[dict[str, float]]] = field(default_factory=list)
+    failures: list[str | None] = field(default_factory=list)
+
+
+def initial(modules: Sequence[Autoencoder]) -> State:
+    """The state before training, with the modules' weights."""
+    parameters = {
+        name: torch.stack([dict(m.named_parameters())[name].detach() for m in modules])
+        for name, _ in modules[0].named_parameters()
+    }
+    count = len(modules)
+    any_parameter = next(iter(parameters.values()))
+    return State(
+        parameters=parameters,
+        first_moment={name: torch.zeros_like(value) for name, value in parameters.items()},
+        second_moment={name: torch.zeros_like(value) for name, value in parameters.items()},
+        reference={
+            name: torch.zeros_like(parameters[name]) for name in decoder_weights(modules[0])
+        },
+        iterations=any_parameter.new_zeros(count),
+        best_loss=[float("inf")] * count,
+        best_epoch=[0] * count,
+        history=[[] for _ in modules],
+        failures=[None] * count,
+    )
+
+
+def tensors(state: State) -> list[Tensor]:
+    """Everything that an iteration changes, in place."""
+    groups = (getattr(state, group).values() for group in _STACKED)
+    return [state.iterations, *(tensor for group in groups for tensor in group)]
+
+
+def record(
+    state: State, settings: Settings, epoch: int, losses: Tensor, validation_losses: Tensor
+) -> None:
+    """Note the epoch's losses and keep the models that are the best so far."""
+    table = torch.cat([losses, validation_losses], 1).cpu()
+    shown = [
+        k for k, used in enumerate((True, True, table[:, 2].any(), settings.alpha > 0)) if used
+    ]
+    may_keep = (epoch - 1) % settings.checkpoint_every == 0 or epoch == settings.epochs
+    if "best" not in state.kept:
+        keep(state, "best")
+    best_parameters, best_reference = state.kept["best"]
+    for k, row in enumerate(table.tolist()):
+        if state.failures[k]:
+            continue
+        state.failures[k] = _divergence(row, epoch)
+        if state.failures[k]:
+            continue
+        state.history[k].append(
+            {"epoch": float(epoch)}
+            | {f"train_{_LOSSES[i]}": row[i] for i in shown}
+            | {f"validation_{_LOSSES[i]}": row[4 + i] for i in shown}
+        )
+        if row[4] < state.best_loss[k]:
+            state.best_loss[k] = row[4]
+            if may_keep:
+                state.best_epoch[k] = epoch
+                for name, value in state.parameters.items():
+                    best_parameters[name][k] = value[k]
+                for name, value in state.reference.items():
+                    best_reference[name][k] = value[k]
+    state.epoch = epoch
+
+
+def _divergence(row: Sequence[float], epoch: int) -> str | None:
+    """Why the losses of an epoch, four of training and four of validation, end the training."""
+    for part, values in (("training", row[:4]), ("validation", row[4:])):
+        if not all(map(math.isfinite, values)):
+            return f"the {part} loss is {values[0]} in epoch {epoch}; try a lower learning_rate"
+    return None
+
+
+def keep(state: State, name: str) -> None:
+    """Keep the present models under a name."""
+    state.kept[name] = (
+        {key: value.clone() for key, value in state.parameters.items()},
+        {key: value.clone() for key, value in state.reference.items()},
+    )
+
+
+def outcome(state: State, k: int) -> Trained | FitFailed:
+    """Model k of a finished training, on the CPU, or why it failed."""
+    reason = state.failures[k]
+    if reason is not None:
+        return FitFailed(reason)
+    kept = {"best": state.kept["best"], "last": (state.parameters, state.reference)}
+    kept |= {name: value for name, value in state.kept.items() if name != "best"}
+    models = {
+        name: Model(
+            {key: value[k].cpu().clone() for key, value in parameters.items()},
+            {key: value[k].cpu().clone() for key, value in reference.items()},
+        )
+        for name, (parameters, reference) in kept.items()
+    }
+    seconds = state.seconds / len(state.failures)
+    return Trained(models, state.history[k], state.best_epoch[k], seconds)
+
+
+def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:
+    """Write everything down, with what the training is of."""
+    tensors: Tensors = {"iterations": state.iterations}
+    for group in _STACKED:
+        tensors |= {f"{group}/{name}": value for name, value in getattr(state, group).items()}
+    for kept, (parameters, reference) in state.kept.items():
+        tensors |= {f"kept/{kept}/parameters/{name}": value for name, value in parameters.items()}
+        tensors |= {f"kept/{kept}/reference/{name}": value for name, value in reference.items()}
+    progress = {
+        name: getattr(state, name)
+        for name in ("epoch", "seconds", "best_loss", "best_epoch", "history", "failures")
+    }
+    checkpoints.write(path, tensors, {"identity": dict(identity), "progress": progress})
+
+
+def restore(state: State, path: Path, identity: Mapping[str, Any]) -> None:
+    """Read what ``write`` wrote into ``state``, in place.
+
+    Raises:
+        InputError: a damaged file, or one of another training.
+    """
+    tensors, description = checkpoints.read(path)
+    checkpoints.require_same(path, description.get("identity", {}), identity)
+    state.iterations.copy_(tensors["iterations"])
+    for group in _STACKED:
+        for name, value in getattr(state, group).items():
+            value.copy_(tensors[f"{group}/{name}"])
+    device = state.iterations.device
+    for key, tensor in tensors.items():
+        if key.startswith("kept/"):
+            _, kept, group, name = key.split("/", 3)
+            parameters, reference = state.kept.setdefault(kept, ({}, {}))
+            (parameters if group == "parameters" else reference)[name] = tensor.to(device)
+    for name, value in description["progress"].items():
+        setattr(state, name, value)

@@ -114,10 +114,10 @@ def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
     if config.datasets[dataset].challenges:
         names = dict(enumerate([CLEAN]))
     elif described.is_file():
-        names = dict(enumerate(stated(described, "class_names")))
+        names = dict(enumerate(read_key(described, "class_names")))
     else:
         names = _named(config.datasets[dataset]) or {
-            stated(path, "inlier"): stated(path, "class_name")
+            read_key(path, "inlier"): read_key(path, "class_name")
             for path in layout.manifests(root, dataset)
         }
     chosen = config.datasets[dataset].inliers
@@ -134,7 +134,7 @@ def collect(config: Config, root: Path) -> list[Run]:
     return _of_one_split(runs, root)
 
 
-def read(run: Run) -> tuple[Run, dict[str, TestScores]]:
+def read_scores(run: Run) -> tuple[Run, dict[str, TestScores]]:
     """The scores of a run by model: ``best``, ``last``, then ``epoch-<n>``.
 
     The run comes back refused, without scores, when one of its files is not the one that
@@ -163,7 +163,7 @@ def read(run: Run) -> tuple[Run, dict[str, TestScores]]:
     return run, models
 
 
-def stated(path: Path, key: str) -> Any:
+def read_key(path: Path, key: str) -> Any:
     """What a JSON file says.
 
     Raises:
@@ -227,7 +227,7 @@ def _of_one_split(runs: list[Run], root: Path) -> list[Run]:
     for part in {(run.key.dataset, run.key.fold) for run in runs}:
         described = layout.split(root, *part, "json")
         if described.is_file():
-            wanted[part] = stated(described, "sha256")
+            wanted[part] = read_key(described, "sha256")
             continue
         seen = Counter(
             run.manifest.get("split_sha256")

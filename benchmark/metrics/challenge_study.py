@@ -18,7 +18,7 @@ import pandas as pd
 from benchmark import layout, statistics
 from benchmark.config import Config
 from benchmark.data.prepared import GROUPS
-from benchmark.scores import Run, TestScores, collect, read
+from benchmark.scores import Run, TestScores, collect, read_scores
 from benchmark.statistics import placements
 from benchmark.utils.files import atomic
 
@@ -119,7 +119,7 @@ def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
     groups = _groups(root, dataset)
     for run in collect(config, root):
         if run.key.dataset == dataset and run.usable:
-            run, models = read(run)
+            run, models = read_scores(run)
             if "best" in models:
                 scores = models["best"]
                 # All runs of a data set were scored on the same images: `collect` sees to it.

@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read
+from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
 from benchmark.statistics import bin_edges, counts, delong_error, f1, overlap, placements
 from benchmark.utils.files import atomic
@@ -79,7 +79,7 @@ def compute(config: Config, root: Path) -> Metrics:
         pool = _Pool(dataset, method, config)
         for run in group:
             if run.usable:
-                run, models = read(run)
+                run, models = read_scores(run)
                 rows += _numbers(run, models, config)
                 pool.add(run, models)
             runs.append(run)

@@ -7,7 +7,7 @@ from typing import Any
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.errors import InputError
-from benchmark.scores import Run, stated
+from benchmark.scores import Run, read_key
 
 _ELSE = "or publish to another folder"
 
@@ -49,7 +49,7 @@ def require_images(kept: Path, new: Path, datasets: Iterable[str]) -> None:
                     f"{path}: missing, so nothing tells which images the runs there had; put it "
                     f"back, {_ELSE}"
                 )
-        old, now = (stated(path, "sha256") for path in pair)
+        old, now = (read_key(path, "sha256") for path in pair)
         if old != now:
             raise InputError(
                 f"{pair[1]}: other images than those of {pair[0]}; use the same, {_ELSE}"

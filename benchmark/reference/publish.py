@@ -26,7 +26,7 @@ from benchmark.data.prepared import GROUPS
 from benchmark.errors import InputError
 from benchmark.reanalyse import reanalyse
 from benchmark.reference import compatibility, verify
-from benchmark.scores import Run, collect, read
+from benchmark.scores import Run, collect, read_scores
 from benchmark.utils.files import atomic, recover_folder, replace_folder
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
@@ -112,7 +112,7 @@ def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
 
 def _runs(config: Config, root: Path) -> list[Run]:
     """The runs under ``root`` that are complete or failed."""
-    runs = [read(run)[0] if run.usable else run for run in collect(config, root)]
+    runs = [read_scores(run)[0] if run.usable else run for run in collect(config, root)]
     wrong = [run.reason for run in runs if run.status == "refused"]
     if wrong := [*wrong, *verify.otherwise(config, runs)]:
         raise InputError("\n".join(wrong))

@@ -22,7 +22,7 @@ from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
 from benchmark.metrics import challenge_study
 from benchmark.published import AVERAGE, Published
-from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read
+from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
 from benchmark.utils.text import first
 from benchmark.verdicts.reproduced import Evidence, Quantity, columns
@@ -359,7 +359,7 @@ class Workbench:
         if key not in self._kept:
             run = self._runs[key]
             weight = gradient_weight(run.manifest, self.known.config.beta)
-            self._kept[key] = read(run)[1]["best"], weight
+            self._kept[key] = read_scores(run)[1]["best"], weight
         return self._kept[key]
 
     @cached_property

@@ -10,7 +10,15 @@ import pytest
 from benchmark import scores
 from benchmark.config import Config
 from benchmark.errors import InputError
-from benchmark.scores import Run, TestScores, class_names, collect, combined, gradient_weight, read
+from benchmark.scores import (
+    Run,
+    TestScores,
+    class_names,
+    collect,
+    combined,
+    gradient_weight,
+    read_scores,
+)
 from tests.synthetic import make_config, make_results, write_manifest
 
 LOSSES = {name: np.array([float(k)]) for k, name in enumerate(["reconstruction", "latent"], 1)}
@@ -52,7 +60,7 @@ def find(config: Config, root: Path, method: str, inlier: int) -> Run:
 
 
 def test_reads_what_the_files_hold(made: tuple[Config, Path]) -> None:
-    run, models = read(find(*made, "cae", 4))
+    run, models = read_scores(find(*made, "cae", 4))
     assert run.status == "complete"
     assert list(models) == ["best", "last", "epoch-1", "epoch-3"]
     expected = pd.read_parquet(run.directory / "scores.parquet").query("model == 'last'")
@@ -87,7 +95,7 @@ def test_scores_of_another_hash_are_refused_by_name(made: tuple[Config, Path]) -
     run = find(*made, "cae", 1)
     path = run.directory / "scores.parquet"
     pd.read_parquet(path).assign(gradient=0.0).to_parquet(path)
-    refused, models = read(run)
+    refused, models = read_scores(run)
     assert models == {}
     assert refused.status == "refused"
     assert str(path) in refused.reason
@@ -110,7 +118,7 @@ def test_unreadable_scores_are_refused(made: tuple[Config, Path], damage: str) -
     else:
         pd.read_parquet(path).drop(columns="outlier_rank").to_parquet(path)
         write_manifest(run.directory, run.key, "1", 20)
-    refused, models = read(find(*made, "cae", 1))
+    refused, models = read_scores(find(*made, "cae", 1))
     assert models == {}
     assert refused.status == "refused"
     assert "run it again" in refused.reason
@@ -184,7 +192,7 @@ def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
 
 
 def test_layout_columns_are_no_components(made: tuple[Config, Path]) -> None:
-    _, models = read(find(*made, "cae", 0))
+    _, models = read_scores(find(*made, "cae", 0))
     for found in models.values():
         assert not set(found.components) & set(scores.LAYOUT)
 
@@ -194,10 +202,10 @@ def test_milestones_of_another_hash_are_refused_by_name(made: tuple[Config, Path
     path = run.directory / "epochs.parquet"
     stated = hashlib.sha256(path.read_bytes()).hexdigest()
     write_manifest(run.directory, run.key, run.class_name, 20, epochs_sha256=stated)
-    assert read(find(*made, "cae", 1))[0].usable
+    assert read_scores(find(*made, "cae", 1))[0].usable
     pd.read_parquet(path).assign(gradient=0.0).to_parquet(path)
-    refused, models = read(find(*made, "cae", 1))
+    refused, models = read_scores(find(*made, "cae", 1))
     assert (refused.status, models) == ("refused", {})
     assert refused.reason.startswith(f"{path} has sha256 ")
     write_manifest(run.directory, run.key, run.class_name, 20)
-    assert read(find(*made, "cae", 1))[0].usable  # a run.json from before it was recorded
+    assert read_scores(find(*made, "cae", 1))[0].usable  # a run.json from before it was recorded

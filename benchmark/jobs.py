@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.data import peek
 from benchmark.data.challenges.file_names import PARTS
 from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
@@ -106,7 +105,7 @@ class Jobs:
                     f"{self.files}: its runs are committed; make them again elsewhere, with "
                     "--config results=results"
                 )
-            configuration.look(self.config, self.files)
+            configuration.check_data(self.config, self.files)
         except InputError as error:
             sys.exit(str(error))
 
@@ -115,7 +114,7 @@ class Jobs:
         return [
             str(layout.run(self.config.root, RunKey(dataset, *rest)))
             for dataset, settings in self.config.datasets.items()
-            if settings.there
+            if settings.available
             for rest in product(
                 self.config.methods, settings.folds, self.inliers(dataset), self.config.seeds
             )
@@ -135,7 +134,7 @@ class Jobs:
         return [
             str(layout.split(self.config.root, dataset, fold, "json"))
             for dataset, settings in self.config.datasets.items()
-            if settings.there
+            if settings.available
             for fold in settings.folds
         ]
 
@@ -145,7 +144,7 @@ class Jobs:
         chosen = settings.inliers
         return [
             index
-            for index, name in enumerate(peek(settings.source, settings.path, settings.challenges))
+            for index, name in enumerate(settings.class_names())
             if chosen is None or index in chosen or name in chosen
         ]
 

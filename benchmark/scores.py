@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 
 from benchmark import layout
 from benchmark.config import Config, DatasetConfig
-from benchmark.data import peek
 from benchmark.data.challenges.selection import CLEAN
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
@@ -185,7 +184,7 @@ def _other(path: Path, content: bytes, stated: object) -> str:
 
 def _named(settings: DatasetConfig) -> dict[int, str]:
     try:
-        return dict(enumerate(peek(settings.source, settings.path, settings.challenges)))
+        return dict(enumerate(settings.class_names()))
     except InputError:
         return {}
 

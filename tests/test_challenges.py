@@ -258,7 +258,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch) -> N
         raise OSError("no network")
 
     monkeypatch.setattr(torchvision.datasets, "GTSRB", fail)
-    assert data.peek("gtsrb_challenges", tmp_path)[0] == "clean"
+    assert data.class_names("gtsrb_challenges", tmp_path)[0] == "clean"
     with pytest.raises(InputError, match=r"download failed \(no network\); run"):
         data.read("gtsrb_challenges", tmp_path, 28)
 
@@ -286,8 +286,8 @@ def test_a_bad_file_is_one_line(tmp_path: Path, arrays, said: str) -> None:
 
 def test_the_stand_in_names_its_signs(few: Path) -> None:
     with pytest.raises(InputError, match="no sign 'halt' in GTSRB; choose from yield, stop"):
-        data.peek("gtsrb_challenges", few, Selection(signs=("halt",)))
-    assert data.peek("gtsrb_challenges", few)[0] == "clean"
+        data.class_names("gtsrb_challenges", few, Selection(signs=("halt",)))
+    assert data.class_names("gtsrb_challenges", few)[0] == "clean"
     assert gtsrb.sign(14) == "stop" and gtsrb.sign(99) == "99"
 
 

@@ -152,7 +152,7 @@ def test_digits_are_scikit_learns():
     # 0..16 becomes 0..255, to half a gray level.
     assert np.abs(dataset.images[..., 0] / 255 - bunch.images / 16).max() <= 0.5 / 255 + 1e-12
     assert dataset.n_train is None and dataset.source == "digits"
-    assert dataset.class_names == data.peek("digits", None) == tuple("0123456789")
+    assert dataset.class_names == data.class_names("digits", None) == tuple("0123456789")
     assert not data.has_official_split("digits", None)
 
 
@@ -280,7 +280,7 @@ def test_absent_files_are_downloaded_and_verified(mnist, serve, tmp_path, monkey
     mirrors = ["http://127.0.0.1:9/", serve(root / "MNIST" / "raw")]
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", mirrors)
     fresh = tmp_path / "fresh"
-    assert data.peek("mnist", fresh) == tuple("0123456789")
+    assert data.class_names("mnist", fresh) == tuple("0123456789")
     downloaded = data.read("mnist", fresh, 28)
     np.testing.assert_array_equal(downloaded.images, data.read("mnist", root, 28).images)
     assert listing(fresh) == listing(root)
@@ -314,7 +314,7 @@ def test_offline_says_what_to_put_where(mnist, tmp_path):
 def test_a_root_that_is_a_file(tmp_path):
     file = tmp_path / "root"
     file.write_text("")
-    fails("is a file; `path:` must be the folder", file, source="mnist", call=data.peek)
+    fails("is a file; `path:` must be the folder", file, source="mnist", call=data.class_names)
 
 
 class Trap:
@@ -399,11 +399,11 @@ def test_a_pickle_of_another_checksum_is_not_loaded(cifar, tmp_path):
 
 def test_an_npz_copy_gets_the_known_class_names(tmp_path):
     file = save(tmp_path, **official(per_class=10, classes=10))
-    assert data.peek("fashion_mnist", file)[-1] == "Ankle boot"
+    assert data.class_names("fashion_mnist", file)[-1] == "Ankle boot"
     dataset = data.read("fashion_mnist", file, 8)
     assert dataset.class_names == torchvision_sets.FASHION_MNIST.names and dataset.n_train == 100
     assert data.has_official_split("fashion_mnist", file)
-    fails("no such file", tmp_path / "absent.npz", source="cifar10", call=data.peek)
+    fails("no such file", tmp_path / "absent.npz", source="cifar10", call=data.class_names)
     fails("has no images", save(tmp_path, **official(classes=9)), source="cifar10")
 
 
@@ -444,7 +444,7 @@ def test_npz_with_an_official_split(tmp_path, shape, dtype):
     np.testing.assert_array_equal(dataset.labels, [*contents["y_train"], *contents["y_test"]])
     assert dataset.labels.dtype == np.int64
     assert dataset.n_train == 20 and data.has_official_split("npz", file)
-    assert dataset.class_names == data.peek("npz", file) == ("0", "1")
+    assert dataset.class_names == data.class_names("npz", file) == ("0", "1")
 
 
 def test_npz_without_an_official_split(tmp_path):
@@ -459,14 +459,14 @@ def test_npz_without_an_official_split(tmp_path):
     dataset = data.read("npz", file, 8)
     np.testing.assert_array_equal(dataset.labels, contents["y_train"])
     assert dataset.n_train is None and not data.has_official_split("npz", file)
-    assert dataset.class_names == data.peek("npz", file) == ("cat", "dog", "emu")
+    assert dataset.class_names == data.class_names("npz", file) == ("cat", "dog", "emu")
 
 
 def test_peek_reads_no_images(tmp_path):
     contents = official()
     contents["x_train"] = contents["x_test"] = np.array([None])  # unreadable without pickle
     file = save(tmp_path, **contents)
-    assert data.peek("npz", file) == ("0", "1")
+    assert data.class_names("npz", file) == ("0", "1")
     fails("pickle", file)
 
 
@@ -552,19 +552,19 @@ def test_a_truncated_npz_is_found_before_any_job(kept, tmp_path):
     file = save(tmp_path, **official())
     content = file.read_bytes()
     file.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-    for call in (data.peek, data.read, data.has_official_split):
+    for call in (data.class_names, data.read, data.has_official_split):
         fails("corrupt, truncated or no .npz file", file, call=call)
 
 
 def test_npz_paths(tmp_path):
-    fails("no such file; `path:` must be an .npz file", tmp_path / "x.npz", call=data.peek)
-    fails("is a folder; `path:` must be an .npz file", tmp_path, call=data.peek)
+    fails("no such file; `path:` must be an .npz file", tmp_path / "x.npz", call=data.class_names)
+    fails("is a folder; `path:` must be an .npz file", tmp_path, call=data.class_names)
     text = tmp_path / "text.npz"
     text.write_text("label,pixel\n")
-    fails("corrupt, truncated or no .npz file", text, call=data.peek)
+    fails("corrupt, truncated or no .npz file", text, call=data.class_names)
     single = tmp_path / "single.npy"
     np.save(single, pixels(3, 8, 8))
-    fails("a single array; save it with numpy.savez", single, call=data.peek)
+    fails("a single array; save it with numpy.savez", single, call=data.class_names)
 
 
 # Folders
@@ -596,7 +596,7 @@ def test_folder_pooled(tmp_path):
     (tmp_path / "a" / ".hidden.png").write_text("passed over")
     (tmp_path / ".thumbnails").mkdir()
     dataset = read_folder(tmp_path)
-    assert dataset.class_names == data.peek("folder", tmp_path) == ("a", "b")
+    assert dataset.class_names == data.class_names("folder", tmp_path) == ("a", "b")
     assert dataset.images.shape == (20, 8, 8, 1)
     assert dataset.images[:, 0, 0, 0].tolist() == [*range(100, 110), *range(10)]
     assert dataset.labels.tolist() == [0] * 10 + [1] * 10
@@ -609,7 +609,7 @@ def test_folder_with_an_official_split(tmp_path):
     tree(tmp_path, ["test/odd"], 10, value=3)  # gives outliers only
     tree(tmp_path, ["validation/a"], 3, value=4)
     dataset = read_folder(tmp_path)
-    assert dataset.class_names == data.peek("folder", tmp_path) == ("a", "b", "odd")
+    assert dataset.class_names == data.class_names("folder", tmp_path) == ("a", "b", "odd")
     assert dataset.n_train == 24 and data.has_official_split("folder", tmp_path)
     assert dataset.labels.tolist() == [0] * 12 + [1] * 12 + [0] * 5 + [1] * 5 + [2] * 10
     assert dataset.images[:, 0, 0, 0].tolist() == [1] * 24 + [2] * 10 + [3] * 10
@@ -675,16 +675,16 @@ def test_a_bad_folder_is_one_line(message, tmp_path):
 def test_a_bad_folder_of_parts(tmp_path):
     tree(tmp_path, ["train/a", "train/b", "test/a", "test/b"])
     picture(tmp_path / "test" / "stray.png")
-    fails("test/stray.png: an image outside", tmp_path, source="folder", call=data.peek)
+    fails("test/stray.png: an image outside", tmp_path, source="folder", call=data.class_names)
     (tmp_path / "test" / "stray.png").rename(tmp_path / "stray.png")
-    fails("stray.png: an image outside", tmp_path, source="folder", call=data.peek)
+    fails("stray.png: an image outside", tmp_path, source="folder", call=data.class_names)
     (tmp_path / "stray.png").unlink()
     (tmp_path / "train").rename(tmp_path / "training")
     fails("a folder inside a class folder", tmp_path, source="folder")
 
 
 def test_folder_paths(tmp_path):
-    check_peek = partial(fails, source="folder", call=data.peek)
+    check_peek = partial(fails, source="folder", call=data.class_names)
     check_peek("no such folder; `path:` must be a folder", tmp_path / "absent")
     check_peek("no class folders; sort them as", tmp_path)
     picture(tmp_path / "0.png")
@@ -697,7 +697,7 @@ def test_folder_paths(tmp_path):
 
 def test_unknown_source_and_missing_path():
     with pytest.raises(InputError, match="unknown data source 'svhn'; choose one of digits, mnist"):
-        data.peek("svhn", "data")
+        data.class_names("svhn", "data")
     with pytest.raises(InputError, match="'npz' needs a path; give `path:`"):
         data.read("npz", None, 28)
 
@@ -718,7 +718,7 @@ from pathlib import Path
 from benchmark import datasets
 for source, path in [("digits", None), ("mnist", "x"), ("fashion_mnist", "x"), ("cifar10", "x"),
                      ("npz", {npz!r}), ("folder", {folder!r})]:
-    datasets.peek(source, path)
+    datasets.class_names(source, path)
     datasets.has_official_split(source, path)
 datasets.load(Path({prepared_at!r}))
 print(sorted({{"torch", "torchvision", "pandas", "sklearn", "scipy", "PIL"}} & set(sys.modules)))
@@ -854,7 +854,9 @@ def test_real_cifar10_copy_is_resized_as_pillow_does():
 
 @needs("gtsrb_subset.npz")
 def test_real_npz_of_other_arrays():
-    fails("found images, sign_class, track, frame", SHARED / "gtsrb_subset.npz", call=data.peek)
+    fails(
+        "found images, sign_class, track, frame", SHARED / "gtsrb_subset.npz", call=data.class_names
+    )
 
 
 @needs("CURE-TSR")
@@ -890,5 +892,5 @@ def test_files_without_read_permission_say_so(
     monkeypatch.setattr(Path, "iterdir", refuse)
     for source, path in (("npz", file), ("folder", folder)):
         with pytest.raises(InputError, match=r"Permission denied.*give read permission") as caught:
-            data.peek(source, path)
+            data.class_names(source, path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)

@@ -97,7 +97,7 @@ def test_committed_runs_are_not_made_again():
     committed = plan(results="results/reference")
     with pytest.raises(SystemExit, match=r"--config results=results$"):
         committed.in_runs("run.json")(SimpleNamespace())
-    assert committed.config.anew == plan().config
+    assert committed.config.for_new_runs == plan().config
 
 
 @pytest.mark.parametrize("kind", ["tables", "figures"])

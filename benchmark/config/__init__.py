@@ -4,7 +4,7 @@
 and checks files, ``schema`` writes the JSON schema for editors.
 """
 
-from benchmark.config.load import load, look, merged, read
+from benchmark.config.load import check_data, load, merged, read
 from benchmark.config.models import (
     COMMITTED,
     REFERENCE,
@@ -21,8 +21,8 @@ __all__ = [
     "Config",
     "DatasetConfig",
     "MethodConfig",
+    "check_data",
     "load",
-    "look",
     "merged",
     "read",
 ]

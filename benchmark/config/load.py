@@ -34,7 +34,7 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
     return _checked(_with_defaults(_numbers(dict(mapping))), source, data)
 
 
-def look(config: Config, source: str = "config") -> None:
+def check_data(config: Config, source: str = "config") -> None:
     """Look at the data sets' files, for a configuration that was loaded without.
 
     Raises:

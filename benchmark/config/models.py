@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from benchmark.config.methods import hyperparameters
-from benchmark.data import CHALLENGED, SOURCES, has_official_split, peek
+from benchmark.data import CHALLENGED, SOURCES, class_names, has_official_split
 from benchmark.data.challenges.gtsrb import NAME as STAND_IN
 from benchmark.data.challenges.selection import CLEAN, Selection
 from benchmark.detector import (
@@ -117,9 +117,13 @@ class DatasetConfig(_Model):
     note: str = Field(default="", description="Printed in every caption of the data set.")
 
     @property
-    def there(self) -> bool:
+    def available(self) -> bool:
         """Whether to run it: an optional data set only where its files are."""
         return not (self.optional and self.path and not self.path.expanduser().exists())
+
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the data set; arguments and errors are those of ``benchmark.data``."""
+        return class_names(self.source, self.path, self.challenges)
 
     @field_validator("source")
     @classmethod
@@ -139,7 +143,7 @@ class DatasetConfig(_Model):
     @classmethod
     def _check_path(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         if place := _place(info, path):
-            peek(*place)
+            class_names(*place)
         return path
 
     @field_validator("title")
@@ -182,7 +186,7 @@ class DatasetConfig(_Model):
             raise ValueError(f"the inliers of challenges are [{CLEAN}]; remove it")
         place = _place(info, info.data["path"]) if inliers and "path" in info.data else None
         if place and inliers:
-            names = peek(*place)
+            names = class_names(*place)
             for inlier in inliers:
                 if inlier not in names and inlier not in range(len(names)):
                     raise ValueError(f"no class {inlier!r}; {_choice(str(inlier), names)}")
@@ -262,7 +266,7 @@ class Config(_Model):
         return self.results == REFERENCE
 
     @property
-    def anew(self) -> "Config":
+    def for_new_runs(self) -> "Config":
         """The configuration that makes its runs again, elsewhere if they are committed."""
         return self.model_copy(update={"results": RESULTS}) if self.committed else self
 

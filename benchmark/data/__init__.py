@@ -1,7 +1,7 @@
 """Data sets: one reader per source, one form for all of them.
 
-``peek`` and ``has_official_split`` check a configuration in milliseconds, ``read`` gives the images
-at the size that the models take, ``prepare`` and ``load`` keep them on disk between jobs.
+``class_names`` and ``has_official_split`` check a configuration in milliseconds, ``read`` gives the
+images at the size that the models take, ``prepare`` and ``load`` keep them on disk between jobs.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ __all__ = [
     "CHALLENGED",
     "SOURCES",
     "Dataset",
+    "class_names",
     "has_official_split",
     "load",
-    "peek",
     "prepare",
     "read",
 ]
@@ -126,7 +126,7 @@ def read(
     return dataset
 
 
-def peek(
+def class_names(
     source: str, path: str | Path | None, selection: Selection | None = None
 ) -> tuple[str, ...]:
     """Name the classes, in the order of their labels, without reading images.
@@ -142,7 +142,7 @@ def peek(
 def has_official_split(
     source: str, path: str | Path | None, selection: Selection | None = None
 ) -> bool:
-    """Whether the protocol ``official`` is possible; reads no images. Raises as ``peek`` does."""
+    """Whether the protocol ``official`` is possible; reads no images, errors as above."""
     reader, place = _reader(source, path, selection)
     return reader.has_official_split(place)
 

@@ -114,7 +114,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "cost": _table("cost", built["cost"]),
         "environments": _environments(runs),
         "provenance": found.provenance,
-        "config": _file(config.anew),
+        "config": _file(config.for_new_runs),
         "configfile": f"config/{config.name}.yaml",
     }
 

@@ -18,7 +18,7 @@ def command(config: Config, dataset: str, methods: Sequence[str], inliers: Seque
         seed=_braced(config.seeds),
     )
     call = f"snakemake --configfile config/{config.name}.yaml --cores"
-    return f"{call} 8 {config.anew.root}/runs/{runs}/run.json && {call} 1 reanalyse"
+    return f"{call} 8 {config.for_new_runs.root}/runs/{runs}/run.json && {call} 1 reanalyse"
 
 
 def _braced(values: Sequence[str] | Sequence[int]) -> str:

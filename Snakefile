@@ -59,6 +59,7 @@ localrules:
     data,
     splits,
     metrics,
+    verdicts,
     tables,
     figures,
     report,
@@ -69,6 +70,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/splits.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/verdicts.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
@@ -78,6 +80,7 @@ rule all:
     default_target: True
     input:
         rules.metrics.output,
+        rules.verdicts.output,
         rules.tables.output,
         rules.figures.output,
         rules.report.output,

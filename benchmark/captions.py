@@ -1,13 +1,15 @@
-"""What every table and figure says about the runs behind it."""
+"""What tables, figures and the report say about the data and the runs behind their numbers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from benchmark.config import Config, DatasetConfig
+from benchmark.data.challenges.gtsrb import NAME as STAND_IN
 from benchmark.layout import main_ratio
-from benchmark.metrics.conditions import otherwise
-from benchmark.statistics import LEVEL, Sample
+from benchmark.metrics import challenge_study
+from benchmark.metrics.conditions import differing_settings
+from benchmark.statistics import LEVEL
 from benchmark.utils.text import counted, listed, span
 
 
@@ -21,17 +23,16 @@ def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.Data
     """Numbers with a column ``images``: the title and note of the data set that they are of.
 
     It is the data set ``key`` or that of each row, of which there may be several (``mnist
-    cifar10``). Nothing stays nothing.
+    cifar10``). An empty frame stays as it is.
     """
     if numbers.empty:
         return numbers
-    known = {name: dataset(config, name) for name in config.datasets}
+    titles = {name: dataset(config, name) for name in config.datasets}
     if key:
-        return numbers.assign(images=known[key])
-    named = (str(keys).split() for keys in numbers["dataset"].fillna(""))
-    return numbers.assign(
-        images=["; ".join(known[k] for k in keys if k in known) for keys in named]
-    )
+        return numbers.assign(images=titles[key])
+    by_row = (str(keys).split() for keys in numbers["dataset"].fillna(""))
+    images = ["; ".join(titles[name] for name in keys if name in titles) for keys in by_row]
+    return numbers.assign(images=images)
 
 
 def split(settings: DatasetConfig) -> str:
@@ -42,49 +43,19 @@ def split(settings: DatasetConfig) -> str:
 
 
 def seeds(config: Config, runs: pd.DataFrame) -> str:
-    """Seeds of the complete runs, per method where they differ, and how many are wanted.
+    """Seeds of the complete runs, per method where they differ, and how many are configured.
 
     For instance ``5 seeds (0 to 4)`` or ``1 of 5 seeds (0)``.
     """
-    wanted = len(config.seeds)
-    found = {title: sorted(set(group["seed"])) for title, group in _complete(config, runs)}
-    known = {
-        title: (f"{len(done)} of {wanted}" if len(done) < wanted else f"{wanted}", listed(done))
-        for title, done in found.items()
-    }
-    if not known:
-        return "seeds: none"
-    if len(set(known.values())) == 1:
-        ((number, which),) = set(known.values())
-        return f"{number} seed{'s' * (wanted != 1)} ({which})"
-    parts = (f"{title} {number} ({which})" for title, (number, which) in known.items())
-    return "seeds: " + ", ".join(parts)
-
-
-def covered(config: Config, runs: pd.DataFrame, key: str, method: str) -> str:
-    """A method's title, with the classes that ran where some did not: ``CAE (1 of 10 classes)``."""
-    mine = runs[(runs["dataset"] == key) & (runs["method"] == method)]
-    done = mine.loc[mine["status"] == "complete", "inlier"].nunique()
-    wanted, title = mine["inlier"].nunique(), config.methods[method].title
-    return title if done == wanted else f"{title} ({done} of {wanted} classes)"
-
-
-def classes(config: Config, runs: pd.DataFrame) -> str:
-    """Says which inlier classes ran, by method where they differ, if some did not; else empty.
-
-    For instance ``Inlier classes: 1 of 10 (plane).``
-    """
-    names = dict(zip(runs["inlier"], runs["class_name"], strict=True))
-    found = {}
-    for title, group in _complete(config, runs):
-        there = [name for inlier, name in sorted(names.items()) if inlier in set(group["inlier"])]
-        which = f" of {len(names)} ({', '.join(there)})" * (len(there) < len(names))
-        found[title] = f"{len(there)}{which}"
-    if set(found.values()) <= {str(len(names))}:
-        return ""
-    if len(set(found.values())) == 1:
-        return f"Inlier classes: {next(iter(found.values()))}."
-    return f"Inlier classes: {', '.join(f'{title} {text}' for title, text in found.items())}."
+    every = len(config.seeds)
+    texts = {}
+    for title, group in _complete(config, runs).items():
+        done = sorted(set(group["seed"]))
+        texts[title] = f"{len(done)} of {every}" if len(done) < every else f"{every}", listed(done)
+    if len(set(texts.values())) == 1:
+        ((number, which),) = set(texts.values())
+        return f"{number} seed{'s' * (every != 1)} ({which})"
+    return "seeds: " + (_by_title({key: f"{n} ({s})" for key, (n, s) in texts.items()}) or "none")
 
 
 def epochs(config: Config, runs: pd.DataFrame) -> str:
@@ -92,32 +63,43 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
 
     A method that is fitted in one go has none and is left out.
     """
-    spans = {title: span(group["epochs"]) for title, group in _complete(config, runs)}
-    known = {title: text for title, text in spans.items() if text}
-    if not known:
-        return "epochs: none"
-    if len(set(known.values())) == 1:
-        (text,) = set(known.values())
+    spans = {title: span(group["epochs"]) for title, group in _complete(config, runs).items()}
+    texts = {title: text for title, text in spans.items() if text}
+    if len(set(texts.values())) == 1:
+        (text,) = set(texts.values())
         return counted(int(text), "epoch") if text.isdigit() else f"{text} epochs"
-    return "epochs: " + ", ".join(f"{title} {text}" for title, text in known.items())
+    return "epochs: " + (_by_title(texts) or "none")
+
+
+def classes(config: Config, runs: pd.DataFrame) -> str:
+    """Which inlier classes ran, by method where they differ, if some did not; else empty.
+
+    For instance ``Inlier classes: 1 of 10 (plane).``
+    """
+    names = dict(sorted(zip(runs["inlier"], runs["class_name"], strict=True)))
+    texts = {}
+    for title, group in _complete(config, runs).items():
+        ran = [name for inlier, name in names.items() if inlier in set(group["inlier"])]
+        which = f" of {len(names)} ({', '.join(ran)})" * (len(ran) < len(names))
+        texts[title] = f"{len(ran)}{which}"
+    if set(texts.values()) <= {str(len(names))}:
+        return ""
+    same = len(set(texts.values())) == 1
+    return f"Inlier classes: {next(iter(texts.values())) if same else _by_title(texts)}."
+
+
+def title_and_classes(config: Config, runs: pd.DataFrame, key: str, method: str) -> str:
+    """A method's title, with the classes that ran where some did not: ``CAE (1 of 10 classes)``."""
+    runs = runs[(runs["dataset"] == key) & (runs["method"] == method)]
+    done = runs.loc[runs["status"] == "complete", "inlier"].nunique()
+    every, title = runs["inlier"].nunique(), config.methods[method].title
+    return title if done == every else f"{title} ({done} of {every} classes)"
 
 
 def several(runs: pd.DataFrame, key: str, *names: str) -> bool:
     """Whether a data set has complete runs of more than one ``seed``, or ``fold``, as named."""
     done = runs[(runs["dataset"] == key) & (runs["status"] == "complete")]
     return any(done[name].nunique() > 1 for name in names)
-
-
-def spread(found: Sample) -> str:
-    """Says where the spread over runs is from if some classes, not all, have runs that show it."""
-    if not 0 < found.replicated < found.counts.size:
-        return ""
-    return f"spread over runs: that of {found.replicated} of {found.counts.size} classes"
-
-
-def _complete(config: Config, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
-        yield config.methods[str(method)].title, group
 
 
 def conditions(
@@ -131,42 +113,98 @@ def conditions(
 ) -> str:
     """Epochs, seeds, folds, model and test sets behind the numbers of a data set.
 
-    Then, where it is so, which classes are missing and which settings are not the papers'.
-    ``methods`` are those whose numbers are told of, by default all.
+    Then, where it is so, which classes are missing and which hyperparameters differ from the
+    published ones. ``methods`` are those whose numbers are shown, by default all.
     """
-    mine = runs[runs["dataset"] == key]
+    runs = runs[runs["dataset"] == key]
     if methods is not None:
-        mine = mine[mine["method"].isin(methods)]
+        runs = runs[runs["method"].isin(methods)]
     parts = [
-        epochs(config, mine),
-        seeds(config, mine),
+        epochs(config, runs),
+        seeds(config, runs),
         split(config.datasets[key]),
         model,
         *([f"{main_ratio(config):.0%} outliers in the test sets"] if ratio else []),
     ]
     differ = {
-        config.methods[str(method)].title: otherwise(config, group)
-        for method, group in mine.groupby("method", sort=False)
+        config.methods[str(method)].title: differing_settings(config, group)
+        for method, group in runs.groupby("method", sort=False)
     }
     others = "; ".join(f"{title} {text}" for title, text in differ.items() if text)
-    notes = [classes(config, mine), f"Other settings than the papers': {others}." * bool(others)]
+    notes = [classes(config, runs), f"Other settings than the papers': {others}." * bool(others)]
     return " ".join([f"{'; '.join(parts)}.", *filter(None, notes)])
 
 
-def intervals(config: Config, frame: pd.DataFrame) -> str:
-    """What the intervals of a study are over."""
-    if frame.empty:
+def intervals(study: pd.DataFrame) -> str:
+    """What the intervals of a challenge study are over."""
+    if study.empty:
         return "interval: no run has scores."
     several = "and training seeds (Student's t, Satterthwaite's degrees of freedom)"
-    seeds = several if frame["seeds"].max() > 1 else "only, not over training seeds"
-    clustered = bool(frame["clustered"].all())
-    kept = (
+    over = several if study["seeds"].max() > 1 else "only, not over training seeds"
+    clustered = bool(study["clustered"].all())
+    images = (
         "the images of one sign taken together"
         if clustered
         else "each image taken as independent, as the signs they show are no longer known"
     )
-    clean, most = int(frame["inliers"].max()), int(frame["outliers"].max())
+    clean, most = int(study["inliers"].max()), int(study["outliers"].max())
     return (
-        f"{LEVEL:.0%} interval over test images {seeds}, {kept}; paired for "
+        f"{LEVEL:.0%} interval over test images {over}, {images}; paired for "
         f"differences. {clean:,} clean images against up to {most:,} of each condition."
     )
+
+
+def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
+    """The claim of A.4 on one data set of challenges, decided.
+
+    ``outcomes`` are the rows of ``verdicts.challenge_claim``.
+    """
+    rows = outcomes[outcomes["dataset"] == key]
+    claim = (
+        "Claim of A.4, that the gradient loss of CAE + Grad is better than the reconstruction "
+        "error of CAE at level 1 of every challenge"
+    )
+    stands_in = config.datasets[key].source == challenge_study.STAND_IN
+    aside = f" These are {STAND_IN}, not CURE-TSR: no verdict on the paper." if stands_in else ""
+    by_outcome = {
+        name: rows[rows["outcome"] == name]
+        for name in ("better", "worse", "within the interval", "missing")
+    }
+    compared = rows[rows["outcome"] != "missing"]
+    if compared.empty:
+        return f"{claim}: not decided, as no run has these losses at level 1.{aside}"
+    better, worse, unsure, missing = by_outcome.values()
+    seeds = compared["missing_seeds"].iloc[0].split()
+    lacking = [f"no {', '.join(missing['challenge'])}"] * bool(len(missing))
+    # A run has scores of all challenges, so a seed is missing from all or none.
+    lacking += [f"no seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"] * bool(seeds)
+    verdict = "open here" if len(unsure) else "holds here"
+    if len(worse):
+        verdict = "does not hold here"
+    if lacking:
+        verdict = f"not decided: {'; '.join(lacking)}"
+    weak = [
+        f"{row.challenge} {row.gradient:.3f} against {row.reconstruction:.3f}"
+        for row in better[better["gradient"] < 0.5].itertuples()
+    ]
+    under = f" ({len(weak)} of them with an AUROC under 0.5: {', '.join(weak)})" if weak else ""
+    counts = [
+        f"better in {len(better)} of {len(compared)}{under}",
+        f"worse in {len(worse)}{_names(worse)}",
+        *([f"{len(unsure)} within the interval{_names(unsure)}"] if len(unsure) else []),
+    ]
+    return f"{claim}: {verdict}; {', '.join(counts)}.{aside}"
+
+
+def _names(rows: pd.DataFrame) -> str:
+    return f" ({', '.join(rows['challenge'])})" if len(rows) else ""
+
+
+def _by_title(texts: Mapping[str, str]) -> str:
+    return ", ".join(f"{title} {text}" for title, text in texts.items())
+
+
+def _complete(config: Config, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The complete runs by the title of their method."""
+    groups = runs[runs["status"] == "complete"].groupby("method", sort=False)
+    return {config.methods[str(method)].title: group for method, group in groups}

@@ -127,9 +127,15 @@ def challenges(config: Config, root: Path | str) -> dict[str, str]:
     }
 
 
+def verdicts(config: Config, root: Path | str) -> list[str]:
+    """Files of ``benchmark.verdicts``; the same for every configuration."""
+    names = ("numbers", "claims", "selection", "third_party", "challenge_claim")
+    return _files(root, "verdicts", names, ("parquet",))
+
+
 def tables(config: Config, root: Path | str) -> list[str]:
     """Files of ``benchmark.tables``."""
-    return _files(root, "tables", table_names(config), ("csv", "md", "tex"))
+    return _files(root, "tables", table_names(config), ("csv", "md", "tex", "html"))
 
 
 def figures(config: Config, root: Path | str) -> list[str]:

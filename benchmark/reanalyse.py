@@ -7,10 +7,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from benchmark import config as configuration
-from benchmark import figures, layout, metrics, report, tables
+from benchmark import figures, layout, metrics, report, tables, verdicts
 from benchmark.config import Config
 from benchmark.errors import InputError
-from benchmark.metrics import challenge_study
+
+STAGES = (metrics, verdicts, tables, figures, report)
+"""The stages after the scores, in their order; each reads only files of earlier ones."""
 
 
 def reanalyse(config: Config, root: Path) -> None:
@@ -20,8 +22,8 @@ def reanalyse(config: Config, root: Path) -> None:
         InputError: no run has scores there.
     """
     _need_runs(root)
-    for step in (metrics, challenge_study, tables, figures, report):
-        step.write(config, root)
+    for stage in STAGES:
+        stage.write(config, root)
 
 
 def _need_runs(root: Path) -> None:

@@ -20,7 +20,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         return nothing("No beta sweep: no complete run of a method with a gradient loss.")
     figure, (axis,) = panels(1, 3.0)
     for method, line in frame.groupby("method", sort=False):
-        label = captions.covered(config, found.runs, dataset, str(method))
+        label = captions.title_and_classes(config, found.runs, dataset, str(method))
         (drawn,) = axis.plot(line["n"], line["mean"], label=label)
         low, high = line["mean"] - line["spread"], line["mean"] + line["spread"]
         axis.fill_between(line["n"], low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)

@@ -4,14 +4,12 @@ from pathlib import Path
 
 from matplotlib.artist import Artist
 
-from benchmark import captions, scores
-from benchmark.captions import intervals
+from benchmark import captions, scores, verdicts
 from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics, challenge_study
 from benchmark.metrics.challenge_study import PAIRS
 from benchmark.utils.text import spaced
-from benchmark.verdicts import challenge_claim
 
 
 def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
@@ -53,10 +51,11 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     ]
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     shown = whole[whole["method"].isin({loss.method for loss in losses})]
+    claim = captions.challenge_claim(config, dataset, verdicts.load(config, root).challenge_claim)
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
-        f"{captions.dataset(config, dataset)}. Bands: the {intervals(config, frame)} "
-        f"{challenge_claim.claim(whole, config, dataset)} "
+        f"{captions.dataset(config, dataset)}. Bands: the {captions.intervals(frame)} "
+        f"{claim} "
         f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)

@@ -41,7 +41,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
-        axis.set_title(captions.covered(config, found.runs, dataset, str(method)))
+        axis.set_title(captions.title_and_classes(config, found.runs, dataset, str(method)))
         axis.set_xlabel("epoch")
     axes[0].set_ylabel("average AUROC")
     labels = [scores.component(name) for name in names]

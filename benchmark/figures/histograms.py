@@ -44,7 +44,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         # Head room, so that the number and the legend stand clear of the bars.
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
         axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
-        axis.set_title(captions.covered(config, found.runs, dataset, method))
+        axis.set_title(captions.title_and_classes(config, found.runs, dataset, method))
         axis.set_xlabel(scores.component(component))
         axis.locator_params(axis="x", nbins=5)
         lacking |= not share.complete

@@ -215,3 +215,8 @@ def _against(loss: Loss | None) -> dict[str, str]:
 def _seeds(there: Collection[int], wanted: Sequence[int]) -> dict[str, int | str]:
     missing = " ".join(str(seed) for seed in wanted if seed not in there)
     return {"seeds": len(there), "missing_seeds": missing}
+
+
+def of_loss(frame: pd.DataFrame, loss: Loss) -> "pd.Series[bool]":
+    """Which rows of a study are of a loss, or of its difference to another one."""
+    return (frame["method"] == loss.method) & (frame["component"] == loss.component)

@@ -91,8 +91,8 @@ def compute(config: Config, root: Path) -> Metrics:
     return Metrics(table, _run_table(runs), histograms, _provenance(runs, config))
 
 
-def write(config: Config, root: Path) -> None:
-    """Compute all numbers and write them under ``root/metrics``."""
+def write_numbers(config: Config, root: Path) -> None:
+    """Compute all numbers but the challenge study's and write them under ``root/metrics``."""
     found = compute(config, root)
     table, runs, histograms, provenance = (Path(path) for path in outputs(config, root))
     for path, frame in ((table, found.table), (runs, found.runs), (histograms, found.histograms)):

@@ -1,60 +1,61 @@
-"""The settings of runs, and which of them differ from the paper's."""
+"""The settings that runs were made with, and how they differ from the published ones."""
 
 import json
 
 import numpy as np
 import pandas as pd
 
-from benchmark import published as papers
+from benchmark import published
 from benchmark.config import Config
 from benchmark.config.methods import defaults
 from benchmark.statistics import Array
 
 
-def otherwise(config: Config, runs: pd.DataFrame) -> str:
-    """Settings of some runs that are not the paper's or their own papers', epochs aside; or empty.
+def differing_settings(config: Config, runs: pd.DataFrame) -> str:
+    """Hyperparameters of complete runs that differ from the published ones; empty if none does.
 
-    For instance ``width 16, not 64``. The suite's defaults are the papers' settings.
+    For instance ``width 16, not 64``. The published ones are the defaults of the methods, and for
+    the whole benchmark ``published.IMAGE_SIZE`` and ``published.BETA``. Epochs are judged apart.
     """
-    found = []
+    texts = []
     for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
-        own = defaults(config.methods[str(method)].detector)
-        for stated in group["config"].unique():
-            found += [
-                f"{name} {value}, not {own[name] if own[name] is not None else 'the default'}"
-                for name, value in json.loads(stated).items()
-                if name != "epochs" and value != own.get(name, value)
+        default = defaults(config.methods[str(method)].detector)
+        for settings in group["config"].unique():
+            texts += [
+                f"{name} {value}, not {'the default' if default[name] is None else default[name]}"
+                for name, value in json.loads(settings).items()
+                if name != "epochs" and value != default.get(name, value)
             ]
-        for name, papers_own in (("image_size", papers.IMAGE_SIZE), ("beta", papers.BETA)):
-            value = getattr(config, name)
-            if value != papers_own and (name != "beta" or "alpha" in own):
-                found.append(f"{name} {value}, not {papers_own}")
-    return ", ".join(dict.fromkeys(found))
+        if config.image_size != published.IMAGE_SIZE:
+            texts.append(f"image_size {config.image_size}, not {published.IMAGE_SIZE}")
+        if config.beta != published.BETA and "alpha" in default:
+            texts.append(f"beta {config.beta}, not {published.BETA}")
+    return ", ".join(dict.fromkeys(texts))
 
 
-def epochs(runs: pd.DataFrame) -> Array:
-    """The epochs of some runs to hold against the paper's, of those that have any.
+def comparable_epochs(runs: pd.DataFrame) -> Array:
+    """Epochs of each run to compare with the published ones; runs without epochs are left out.
 
-    The fewer of those trained and those asked for: what was trained counts every phase, such as the
+    The fewer of those trained and those configured: the trained ones count every phase, such as the
     pre-training of Deep SVDD.
     """
-    asked = [json.loads(stated).get("epochs", np.nan) for stated in runs["config"]]
-    fewer = np.fmin(runs["epochs"].to_numpy(float), np.array(asked, dtype=np.float64))
+    configured = [json.loads(settings).get("epochs", np.nan) for settings in runs["config"]]
+    fewer = np.fmin(runs["epochs"].to_numpy(float), np.array(configured, dtype=np.float64))
     return np.asarray(fewer[fewer > 0])
 
 
-def paper_epochs(config: Config, method: str) -> int | None:
-    """The fewest epochs that count as the paper's training; None where epochs mean nothing.
+def published_epochs(config: Config, method: str) -> int | None:
+    """The epochs of the published numbers of a method; None for one that has no epochs.
 
     For GradCon's own models they are known; for a compared method they are its default, which is
-    what its own paper or code has.
+    that of its own paper or code.
     """
-    if method in papers.GRADCON:
-        return papers.EPOCHS
-    stated = defaults(config.methods[method].detector).get("epochs")
-    return stated if isinstance(stated, int) else None
+    if method in published.GRADCON:
+        return published.EPOCHS
+    default = defaults(config.methods[method].detector).get("epochs")
+    return default if isinstance(default, int) else None
 
 
 def seeds(runs: pd.DataFrame) -> tuple[int, ...]:
-    """The seeds of some runs."""
+    """The distinct seeds of some runs, in ascending order."""
     return tuple(sorted({int(seed) for seed in runs["seed"]}))

@@ -34,7 +34,7 @@ RUN = ("run.json", "scores.parquet", *OPTIONAL)
 DATA = ("dataset.json", GROUPS, sign_sheet.FILE)
 """What is read of a data set once there are scores: class names, signs of a challenge study."""
 
-DERIVED = ("tables", "figures", "metrics", "report", "logs", "benchmarks")
+DERIVED = ("tables", "figures", "metrics", "verdicts", "report", "logs", "benchmarks")
 """Folders that are made again, or not published."""
 
 HEAD = """\

@@ -16,9 +16,8 @@ from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmark import figures, metrics, tables
+from benchmark import figures, metrics, tables, verdicts
 from benchmark.config import Config
-from benchmark.metrics import challenge_study
 from benchmark.reanalyse import add_arguments, chosen_results
 from benchmark.scores import Run, collect
 
@@ -48,8 +47,8 @@ def find(config: Config, root: Path) -> list[str]:
         for name in _KEPT:
             if (root / name).is_dir():
                 (again / name).symlink_to((root / name).resolve())
-        for step in (metrics, challenge_study, tables):
-            step.write(config, again)
+        for stage in (metrics, verdicts, tables):
+            stage.write(config, again)
         figures.write(config, again, pictures=False)
         runs = metrics.load(config, again).runs
         damaged = runs.loc[runs["status"] == "refused", "reason"]
@@ -71,7 +70,7 @@ def otherwise(config: Config, runs: Iterable[Run]) -> Iterator[str]:
 
 
 def _compared(root: Path) -> Iterator[Path]:
-    for pattern in ("tables/*", "figures/*.csv"):
+    for pattern in ("tables/*.csv", "tables/*.md", "tables/*.tex", "figures/*.csv"):
         yield from (path.relative_to(root) for path in root.glob(pattern))
 
 

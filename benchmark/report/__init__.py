@@ -1,5 +1,5 @@
-"""The report: one page with everything."""
+"""The stage of the report: one page with everything."""
 
-from benchmark.report.page import outputs, write
+from benchmark.report.page import write
 
-__all__ = ["outputs", "write"]
+__all__ = ["write"]

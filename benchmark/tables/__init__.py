@@ -1,67 +1,50 @@
-"""The tables, reproduced beside published: AUROC, ablation, shares of outliers, cost.
+"""The stage of the tables: reproduced numbers beside published ones, verdicts and claims.
 
-Each is written as CSV (one row per number), Markdown and LaTeX (as the paper prints it).
+Each is written as CSV (one row per number), Markdown, LaTeX (as the paper prints it), and as the
+HTML that the report holds.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmark import captions, layout, metrics
-from benchmark import published as papers
 from benchmark.config import Config
-from benchmark.metrics.averages import Numbers
-from benchmark.tables import challenge_table, claim_table, formats, selection_table, verdict_table
-from benchmark.tables.auroc import _ablation, _auroc
-from benchmark.tables.cost import _cost
-from benchmark.tables.outlier_ratio import _outliers
-from benchmark.tables.source import _Source
+from benchmark.tables import formats
+from benchmark.tables.auroc import ablation_table, auroc_table
+from benchmark.tables.challenge_table import challenge_table
+from benchmark.tables.claim_table import claim_table
+from benchmark.tables.cost import cost_table
+from benchmark.tables.outlier_ratio import outlier_ratio_table
+from benchmark.tables.selection_table import selection_table
+from benchmark.tables.source import Source
 from benchmark.tables.table import Table
+from benchmark.tables.verdict_table import verdict_table
 from benchmark.utils.files import atomic
-from benchmark.verdicts import challenge_claim, claims, numbers, third_party
-from benchmark.verdicts.reproduced import Evidence
 
-outputs = layout.tables
+OVERALL: dict[str, Callable[[Source], Table]] = {
+    "verdicts": verdict_table,
+    "claims": claim_table,
+    "cost": cost_table,
+}
+"""Tables of all data sets, by kind."""
 
 
 def build(config: Config, root: Path) -> dict[str, Table]:
-    """All tables by name, from what ``benchmark.metrics`` wrote under ``root``."""
-    found = metrics.load(config, root)
-    known = Evidence(config, found)
-    stated = papers.load(), papers.load(papers.REPORTED)
-    source = _Source(config, found, Numbers(found.table), *stated)
-    judged = numbers.judge(known, source.published) if layout.judged(config) else []
-    builders: dict[str, Callable[[str], Table]] = {
-        "verdicts": lambda key: verdict_table.verdict_table(
-            known,
-            judged,
-            key,
-            [
-                text
-                for dataset in ([key] if key else config.datasets)
-                for text in third_party.notes(known, dataset, source.published, source.reported)
-            ],
-        ),
-        "claims": lambda _: claim_table.claim_table(
-            known,
-            claims.judge(known, root, source.published, claims.load()),
-            challenge_claim.stand_ins(config, root),
-        ),
-        "challenges": lambda key: challenge_table.build(config, found, root, key),
-        "auroc": lambda key: _auroc(source, key),
-        "ablation": lambda key: _ablation(source, key),
-        "outliers": lambda key: _outliers(source, key),
-        "selection": lambda key: selection_table.selection_table(
-            known,
-            key,
-            {method: source.components(key, method) for method in config.methods},
-            source.published,
-        ),
-        "cost": lambda _: _cost(source),
+    """All tables by name, from what earlier stages wrote under ``root``."""
+    source = Source.read(config, root)
+    by_dataset: dict[str, Callable[[str], Table]] = {
+        "verdicts": partial(verdict_table, source),
+        "challenges": partial(challenge_table, source, root),
+        "auroc": partial(auroc_table, source),
+        "ablation": partial(ablation_table, source),
+        "outliers": partial(outlier_ratio_table, source),
+        "selection": partial(selection_table, source),
     }
     tables = {}
     for name in layout.table_names(config):
         kind, _, dataset = name.partition("-")
-        tables[name] = builders[kind](dataset)
+        tables[name] = by_dataset[kind](dataset) if dataset else OVERALL[kind](source)
     return tables
 
 
@@ -69,11 +52,14 @@ def write(config: Config, root: Path) -> None:
     """Write all tables under ``root/tables``."""
     stamp = metrics.stamp(metrics.load(config, root).provenance)
     for name, table in build(config, root).items():
-        folder = root / "tables"
-        frame = captions.with_images(config, table.frame, name.partition("-")[2])
-        with atomic(folder / f"{name}.csv") as beside:
-            frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
-        with atomic(folder / f"{name}.md") as beside:
-            beside.write_text(f"<!-- {stamp} -->\n{formats.markdown(table)}", encoding="utf-8")
-        with atomic(folder / f"{name}.tex") as beside:
-            beside.write_text(f"% {stamp}\n{formats.latex(table, name)}", encoding="utf-8")
+        texts = {
+            "csv": captions.with_images(config, table.frame, name.partition("-")[2]).to_csv(
+                index=False, float_format="%.6g", lineterminator="\n"
+            ),
+            "md": f"<!-- {stamp} -->\n{formats.markdown(table)}",
+            "tex": f"% {stamp}\n{formats.latex(table, name)}",
+            "html": formats.html(table),
+        }
+        for suffix, text in texts.items():
+            with atomic(root / "tables" / f"{name}.{suffix}") as beside:
+                beside.write_text(text, encoding="utf-8", newline="")

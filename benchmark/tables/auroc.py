@@ -1,81 +1,86 @@
-"""AUROC per inlier class, and of each loss alone."""
+"""AUROC per inlier class, of the anomaly score and of each loss alone."""
 
 from collections.abc import Sequence
 
 from benchmark import captions, layout, scores
-from benchmark import published as papers
 from benchmark.metrics.averages import by_class
-from benchmark.published import AVERAGE, data_source
+from benchmark.published import AVERAGE, by_run, comparable, data_source, find
 from benchmark.tables.rows import (
-    _Line,
-    _listed,
-    _methods,
-    _published_epochs,
-    _record,
-    _spread,
-    _table,
-    _weight,
+    Series,
+    epochs_note,
     main_components,
+    numbers_table,
+    record,
+    spread_note,
 )
-from benchmark.tables.source import _Source
+from benchmark.tables.source import Source
 from benchmark.tables.table import Table
 
 
-def _auroc(source: _Source, dataset: str) -> Table:
-    lines = [
-        _class_line(source, dataset, method, component)
+def auroc_table(source: Source, dataset: str) -> Table:
+    """The anomaly score of every method (paper, Tables 3, 4 and 7)."""
+    series = [
+        _series(source, dataset, method, component)
         for method in source.config.methods
         for component in main_components(source.components(dataset, method))
     ]
-    return _class_table(source, dataset, lines, "AUROC of the anomaly score per inlier class")
+    return _table(source, dataset, series, "AUROC of the anomaly score per inlier class")
 
 
-def _ablation(source: _Source, dataset: str) -> Table:
-    lines = [
-        _class_line(source, dataset, method, component)
+def ablation_table(source: Source, dataset: str) -> Table:
+    """Each loss of the autoencoders (paper, Table 1)."""
+    series = [
+        _series(source, dataset, method, component)
         for method in source.config.methods
         for components in [source.components(dataset, method)]
         for component in components
         if "reconstruction" in components
     ]
-    return _class_table(source, dataset, lines, "AUROC of each loss as the score")
+    return _table(source, dataset, series, "AUROC of each loss as the score")
 
 
-def _class_line(source: _Source, dataset: str, method: str, component: str) -> _Line:
-    config = source.config
-    ratio = layout.main_ratio(config)
-    identity = {"dataset": dataset, "method": method, "component": component}
-    rows = source.numbers.select(**identity, metric="auroc", outlier_ratio=ratio)
-    classes = source.classes(dataset)
-    which = (data_source(config, dataset), method, component, "AUROC")
-    values = papers.comparable(papers.find(source.published, *which), config, dataset)
-    by_others = {
-        run: kept
-        for run, theirs in papers.by_run(source.reported, *which).items()
-        if (kept := papers.comparable(theirs, config, dataset))
+def _series(source: Source, dataset: str, method: str, component: str) -> Series:
+    config, ratio = source.config, layout.main_ratio(source.config)
+    of = {"dataset": dataset, "method": method, "component": component}
+    rows = source.reproduced.numbers.select(**of, metric="auroc", outlier_ratio=ratio)
+    classes = source.reproduced.classes(dataset)
+    published_as = (data_source(config, dataset), method, component, "AUROC")
+    published = comparable(find(source.published, *published_as), config, dataset)
+    reported = {
+        run: numbers
+        for run, all_numbers in by_run(source.reported, *published_as).items()
+        if (numbers := comparable(all_numbers, config, dataset))
     }
     names = {AVERAGE: "average", **classes}
-    behind = source.runs(dataset, method)
     # AVERAGE sorts first, so that it stands in sight on a narrow screen.
+    estimates = sorted(by_class(rows, config, dataset, list(classes)).items())
     records = [
-        _record(
-            {**identity, "metric": "auroc", "outlier_ratio": ratio},
-            {"inlier": inlier, "class_name": names[inlier], **behind},
-            found,
-            values.get(inlier),
+        record(
+            {
+                **of,
+                "metric": "auroc",
+                "outlier_ratio": ratio,
+                "inlier": inlier,
+                "class_name": names[inlier],
+                **source.epochs_and_seeds(dataset, method),
+            },
+            estimate,
+            published.get(inlier),
         )
-        | {"reported": _listed(run.get(inlier) for run in by_others.values())}
-        for inlier, found in sorted(by_class(rows, config, dataset, list(classes)).items())
+        | {"reported": " ".join(f"{n[inlier].value:g}" for n in reported.values() if inlier in n)}
+        for inlier, estimate in estimates
     ]
-    return _Line(source.title(method), scores.component(component), records, by_others)
+    return Series(source.title(method), scores.component(component), records, reported)
 
 
-def _class_table(source: _Source, dataset: str, lines: Sequence[_Line], what: str) -> Table:
-    config = source.config
+def _table(source: Source, dataset: str, series: Sequence[Series], what: str) -> Table:
+    methods = {str(number["method"]) for one in series for number in one.records}
     caption = (
-        f"{what}, {captions.dataset(config, dataset)}. {_spread(source, dataset)}"
-        f"{captions.conditions(config, source.found.runs, dataset, methods=_methods(lines))}"
-        f"{_weight(config)}{_published_epochs(source, dataset, lines)}"
+        f"{what}, {captions.dataset(source.config, dataset)}. {spread_note(source, dataset)}"
+        f"{captions.conditions(source.config, source.runs, dataset, methods=methods)}"
+        " Anomaly score: reconstruction error, plus latent loss (VAE), plus "
+        f"{source.config.beta:g} times the gradient loss for models trained with the gradient "
+        f"constraint.{epochs_note(source, dataset, series)}"
     )
-    head = ["Method", "Score", "Average", *source.classes(dataset).values()]
-    return _table(caption, head, lines)
+    head = ["Method", "Score", "Average", *source.reproduced.classes(dataset).values()]
+    return numbers_table(caption, head, series)

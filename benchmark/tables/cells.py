@@ -1,17 +1,16 @@
-"""Cells of verdicts, numbers and intervals."""
+"""Cells of verdicts, numbers and intervals, and the words for what verdicts are about."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
-from benchmark import captions
 from benchmark.tables import footnotes
 from benchmark.tables.table import Cell, number
+from benchmark.utils.text import counted
 from benchmark.verdicts.numbers import OVERLAP
-from benchmark.verdicts.reproduced import Evidence
 
-MARKS = {
+SYMBOLS = {
     "reproduced": "✓",
     "higher": "↑",
     "lower": "↓",
@@ -33,49 +32,57 @@ NOTES = {
     ONE_RUN: "one run per class: the interval is that of the test samples alone",
 }
 
-
-def _fold(outcome: str) -> str:
-    return NOT_RUN if outcome == NOT_RUN else ""
-
-
-def _about(known: Evidence) -> str:
-    """The data sets, epochs, seeds and model behind the numbers."""
-    config, runs = known.config, known.found.runs
-    done = set(runs.loc[runs["status"] == "complete", "dataset"])
-    names = ", ".join(captions.dataset(config, key) for key in config.datasets if key in done)
-    parts = [
-        names or "no complete run",
-        captions.epochs(config, runs),
-        captions.seeds(config, runs),
-    ]
-    return f"{'; '.join(parts)}; the model of the best validation loss."
+FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
+"""Formats of metrics; the others have three digits."""
 
 
 def verdict_cell(outcome: str, detail: str = "") -> Cell:
-    """A verdict with its mark."""
-    return Cell(f"{MARKS[outcome]} {outcome}", note=detail, kind=outcome.replace(" ", "-"))
+    """A verdict with its symbol."""
+    return Cell(f"{SYMBOLS[outcome]} {outcome}", note=detail, kind=outcome.replace(" ", "-"))
 
 
-_FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
-
-
-def _number(value: float, metric: str, recalled: bool = False) -> Cell:
+def number_cell(value: float, metric: str, recalled: bool = False) -> Cell:
+    """A number of a metric, marked if it is a published one that could not be checked."""
     if np.isnan(value):
         return Cell()
     mark = footnotes.RECALLED if recalled else ""
-    return Cell(number(value, _FORMS.get(metric, ".3f")), marks=mark)
+    return Cell(number(value, FORMS.get(metric, ".3f")), marks=mark)
 
 
-def _signed(value: float, form: str = "+.3f") -> Cell:
+def signed_cell(value: float, form: str = "+.3f") -> Cell:
+    """A difference."""
     return Cell() if np.isnan(value) else Cell(number(value, form))
 
 
-def _interval(low: float, high: float, form: str = ".3f", mark: str = "") -> Cell:
+def interval_cell(low: float, high: float, form: str = ".3f", mark: str = "") -> Cell:
+    """An interval."""
     if np.isnan(low):
         return Cell()
     return Cell(f"{number(low, form)} to {number(high, form)}", marks=mark, kind="interval")
 
 
-def _counted(outcomes: Iterable[str]) -> str:
-    counts = Counter(outcomes)
-    return ", ".join(f"{counts[name]} {name}" for name in MARKS if counts[name]) + "."
+def fold(outcome: str) -> str:
+    """Under what a row is folded away: numbers that were not run."""
+    return NOT_RUN if outcome == NOT_RUN else ""
+
+
+def counts(outcomes: Iterable[str]) -> str:
+    """How many there are of each: ``1 reproduced, 2 not run.``."""
+    numbers = Counter(outcomes)
+    return ", ".join(f"{numbers[name]} {name}" for name in SYMBOLS if numbers[name]) + "."
+
+
+def epochs(span: str) -> str:
+    """``20 epochs``, ``5 to 20 epochs``; empty without any."""
+    return counted(int(span), "epoch") if span.isdigit() else span and f"{span} epochs"
+
+
+def constant(classes: str) -> str:
+    """``constant scores of plane``, ``DCAE: constant scores of plane``; empty without any."""
+    *method, names = classes.split(": ")
+    return names and ": ".join([*method, f"constant scores of {names}"])
+
+
+def spread(classes: int, of: int) -> str:
+    """Of which classes the spread over runs is, if some but not all have two runs."""
+    return f"spread over runs: that of {classes} of {of} classes" if 0 < classes < of else ""

@@ -1,66 +1,121 @@
 """The paper's claims as a table."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from benchmark.tables.cells import _about, _counted, _fold, _interval, _signed, verdict_cell
+from benchmark import captions
+from benchmark.metrics.challenge_study import STAND_IN
+from benchmark.tables.cells import (
+    constant,
+    counts,
+    epochs,
+    fold,
+    interval_cell,
+    signed_cell,
+    spread,
+    verdict_cell,
+)
+from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table, number
-from benchmark.verdicts import claims
-from benchmark.verdicts.claims import Finding
-from benchmark.verdicts.comparisons import Result
-from benchmark.verdicts.reproduced import Evidence
+
+CSV = (
+    *("id", "place", "claim", "outcome", "detail", "p", "p_holm", "gain", "comparison", "dataset"),
+    *("weakest", "effect", "low", "high", "p_not_above", "published_effect", "effect_ratio"),
+    *("runs", "short", "other", "constant", "borrowed", "lacks"),
+)
+"""Columns of the CSV file."""
 
 
-def claim_table(known: Evidence, found: Sequence[Finding], notes: Sequence[str] = ()) -> Table:
-    """The claims, each with its weakest comparison; its frame has all comparisons.
-
-    ``notes`` say what is found beside the verdicts and counts in none.
-    """
+def claim_table(source: Source) -> Table:
+    """The claims, each with its weakest comparison; its frame has all comparisons."""
+    frame = source.verdicts.claims
+    claims = [part for _, part in frame.groupby("id", sort=False)]
     caption = (
-        f"The paper's claims. {_counted(claim.outcome for claim in found)} A claim holds if all "
-        "its comparisons do; the effect is the difference (of AUROC, of percentage points of "
-        "overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over runs "
-        "and test samples and the p-value of the claim by Holm over all claims. Gain: whether the "
-        "paper's difference replicates, that is, ours has its sign and an interval that holds it. "
-        "Classes of one run are supposed to spread as those with more do. "
-        "Fewer epochs than the paper's are a short run, other hyperparameters are other settings, "
-        f"whatever the numbers. {_about(known)}"
+        f"The paper's claims. {counts(part['outcome'].iloc[0] for part in claims)} A claim holds "
+        "if all its comparisons do; the effect is the difference (of AUROC, of percentage points "
+        "of overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over "
+        "runs and test samples and the p-value of the claim by Holm over all claims. Gain: whether "
+        "the paper's difference replicates, that is, ours has its sign and an interval that holds "
+        "it. Classes of one run are supposed to spread as those with more do. Fewer epochs than "
+        "the paper's are a short run, other hyperparameters are other settings, whatever the "
+        f"numbers. {source.conditions()}"
     )
     head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]
     head += ["Weakest comparison"]
-    rows = [_claim_row(claim) for claim in found]
-    return Table(caption, head, rows, notes, claims.frame(found))
+    details = {str(part["id"].iloc[0]): detail(source, part) for part in claims}
+    rows = [_row(part, details[str(part["id"].iloc[0])]) for part in claims]
+    challenges = source.verdicts.challenge_claim
+    notes = [
+        captions.challenge_claim(source.config, dataset, challenges)
+        for dataset, settings in source.config.datasets.items()
+        if settings.source == STAND_IN
+    ]
+    told = frame.assign(
+        detail=frame["id"].map(details),
+        short=frame["short_epochs"].map(epochs),
+        other=frame["other_settings"],
+        constant=frame["constant_classes"].map(constant),
+        lacks=frame["missing"],
+    )
+    return Table(caption, head, rows, notes, told[list(CSV)])
 
 
-def _claim_row(found: Finding) -> Row:
-    weakest = found.weakest
-    label = weakest.case.label if weakest else Cell.MISSING
+def detail(source: Source, claim: pd.DataFrame) -> str:
+    """What is said beside the verdict on a claim, maybe nothing.
+
+    Args:
+        source: for the titles of data sets.
+        claim: its rows of ``verdicts.claims.frame``.
+    """
+    row: Any = claim.iloc[0]
+    if row.claim_missing:
+        made = int((claim["missing"] == "").sum())
+        part = f"{len(claim) - made} of {len(claim)} comparisons: " if made else ""
+        return part + str(row.claim_missing)
+    parts = [
+        epochs(row.claim_short_epochs),
+        row.claim_other_settings,
+        constant(row.claim_constant_classes),
+        "one run per class: the spread over seeds is not known" * row.one_run,
+        row.claim_borrowed and f"against published numbers of {row.claim_borrowed}",
+        f"rank {row['rank']} of {row.ranked}" * bool(row["rank"]),
+    ]
+    weakest: Any = next(claim[claim["weakest"]].itertuples())
+    if np.isfinite(row.p) and weakest.spread_classes:
+        of = captions.dataset(source.config, weakest.spread_dataset)
+        parts.append(f"{spread(weakest.spread_classes, weakest.classes)} of {of}")
+    return "; ".join(filter(None, parts))
+
+
+def _row(claim: pd.DataFrame, detail: str) -> Row:
+    weakest: Any = next(claim[claim["weakest"]].itertuples(), None)
+    row: Any = claim.iloc[0]
     return Row(
-        [found.claim.claim],
+        [row["claim"]],
         [
             *_effects(weakest),
-            verdict_cell(found.outcome, found.detail),
-            Cell(f"{found.p_holm:.2g}") if np.isfinite(found.p_holm) else Cell(),
-            Cell(found.gain or Cell.MISSING),
-            Cell(label, kind="long"),
+            verdict_cell(row["outcome"], detail),
+            Cell(f"{row['p_holm']:.2g}") if np.isfinite(row["p_holm"]) else Cell(),
+            Cell(row["gain"] or Cell.MISSING),
+            Cell(weakest.comparison if weakest else Cell.MISSING, kind="long"),
         ],
-        note=found.claim.place,
-        fold=_fold(found.outcome),
+        note=row["place"],
+        fold=fold(row["outcome"]),
     )
 
 
-def _effects(weakest: Result | None) -> list[Cell]:
+def _effects(weakest: Any) -> list[Cell]:
     if weakest is None:
         return [Cell(), Cell(), Cell()]
-    if weakest.case.exact is not None:
-        return [_ratio(weakest.case.published), _ratio(weakest.effect), Cell()]
-    points = any(what.metric == "overlap" for _, what in weakest.case.parts)
-    form = "+.1f" if points else "+.3f"
+    if weakest.times:
+        return [_ratio(weakest.published_effect), _ratio(weakest.effect), Cell()]
+    form = "+.1f" if weakest.points else "+.3f"
     return [
-        _signed(weakest.case.published, form),
-        _signed(weakest.effect, form),
-        _interval(weakest.low, weakest.high, form),
+        signed_cell(weakest.published_effect, form),
+        signed_cell(weakest.effect, form),
+        interval_cell(weakest.low, weakest.high, form),
     ]
 
 

@@ -7,30 +7,28 @@ import numpy as np
 import pandas as pd
 
 from benchmark import captions
-from benchmark import published as papers
-from benchmark.published import AVERAGE, Published, data_source
+from benchmark.published import AVERAGE, Published, data_source, find
 from benchmark.tables import footnotes
-from benchmark.tables.source import _Source
+from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 
 
-def _cost(source: _Source) -> Table:
-    config, runs = source.config, source.found.runs
+def cost_table(source: Source) -> Table:
+    """A row per data set and method, means over complete runs (paper, Table 6)."""
+    config, runs = source.config, source.runs
     records, rows = [], []
     for dataset, settings in config.datasets.items():
         for method in config.methods:
-            mine = runs[(runs["dataset"] == dataset) & (runs["method"] == method)]
-            done = mine[mine["status"] == "complete"]
-            stated = papers.find(
-                source.published, data_source(config, dataset), method, "", "parameters"
-            )
-            value = stated.get(AVERAGE)
+            done = source.reproduced.runs(dataset, method)
+            expected = int(((runs["dataset"] == dataset) & (runs["method"] == method)).sum())
+            of = (data_source(config, dataset), method, "", "parameters")
+            published = find(source.published, *of).get(AVERAGE)
             record = {
                 "dataset": dataset,
                 "method": method,
                 "parameters": _mean(done["parameters"]),
-                "published_parameters": value.value if value else np.nan,
-                **source.runs(dataset, method),
+                "published_parameters": published.value if published else np.nan,
+                **source.epochs_and_seeds(dataset, method),
                 "fit_seconds": _mean(done["fit_seconds"]),
                 "epoch_seconds": _mean(
                     done["fit_seconds"] / done["epochs"].where(done["epochs"] > 0)
@@ -39,15 +37,15 @@ def _cost(source: _Source) -> Table:
                 "memory_megabytes": _mean(done["memory_bytes"]) / 1e6,
                 "device": ", ".join(sorted({str(name) for name in done["device"].dropna()})),
                 "runs": len(done),
-                "expected_runs": len(mine),
+                "expected_runs": expected,
             }
             records.append(record)
-            rows.append(_cost_row(record, settings.title, source.title(method), value))
+            rows.append(_row(record, settings.title, source.title(method), published))
     caption = (
         "Cost: trained parameters, training time per run (one inlier class, one seed) and per "
         "epoch, inference time per test image, and peak memory of the run (on a CPU of the whole "
         "process with its libraries and the data set, on a GPU of tensors), means over complete "
-        f"runs; {captions.seeds(config, source.found.runs)}. Times are those of the machines that "
+        f"runs; {captions.seeds(config, source.runs)}. Times are those of the machines that "
         "ran them, which may have been busy with other runs."
     )
     head = [
@@ -57,30 +55,29 @@ def _cost(source: _Source) -> Table:
     return Table(caption, head, rows, footnotes.legend(rows), pd.DataFrame(records))
 
 
-def _cost_row(record: Mapping[str, Any], dataset: str, title: str, value: Published | None) -> Row:
-    def shown(number: float, form: str) -> Cell:
+def _row(record: Mapping[str, Any], dataset: str, title: str, published: Published | None) -> Row:
+    def cell(number: float, form: str) -> Cell:
         return Cell() if np.isnan(number) else Cell(format(number, form))
 
-    stated = Cell("")
-    if value:
-        stated = Cell(f"{value.value:,.0f}", marks=footnotes.RECALLED * value.recalled)
+    printed = Cell("")
+    if published:
+        printed = Cell(f"{published.value:,.0f}", marks=footnotes.RECALLED * published.recalled)
     count = f"{record['runs']} of {record['expected_runs']}"
     return Row(
         [dataset, title],
         [
-            shown(record["parameters"], ",.0f"),
-            stated,
+            cell(record["parameters"], ",.0f"),
+            printed,
             Cell(record["epochs"] or Cell.MISSING),
-            shown(record["fit_seconds"], ",.1f"),
-            shown(record["epoch_seconds"], ".3g"),
-            shown(record["score_milliseconds"], ".3g"),
-            shown(record["memory_megabytes"], ",.0f"),
+            cell(record["fit_seconds"], ",.1f"),
+            cell(record["epoch_seconds"], ".3g"),
+            cell(record["score_milliseconds"], ".3g"),
+            cell(record["memory_megabytes"], ",.0f"),
             Cell(record["device"] or Cell.MISSING),
             Cell(count, marks=footnotes.INCOMPLETE * (record["runs"] < record["expected_runs"])),
         ],
     )
 
 
-def _mean(values: pd.Series) -> float:
-    known = values.dropna()
-    return float(known.mean()) if len(known) else float("nan")
+def _mean(values: "pd.Series[float]") -> float:
+    return float(values.mean())  # without NaN; NaN of none

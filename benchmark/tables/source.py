@@ -1,52 +1,70 @@
 """What the tables are made from."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+import pandas as pd
+
+from benchmark import captions, metrics, published, verdicts
 from benchmark.config import Config
-from benchmark.metrics import Metrics
-from benchmark.metrics.averages import Numbers
 from benchmark.published import Published
-from benchmark.utils import text
+from benchmark.utils.text import span
+from benchmark.verdicts import Verdicts
+from benchmark.verdicts.reproduced import Reproduced
 
 
 @dataclass(frozen=True)
-class _Source:
-    """What the tables are made from."""
+class Source:
+    """Metrics and verdicts of a configuration, and the published and reported numbers."""
 
-    config: Config
-    found: Metrics
-    numbers: Numbers
+    reproduced: Reproduced
+    verdicts: Verdicts
     published: tuple[Published, ...]
     reported: tuple[Published, ...]
 
-    def classes(self, dataset: str) -> dict[int, str]:
-        """Inlier classes of a data set, index to name."""
-        runs = self.found.runs
-        mine = runs[runs["dataset"] == dataset].drop_duplicates("inlier")
-        return dict(zip(mine["inlier"].astype(int), mine["class_name"], strict=True))
+    @classmethod
+    def read(cls, config: Config, root: Path) -> Self:
+        """From the files that earlier stages left under ``root``."""
+        return cls(
+            Reproduced(config, metrics.load(config, root)),
+            verdicts.load(config, root),
+            published.load(),
+            published.load(published.REPORTED),
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.reproduced.config
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """A row per expected run."""
+        return self.reproduced.metrics.runs
 
     def components(self, dataset: str, method: str) -> list[str]:
-        """Score components of a method, the anomaly score last.
+        """Score components of a method, the anomaly score last."""
+        return self.reproduced.components(dataset, method, self.published)
 
-        Where it has no numbers they are taken from other data sets, or from what was published, so
-        that its rows show as missing.
-        """
-        table = self.found.table
-        mine = table[table["method"] == method]
-        here = mine.loc[mine["dataset"] == dataset, "component"]
-        known = here if len(here) else mine["component"]
-        printed = (row.run_component for row in self.published if row.run_method == method)
-        return list(known.unique()) or [name for name in dict.fromkeys(printed) if name]
-
-    def runs(self, dataset: str, method: str) -> dict[str, Any]:
-        """Epochs and seeds behind a method's numbers, for the CSV files."""
-        runs = self.found.runs
-        mine = runs[(runs["dataset"] == dataset) & (runs["method"] == method)]
-        done = mine[mine["status"] == "complete"]
-        seeds = " ".join(str(seed) for seed in sorted(set(done["seed"])))
-        return {"epochs": text.span(done["epochs"]), "seeds": seeds}
+    def epochs_and_seeds(self, dataset: str, method: str) -> dict[str, Any]:
+        """Of the runs behind a method's numbers, for the CSV files."""
+        runs = self.reproduced.runs(dataset, method)
+        seeds = " ".join(str(seed) for seed in sorted(set(runs["seed"])))
+        return {"epochs": span(runs["epochs"]), "seeds": seeds}
 
     def title(self, method: str) -> str:
         """A method's name for readers."""
         return str(self.config.methods[method].title)
+
+    def conditions(self) -> str:
+        """The data sets, epochs, seeds and model behind the numbers of all data sets."""
+        complete = set(self.runs.loc[self.runs["status"] == "complete", "dataset"])
+        datasets = [captions.dataset(self.config, key) for key in self.config.datasets
+                    if key in complete]  # fmt: skip
+        parts = [
+            ", ".join(datasets) or "no complete run",
+            captions.epochs(self.config, self.runs),
+            captions.seeds(self.config, self.runs),
+        ]
+        return f"{'; '.join(parts)}; the model of the best validation loss."

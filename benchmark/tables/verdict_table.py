@@ -1,28 +1,31 @@
-"""Verdicts, claims and the choice of the model, as tables."""
+"""Verdicts on published numbers as a table."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmark import captions, scores
 from benchmark.published import AVERAGE, EPOCHS
 from benchmark.tables import footnotes
 from benchmark.tables.cells import (
-    _FORMS,
+    FORMS,
     NOT_RUN,
     NOTES,
     ONE_RUN,
-    _about,
-    _counted,
-    _fold,
-    _interval,
-    _number,
+    constant,
+    counts,
+    epochs,
+    fold,
+    interval_cell,
+    number_cell,
+    spread,
     verdict_cell,
 )
+from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
-from benchmark.verdicts import numbers
-from benchmark.verdicts.numbers import MARGINS, OVERLAP, Verdict
-from benchmark.verdicts.reproduced import Evidence
+from benchmark.utils.text import counted
+from benchmark.verdicts.numbers import MARGINS, OVERLAP, PUBLISHED
 
 RULE = (
     "Reproduced: our mean is shown (two one-sided tests, 5 %) to be within "
@@ -36,89 +39,139 @@ RULE = (
     "hyperparameters are other settings, whatever the numbers."
 )
 
+CSV = (
+    *PUBLISHED,
+    *("dataset", "outcome", "detail", "mean", "low", "high", "mean_low", "mean_high", "p"),
+    *("equivalence_p", "further", "runs", "seeds", "epochs", "command", "p_holm"),
+)
+"""Columns of the CSV file: those of ``verdicts.numbers.frame``, what is said beside in one."""
 
-def verdict_table(
-    known: Evidence, found: Sequence[Verdict], dataset: str = "", notes: Sequence[str] = ()
-) -> Table:
+
+def verdict_table(source: Source, dataset: str = "") -> Table:
     """Every published number of a data set, or the averages of all (its frame has every number).
 
-    Where an average has no verdict, the classes that have one stand for it. ``notes`` say what is
-    found beside the verdicts and counts in none.
+    Where an average has no verdict, the classes that have one stand for it.
     """
-    config = known.config
-    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
-    head += ["Epochs"]
+    config, frame, third_party = source.config, source.verdicts.numbers, source.verdicts.third_party
     if dataset:
-        found = [verdict for verdict in found if verdict.dataset == dataset]
-        rows = [_verdict_row(verdict, _label(verdict)) for verdict in found]
+        frame = frame[frame["dataset"] == dataset]
+        third_party = third_party[third_party["dataset"] == dataset]
+        rows = [_row(verdict, _label(verdict)) for verdict in frame.itertuples()]
         caption = (
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
-            f"{tally(found)} {captions.conditions(config, known.found.runs, dataset, ratio=False)}"
+            f"{tally(frame)} {captions.conditions(config, source.runs, dataset, ratio=False)}"
         )
         rule = []
     else:
-        shown = _averages(found)
+        shown = _averages(frame)
         rows = [
-            _verdict_row(verdict, f"{config.datasets[verdict.dataset].title}, {_label(verdict)}")
-            for verdict in shown
+            _row(verdict, f"{config.datasets[str(verdict.dataset)].title}, {_label(verdict)}")
+            for verdict in shown.itertuples()
         ]
         caption = (
             "Published against reproduced: averages over the inlier classes, and single classes "
-            f"where their average has not run. {tally(shown)} {_about(known)}"
+            f"where their average has not run. {tally(shown)} {source.conditions()}"
         )
         rule = [RULE]
-    legend = footnotes.legend(rows, "", NOTES)
-    return Table(caption, head, rows, [*legend, *rule, *notes], numbers.frame(found))
+    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
+    head += ["Epochs"]
+    notes = [*footnotes.legend(rows, "", NOTES), *rule, *map(_note, third_party.itertuples())]
+    details = [detail(verdict) for verdict in frame.itertuples()]
+    return Table(caption, head, rows, notes, frame.assign(detail=details)[list(CSV)])
 
 
-def tally(found: Sequence[Verdict]) -> str:
+def tally(frame: pd.DataFrame) -> str:
     """How many numbers have each verdict."""
-    return f"Of {len(found)} published numbers: {_counted(verdict.outcome for verdict in found)}"
+    return f"Of {len(frame)} published numbers: {counts(frame['outcome'])}"
 
 
-def _averages(found: Sequence[Verdict]) -> list[Verdict]:
-    """The averages, and the classes that ran of those that did not."""
+def detail(verdict: Any) -> str:
+    """What is said beside a verdict, maybe nothing.
 
-    def series(verdict: Verdict) -> tuple[object, ...]:
-        row = verdict.published
-        return verdict.dataset, row.place, row.method, row.loss, row.metric, row.outlier_ratio
-
-    def is_average(verdict: Verdict) -> bool:
-        return verdict.published.inlier == AVERAGE
-
-    ran = [verdict for verdict in found if verdict.outcome != NOT_RUN]
-    averaged = {series(verdict) for verdict in ran if is_average(verdict)}
-
-    def alone(verdict: Verdict) -> bool:
-        return verdict.outcome != NOT_RUN and series(verdict) not in averaged
-
-    return [each for each in found if each.dataset and (is_average(each) or alone(each))]
-
-
-def _label(verdict: Verdict) -> str:
-    row = verdict.published
-    if row.metric == OVERLAP:
-        return f"overlap of {row.method}, points"
-    if row.metric == "parameters":
-        return f"{row.method}, parameters"
-    what = row.metric if row.metric == "F1" else scores.component(row.loss)
-    which = row.inlier_class.removeprefix("average").lstrip(", ")
-    return f"{row.method}, {what}, {which or 'average'}"
+    Args:
+        verdict: a row of ``verdicts.numbers.frame``, or a ``Verdict``.
+    """
+    parts = [
+        verdict.missing,
+        _reason(verdict),
+        epochs(verdict.short_epochs),
+        verdict.other_settings,
+        constant(verdict.constant_classes),
+        spread(verdict.spread_classes, verdict.classes),
+        _without_number(verdict),
+    ]
+    return "; ".join(filter(None, parts))
 
 
-def _verdict_row(verdict: Verdict, label: str) -> Row:
-    row = verdict.published
+def _reason(verdict: Any) -> str:
+    """Why a verdict is inconclusive, or what would decide it."""
+    if verdict.reason == "no chance":
+        return "fitted without chance: further seeds give the same"
+    if verdict.reason == "one run per class":
+        return "one run per class: the spread over seeds is not known"
+    if verdict.reason != "further seeds":
+        return ""
+    if pd.isna(verdict.further):
+        return f"more than {counted(int(verdict.further_limit), 'further seed')}"
+    bound = "" if verdict.spread_known else "at least "
+    return f"{bound}{counted(int(verdict.further), 'further seed')}"
+
+
+def _without_number(verdict: Any) -> str:
+    """How many complete runs are not in the mean."""
+    lost = verdict.runs_without_number
+    if not lost:
+        return ""
+    lacking = "without all classes" if verdict.metric == OVERLAP else "no number"
+    all_runs = f"{counted(lost + verdict.values, 'run')}"
+    return f"{lost} of {all_runs} {'has' if lost == 1 else 'have'} {lacking}"
+
+
+def _averages(frame: pd.DataFrame) -> pd.DataFrame:
+    """The averages, and the classes that ran of those averages that did not."""
+    names = ["dataset", "place", "published_method", "loss", "metric", "outlier_ratio"]
+    series = frame[names].apply(tuple, axis=1)
+    average, ran = frame["inlier"] == AVERAGE, frame["outcome"] != NOT_RUN
+    alone = ran & ~series.isin(series[average & ran])
+    return frame[(frame["dataset"] != "") & (average | alone)]
+
+
+def _label(verdict: Any) -> str:
+    method = verdict.published_method
+    if verdict.metric == OVERLAP:
+        return f"overlap of {method}, points"
+    if verdict.metric == "parameters":
+        return f"{method}, parameters"
+    what = verdict.metric if verdict.metric == "F1" else scores.component(verdict.loss)
+    which = verdict.inlier_class.removeprefix("average").lstrip(", ")
+    return f"{method}, {what}, {which or 'average'}"
+
+
+def _row(verdict: Any, label: str) -> Row:
     ends, mark = (verdict.low, verdict.high), ""
     if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
         ends, mark = (verdict.mean_low, verdict.mean_high), ONE_RUN
     cells = [
-        _number(row.value, row.metric, row.recalled),
-        _number(verdict.mean, row.metric),
-        _interval(*ends, _FORMS.get(row.metric, ".3f"), mark),
-        verdict_cell(verdict.outcome, verdict.detail),
+        number_cell(verdict.published, verdict.metric, verdict.confidence == "recalled"),
+        number_cell(verdict.mean, verdict.metric),
+        interval_cell(*ends, FORMS.get(verdict.metric, ".3f"), mark),
+        verdict_cell(verdict.outcome, detail(verdict)),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
-        Cell(str(len(verdict.seeds)) if verdict.seeds else Cell.MISSING),
+        Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
     ]
-    place = f"{row.place}, from an earlier paper" if row.copied else row.place
-    return Row([label], cells, note=place, fold=_fold(verdict.outcome))
+    place = f"{verdict.place}, from an earlier paper" if verdict.copied else verdict.place
+    return Row([label], cells, note=place, fold=fold(verdict.outcome))
+
+
+def _note(row: Any) -> str:
+    """What our runs and those that others report say together."""
+    inside = row.low <= row.published <= row.high
+    return (
+        f"Beside the verdicts, which are from our scores alone: {row.published_method} on "
+        f"{row.published_dataset} by our {counted(row.seeds, 'seed')} and "
+        f"{counted(row.reported_runs, 'run')} that others report ({row.places}) has an average "
+        f"AUROC of {row.mean:.3f}; 95 % of new runs lie in {row.low:.3f} to {row.high:.3f}, and "
+        f"the published {row.published:.3f} lies {'inside' if inside else 'outside'} "
+        f"(p = {row.p:.2g})."
+    )

@@ -1,1 +1,72 @@
-"""The stage of the verdicts: published against reproduced."""
+"""The stage of the verdicts: published against reproduced, as data without sentences.
+
+It reads the metrics, for the claims the scores too, and ``results/published``. It writes, under
+``root/verdicts``, one parquet file per table below; tables, figures and the report put them into
+words. Columns are described where each is made.
+
+===============  ==========================================  ==================================
+file             one row per                                 made by
+===============  ==========================================  ==================================
+numbers          published number                            ``numbers.frame``
+claims           comparison of a claim of the paper          ``claims.frame``
+selection        data set, method and score component        ``selection.frame``
+third_party      method of which others report runs          ``third_party.frame``
+challenge_claim  challenge of a data set of challenges       ``challenge_claim.frame``
+===============  ==========================================  ==================================
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import layout, metrics, published
+from benchmark.config import Config
+from benchmark.metrics import challenge_study
+from benchmark.utils.files import atomic
+from benchmark.verdicts import challenge_claim, claims, numbers, selection, third_party
+from benchmark.verdicts.reproduced import Reproduced
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The files of the stage as frames; ``numbers`` and ``claims`` are empty where none applies."""
+
+    numbers: pd.DataFrame
+    claims: pd.DataFrame
+    selection: pd.DataFrame
+    third_party: pd.DataFrame
+    challenge_claim: pd.DataFrame
+
+
+def compute(config: Config, root: Path) -> Verdicts:
+    """All verdicts on the runs under ``root`` (``results/<name>``)."""
+    reproduced = Reproduced(config, metrics.load(config, root))
+    printed, reported = published.load(), published.load(published.REPORTED)
+    judged = layout.judged(config)
+    studies = {
+        dataset: challenge_study.load(config, root, dataset)
+        for dataset, settings in config.datasets.items()
+        if settings.challenges
+    }
+    return Verdicts(
+        numbers.frame(numbers.judge(reproduced, printed) if judged else []),
+        claims.frame(claims.judge(reproduced, root, printed, claims.load() if judged else [])),
+        selection.frame(reproduced, printed),
+        third_party.frame(reproduced, printed, reported),
+        challenge_claim.frame(config, studies),
+    )
+
+
+def write(config: Config, root: Path) -> None:
+    """Compute all verdicts and write them under ``root/verdicts``."""
+    verdicts = compute(config, root)
+    for path in map(Path, layout.verdicts(config, root)):
+        with atomic(path) as beside:
+            getattr(verdicts, path.stem).to_parquet(beside, index=False)
+
+
+def load(config: Config, root: Path) -> Verdicts:
+    """What ``write`` wrote."""
+    frames = {path.stem: pd.read_parquet(path) for path in map(Path, layout.verdicts(config, root))}
+    return Verdicts(**{field.name: frames[field.name] for field in fields(Verdicts)})

@@ -1,11 +1,11 @@
-"""The paper's claims, decided: ``claims.yaml`` says what to compare, the runs say how it comes out.
+"""A verdict for every claim of the paper: ``claims.yaml`` says what to compare, the runs decide.
 
 A claim is a set of comparisons that must all hold, so it holds when the weakest is shown to
 (intersection-union test), and fails when one is shown to be the other way round (Bonferroni over
 them). Holm's correction runs over all claims that can be tested. With one run per class the spread
-over seeds is unknown and nothing is decided, nor by scores that are the same for every image; where
-some classes have more runs, the others are held to spread as they do. Fewer epochs than the paper
-are a short run, other hyperparameters are other settings.
+over seeds is unknown and nothing is decided, nor is it by scores that are the same for every image;
+where some classes have more runs, the others are assumed to spread as they do. Fewer epochs than
+published are a short run, other hyperparameters are other settings.
 
 Beside the claim itself: whether the paper's *gain*, the difference in the weakest comparison,
 replicates, even where absolute values moved.
@@ -26,7 +26,7 @@ from benchmark.errors import InputError
 from benchmark.published import Published
 from benchmark.utils.text import first
 from benchmark.verdicts.comparisons import Comparison, Model, Result, Workbench
-from benchmark.verdicts.reproduced import Evidence
+from benchmark.verdicts.reproduced import Reproduced
 
 FILE = Path(__file__).with_name("claims.yaml")
 
@@ -52,8 +52,16 @@ class Finding:
         claim: as in ``claims.yaml``.
         results: of all its comparisons.
         outcome: the verdict.
-        detail: what a reader needs beside it, maybe empty.
         weakest: the comparison of the smallest effect; None if none could be made.
+        missing: why the first comparison that cannot be made cannot; else empty.
+        short_epochs: epochs of the runs, if one has fewer than published; else empty.
+        other_settings: hyperparameters that differ from the published ones, with their method.
+        constant_classes: classes of which a run scores every image the same, with their method.
+        one_run: whether the spread over seeds is not known.
+        borrowed: methods that were not run and are compared by their published numbers.
+        rank: of the claim's method among the ``ranked`` ones that are compared, 1 the highest; 0
+            if the claim has none.
+        ranked: how many methods that is.
         p: two-sided, of the claim; NaN where it is not a matter of chance or not tested.
         p_holm: the same by Holm over all claims.
         gain: what became of the paper's difference in the weakest comparison, as ``gain`` says;
@@ -63,8 +71,15 @@ class Finding:
     claim: Claim
     results: Sequence[Result]
     outcome: Outcome
-    detail: str
-    weakest: Result | None
+    weakest: Result | None = None
+    missing: str = ""
+    short_epochs: str = ""
+    other_settings: str = ""
+    constant_classes: str = ""
+    one_run: bool = False
+    borrowed: tuple[str, ...] = ()
+    rank: int = 0
+    ranked: int = 0
     p: float = float("nan")
     p_holm: float = float("nan")
     gain: Gain = ""
@@ -80,9 +95,9 @@ def load(path: Path = FILE) -> tuple[Claim, ...]:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
         claims = TypeAdapter(tuple[Claim, ...]).validate_python(plain)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}; correct it") from None
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise InputError(f"{path}: {where}: {problem['msg']}; correct it") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from None
     names = [claim.id for claim in claims]
@@ -93,18 +108,18 @@ def load(path: Path = FILE) -> tuple[Claim, ...]:
 
 
 def judge(
-    known: Evidence, root: Path, published: Sequence[Published], claims: Sequence[Claim]
+    reproduced: Reproduced, root: Path, published: Sequence[Published], claims: Sequence[Claim]
 ) -> list[Finding]:
     """A verdict for every claim, from the runs under ``root``."""
-    bench = Workbench(known, root, published)
+    bench = Workbench(reproduced, root, published)
     findings = [
-        _hear(claim, [result for part in claim.holds_if for result in bench.compare(part)])
+        _before_holm(claim, [result for part in claim.holds_if for result in bench.compare(part)])
         for claim in claims
     ]
-    tested = [index for index, found in enumerate(findings) if np.isfinite(found.p)]
+    tested = [index for index, finding in enumerate(findings) if np.isfinite(finding.p)]
     adjusted = statistics.holm([findings[index].p for index in tested])
     for index, p in zip(tested, adjusted, strict=True):
-        findings[index] = _rule(findings[index], float(p))
+        findings[index] = _after_holm(findings[index], float(p))
     return findings
 
 
@@ -119,8 +134,7 @@ def gain(result: Result) -> Gain:
     published = result.case.published
     if not np.isfinite(published) or not result.spread_known or result.case.exact is not None:
         return ""
-    low, high = (end * (-1 if published < 0 else 1) for end in (result.low, result.high))
-    low, high = min(low, high), max(low, high)
+    low, high = sorted(end * (-1 if published < 0 else 1) for end in (result.low, result.high))
     if high < 0:
         return "reversed"
     if low <= 0:
@@ -131,21 +145,33 @@ def gain(result: Result) -> Gain:
 
 
 def frame(findings: Sequence[Finding]) -> pd.DataFrame:
-    """The findings as a table, one row per comparison."""
+    """A row per comparison: fields of its claim's ``Finding``, then those of its ``Result``.
+
+    ``claim_*`` are of the finding where both have the field; ``weakest`` marks the comparison that
+    the verdict hangs on, ``points`` an effect in percentage points of overlap, ``times`` one that
+    is a ratio of parameter counts.
+    """
     return pd.DataFrame(
         [
             {
-                "id": found.claim.id,
-                "place": found.claim.place,
-                "claim": found.claim.claim,
-                "outcome": found.outcome,
-                "detail": found.detail,
-                "p": found.p,
-                "p_holm": found.p_holm,
-                "gain": found.gain,
+                "id": finding.claim.id,
+                "place": finding.claim.place,
+                "claim": finding.claim.claim,
+                "outcome": finding.outcome,
+                "claim_missing": finding.missing,
+                "claim_short_epochs": finding.short_epochs,
+                "claim_other_settings": finding.other_settings,
+                "claim_constant_classes": finding.constant_classes,
+                "one_run": finding.one_run,
+                "claim_borrowed": ", ".join(finding.borrowed),
+                "rank": finding.rank,
+                "ranked": finding.ranked,
+                "p": finding.p,
+                "p_holm": finding.p_holm,
+                "gain": finding.gain,
                 "comparison": result.case.label,
                 "dataset": " ".join(dict.fromkeys(w.dataset for _, w in result.case.parts)),
-                "weakest": result is found.weakest,
+                "weakest": result is finding.weakest,
                 "effect": result.effect,
                 "low": result.low,
                 "high": result.high,
@@ -153,56 +179,61 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
                 "published_effect": result.case.published,
                 "effect_ratio": result.effect / (result.case.published or np.nan),
                 "runs": result.runs,
-                "short": result.short,
-                "other": result.other,
-                "constant": result.constant,
+                "short_epochs": result.short_epochs,
+                "other_settings": result.other_settings,
+                "constant_classes": result.constant_classes,
                 "borrowed": " ".join(result.case.borrowed),
-                "lacks": result.case.lacks,
+                "missing": result.case.missing,
+                "spread_classes": result.spread_classes,
+                "classes": result.classes,
+                "spread_dataset": result.spread_dataset,
+                "points": any(what.metric == "overlap" for _, what in result.case.parts),
+                "times": result.case.exact is not None,
             }
-            for found in findings
-            for result in found.results
+            for finding in findings
+            for result in finding.results
         ]
     )
 
 
-def _hear(claim: Claim, results: Sequence[Result]) -> Finding:
-    """The verdict as far as it does not hang on the other claims' p-values."""
-    made = [result for result in results if not result.case.lacks]
+def _before_holm(claim: Claim, results: Sequence[Result]) -> Finding:
+    """The verdict before Holm's correction, which needs the p-values of all claims."""
+    made = [result for result in results if not result.case.missing]
     weakest = min(made, key=lambda result: result.effect - result.case.least, default=None)
-    told = Finding(claim, results, "not run", "", weakest)
+    finding = Finding(claim, results, "not run", weakest)
     if weakest is None or len(made) < len(results):
-        lacks = next(result.case.lacks for result in results if result.case.lacks)
-        part = f"{len(results) - len(made)} of {len(results)} comparisons: " if made else ""
-        return replace(told, detail=part + lacks)
-    borrowed = list(dict.fromkeys(name for result in made for name in result.case.borrowed))
-    beside = [f"against published numbers of {', '.join(borrowed)}"] if borrowed else []
-    beside += [_rank(claim.rank, made)] if claim.rank else []
+        return replace(finding, missing=first(result.case.missing for result in results))
+    rank, ranked = _rank(claim.rank, made) if claim.rank else (0, 0)
+    finding = replace(
+        finding,
+        outcome="undecided",
+        borrowed=tuple(dict.fromkeys(name for result in made for name in result.case.borrowed)),
+        rank=rank,
+        ranked=ranked,
+    )
     short, other, constant = (
-        first(getattr(result, name) for result in made) for name in ("short", "other", "constant")
+        first(getattr(result, name) for result in made)
+        for name in ("short_epochs", "other_settings", "constant_classes")
     )
     if all(result.case.exact is not None for result in made):
         holds: Outcome = "holds" if weakest.effect >= weakest.case.least else "fails"
-        return _told(told, "other settings" if other else holds, other, *beside)
+        outcome: Outcome = "other settings" if other else holds
+        return replace(finding, outcome=outcome, other_settings=other)
     if short or other:
-        return _told(told, "short run" if short else "other settings", short, other, *beside)
+        outcome = "short run" if short else "other settings"
+        return replace(finding, outcome=outcome, short_epochs=short, other_settings=other)
     if constant:
-        return _told(told, "undecided", constant, *beside)
-    told = replace(told, gain=gain(weakest))
+        return replace(finding, constant_classes=constant)
+    finding = replace(finding, gain=gain(weakest))
     if not all(result.spread_known for result in made):
-        unknown = "one run per class: the spread over seeds is not known"
-        return _told(told, "undecided", unknown, *beside)
-    told = _told(told, "undecided", *beside, weakest.spread)
+        return replace(finding, one_run=True)
     not_held = max(result.p_not_above for result in made)
     not_failed = len(made) * min(result.p_not_below for result in made)
-    return replace(told, p=min(1.0, 2 * min(not_held, not_failed)))
+    return replace(finding, p=min(1.0, 2 * min(not_held, not_failed)))
 
 
-def _told(found: Finding, outcome: Outcome, *details: str) -> Finding:
-    return replace(found, outcome=outcome, detail="; ".join(filter(None, details)))
-
-
-def _rank(method: str, results: Sequence[Result]) -> str:
-    """The rank of a method, 1 the highest, among those that it is compared with."""
+def _rank(method: str, results: Sequence[Result]) -> tuple[int, int]:
+    """The rank of a method, 1 the highest, and among how many that are compared with it."""
     ahead: dict[str, bool] = {}
     for result in results:
         one, other = result.case.methods
@@ -210,14 +241,14 @@ def _rank(method: str, results: Sequence[Result]) -> str:
             rival, lead = (other, -result.effect) if one == method else (one, result.effect)
             # Of a method with several scores the best one stands for it.
             ahead[rival] = ahead.get(rival, False) or lead > 0
-    return f"rank {sum(ahead.values()) + 1} of {len(ahead) + 1}"
+    return sum(ahead.values()) + 1, len(ahead) + 1
 
 
-def _rule(found: Finding, p_holm: float) -> Finding:
+def _after_holm(finding: Finding, p_holm: float) -> Finding:
     """The verdict of a tested claim."""
-    told = replace(found, p_holm=p_holm)
+    finding = replace(finding, p_holm=p_holm)
     if p_holm >= 1 - statistics.LEVEL:
-        return told
-    reversed_ = min(result.p_not_below for result in found.results) < 0.5 - statistics.LEVEL / 2
-    held = max(result.p_not_above for result in found.results) < 0.5 - statistics.LEVEL / 2
-    return replace(told, outcome="holds" if held and not reversed_ else "fails")
+        return finding
+    reversed_ = min(result.p_not_below for result in finding.results) < 0.5 - statistics.LEVEL / 2
+    held = max(result.p_not_above for result in finding.results) < 0.5 - statistics.LEVEL / 2
+    return replace(finding, outcome="holds" if held and not reversed_ else "fails")

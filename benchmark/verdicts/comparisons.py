@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark import captions, layout, scores, statistics
+from benchmark import layout, scores, statistics
 from benchmark import published as papers
 from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
@@ -25,7 +25,7 @@ from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
 from benchmark.utils.text import first
-from benchmark.verdicts.reproduced import Evidence, Quantity, columns
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
 
 METRICS = {"auroc": "AUROC", "f1": "F1", "overlap": "overlap", "parameters": "parameters"}
 """Metrics and what published rows call them."""
@@ -80,7 +80,7 @@ class Case:
         published: the sum in the paper, NaN if not known.
         exact: a value without chance, the ratio of two parameter counts; None otherwise.
         least: what it has to exceed, or for an exact value to reach.
-        lacks: why it cannot be computed, or empty.
+        missing: why it cannot be computed; else empty.
     """
 
     label: str
@@ -91,7 +91,7 @@ class Case:
     published: float = float("nan")
     exact: float | None = None
     least: float = 0.0
-    lacks: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,20 @@ class Result:
 
     Attributes:
         case: what was compared.
-        effect: its value; NaN where it lacks something.
+        effect: its value; NaN where it cannot be computed.
         low: lower end of its 95 % interval.
         high: upper end.
         p_not_above: one-sided, small if the effect is above 0.
         p_not_below: one-sided, small if it is below 0.
         runs: complete pairs of runs behind it.
-        short: epochs of the runs, if fewer than the paper's.
-        spread_known: whether two runs or more of a class tell of the spread over runs.
-        spread: of which classes, if not of all.
-        other: hyperparameters of the runs that are not the paper's.
-        constant: classes of which a run scores every image the same.
+        spread_known: whether two runs or more of a class tell the spread over runs.
+        spread_classes: how many of the ``classes`` of ``spread_dataset`` have two runs, where not
+            all have; else 0.
+        classes: how many it has.
+        spread_dataset: key of the first such data set.
+        short_epochs: epochs of the runs, if one has fewer than published; else empty.
+        other_settings: hyperparameters that differ from the published ones, with their method.
+        constant_classes: classes of which a run scores every image the same, with their method.
     """
 
     case: Case
@@ -120,11 +123,13 @@ class Result:
     p_not_above: float = float("nan")
     p_not_below: float = float("nan")
     runs: int = 0
-    short: str = ""
     spread_known: bool = True
-    spread: str = ""
-    other: str = ""
-    constant: str = ""
+    spread_classes: int = 0
+    classes: int = 0
+    spread_dataset: str = ""
+    short_epochs: str = ""
+    other_settings: str = ""
+    constant_classes: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,14 +139,14 @@ class _Leaf:
     printed: float
     what: Quantity | None = None
     borrowed: str = ""
-    lacks: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
 class Workbench:
     """What comparisons are made with: the numbers, the runs' scores, the published numbers."""
 
-    known: Evidence
+    reproduced: Reproduced
     root: Path
     published: Sequence[Published]
 
@@ -151,28 +156,30 @@ class Workbench:
             results = list(self._challenges(part, part.challenge_level))
         else:
             results = [self._compute(case) for case in self._cases(part)]
-        return [self._beside(result) for result in results]
+        return [self._with_differences(result) for result in results]
 
-    def _beside(self, result: Result) -> Result:
-        """A result with what keeps its runs from standing for the paper's."""
-        found = [what for _, what in result.case.parts]
-        pairs = list(dict.fromkeys((what.dataset, what.method) for what in found))
-        other = ((_title(pair[1]), self.known.otherwise(*pair)) for pair in pairs)
-        constant = ((_title(what.method), self.known.constant(what)) for what in found)
+    def _with_differences(self, result: Result) -> Result:
+        """A result with what keeps its runs from being compared with the published ones."""
+        quantities = [what for _, what in result.case.parts]
+        pairs = list(dict.fromkeys((what.dataset, what.method) for what in quantities))
+        settings = ((pair[1], self.reproduced.other_settings(*pair)) for pair in pairs)
+        constant = ((what.method, self.reproduced.constant_classes(what)) for what in quantities)
         return replace(
             result,
-            short=first(self.known.short(*pair) for pair in pairs),
-            other=first(f"{title}: {told}" for title, told in other if told),
-            constant=first(f"{title}: {told}" for title, told in constant if told),
+            short_epochs=first(self.reproduced.short_epochs(*pair) for pair in pairs),
+            other_settings=first(f"{_title(name)}: {text}" for name, text in settings if text),
+            constant_classes=first(f"{_title(name)}: {text}" for name, text in constant if text),
         )
 
     def _challenges(self, part: Comparison, level: int) -> Iterator[Result]:
-        """Two losses at a level of every challenge type, as ``cure_tsr.study`` computed them."""
-        config = self.known.config
-        keys = [key for key in self.known.datasets(part.dataset) if config.datasets[key].challenges]
+        """Two losses at a level of every challenge type, as ``challenge_study`` computed them."""
+        config = self.reproduced.config
+        keys = [
+            key for key in self.reproduced.datasets(part.dataset) if config.datasets[key].challenges
+        ]
         if not keys:
             missing = f"no data set {part.dataset} in this configuration"
-            yield Result(Case(part.dataset, lacks=missing))
+            yield Result(Case(part.dataset, missing=missing))
         for key, above, below in product(keys, part.greater, part.than):
             frame = challenge_study.load(config, self.root, key)
             pair = (above.method, above.component, below.method, below.component)
@@ -195,7 +202,7 @@ class Workbench:
                     yield self._studied(Case(label, compared, parts), rows[challenge])
                 else:
                     yield Result(
-                        Case(label, compared, lacks=f"{challenge} {level}: no run or no images")
+                        Case(label, compared, missing=f"{challenge} {level}: no run or no images")
                     )
 
     def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
@@ -203,13 +210,13 @@ class Workbench:
         return Result(case, *ends, below, 1 - below, row["seeds"], spread_known=row["seeds"] > 1)
 
     def _cases(self, part: Comparison) -> Iterator[Case]:
-        config = self.known.config
+        config = self.reproduced.config
         betas: list[float | None] = [None]
         if part.beta_from is not None:
             betas = [n for n in config.beta_multiples if n >= part.beta_from]
         if not betas:
             missing = f"no beta from {part.beta_from} alpha on in this configuration"
-            yield Case(part.dataset, lacks=missing)
+            yield Case(part.dataset, missing=missing)
         for share, beta, above, below in product(
             part.shares or (None,), betas, part.greater, part.than
         ):
@@ -236,9 +243,9 @@ class Workbench:
         label = f"{_named(above)} against {_named(below)}"
         label += "" if share is None else f", {share:.0%} outliers"
         label += "" if beta is None else f", beta = {beta:g} alpha"
-        lacks = next((leaf.lacks for _, leaf in leaves if leaf.lacks), "")
-        if not lacks and not any(leaf.what for _, leaf in leaves):
-            lacks = "none of its methods was run"
+        missing = first(leaf.missing for _, leaf in leaves)
+        if not missing and not any(leaf.what for _, leaf in leaves):
+            missing = "none of its methods was run"
         borrowed = tuple(leaf.borrowed for _, leaf in leaves if leaf.borrowed)
         parts = tuple((weight, leaf.what) for weight, leaf in leaves if leaf.what)
         methods = (above.method, below.method)
@@ -246,7 +253,7 @@ class Workbench:
             (_, left), (_, right) = leaves
             exact = self._parameters(left) / self._parameters(right)
             printed = left.printed / right.printed
-            return Case(label, methods, parts, 0.0, borrowed, printed, exact, part.times, lacks)
+            return Case(label, methods, parts, 0.0, borrowed, printed, exact, part.times, missing)
         printed = sum(weight * leaf.printed for weight, leaf in leaves)
         return Case(
             label,
@@ -255,7 +262,7 @@ class Workbench:
             sum(weight * leaf.printed for weight, leaf in leaves if not leaf.what),
             borrowed,
             printed if part.published is None else part.published,
-            lacks=lacks,
+            missing=missing,
         )
 
     def _leaf(
@@ -265,48 +272,49 @@ class Workbench:
         values = papers.find(self.published, source, term.method, component, METRICS[metric], share)
         printed = values[AVERAGE].value if AVERAGE in values else np.nan
         if term.published:
-            return _Leaf(printed, lacks="" if np.isfinite(printed) else "not published")
+            return _Leaf(printed, missing="" if np.isfinite(printed) else "not published")
         if beta is not None:
             printed = np.nan  # what is published has the paper's beta
-        keys = self.known.datasets(source) or [source]
+        keys = self.reproduced.datasets(source) or [source]
         ratio = layout.MAIN_RATIO if share is None else share
         what = Quantity(keys[0], term.method, component, metric, ratio, beta)
-        lacks = self.known.lacks(what)
-        if not lacks:
+        missing = self.reproduced.missing(what)
+        if not missing:
             return _Leaf(printed, what)
         title = _title(term.method)
         if np.isfinite(printed) and term.method not in papers.GRADCON:
             return _Leaf(printed, borrowed=title)
-        return _Leaf(printed, lacks=f"{title}: {lacks}")
+        return _Leaf(printed, missing=f"{title}: {missing}")
 
     def _parameters(self, leaf: _Leaf) -> float:
         if leaf.what is None:
             return leaf.printed
-        return float(self.known.runs(leaf.what.dataset, leaf.what.method)["parameters"].mean())
+        return float(self.reproduced.runs(leaf.what.dataset, leaf.what.method)["parameters"].mean())
 
     def _compute(self, case: Case) -> Result:
-        if case.lacks:
+        if case.missing:
             return Result(case)
         if case.exact is not None:
             return Result(case, case.exact)
         draws = np.full(DRAWS, case.constant, dtype=np.float64)
-        effect, runs, spread_known, spread = case.constant, 0, True, ""
+        effect, runs, spread_known = case.constant, 0, True
+        spread: tuple[int, int, str] = (0, 0, "")
         for seed, dataset in enumerate(dict.fromkeys(what.dataset for _, what in case.parts)):
             parts = [(weight, what) for weight, what in case.parts if what.dataset == dataset]
-            groups = columns(
-                np.sum([weight * self.known.values(what) for weight, what in parts], 0)
+            groups = by_inlier(
+                np.sum([weight * self.reproduced.values(what) for weight, what in parts], 0)
             )
             if not all(group.size for group in groups):
-                return Result(replace(case, lacks="no runs of the same seed and fold with numbers"))
-            found = statistics.sample(groups)
+                missing = "no runs of the same seed and fold with numbers"
+                return Result(replace(case, missing=missing))
+            sample = statistics.sample(groups)
             # Other draws for the next data set, so that the two are independent.
             draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
-            effect += found.mean
-            runs += int(found.counts.sum())
-            spread_known &= found.spread_known
-            told = captions.spread(found)
-            if told and not spread:
-                spread = f"{told} of {captions.dataset(self.known.config, dataset)}"
+            effect += sample.mean
+            runs += int(sample.counts.sum())
+            spread_known &= sample.spread_known
+            if 0 < sample.replicated < sample.counts.size and not spread[0]:
+                spread = sample.replicated, sample.counts.size, dataset
         low, high = statistics.percentiles(draws)
         return Result(
             case,
@@ -316,19 +324,19 @@ class Workbench:
             float(1 + (draws <= 0).sum()) / (1 + DRAWS),
             float(1 + (draws >= 0).sum()) / (1 + DRAWS),
             runs,
-            spread_known=spread_known,
-            spread=spread,
+            spread_known,
+            *spread,
         )
 
     def _test_variance(self, parts: Sequence[tuple[float, Quantity]]) -> float:
         """Variance of the sum over test samples; with several folds it is in the runs' spread."""
         one = parts[0][1]
         if one.metric == "overlap":
-            return sum(weight**2 * self.known.overlap_variance(what) for weight, what in parts)
-        (fold, *others) = self.known.config.datasets[one.dataset].folds
+            return sum(weight**2 * self.reproduced.overlap_variance(what) for weight, what in parts)
+        (fold, *others) = self.reproduced.config.datasets[one.dataset].folds
         if one.metric != "auroc" or others:
             return 0.0
-        classes = self.known.classes(one.dataset)
+        classes = self.reproduced.classes(one.dataset)
         return (
             sum(self._delong_variance(parts, fold, inlier) for inlier in classes)
             / len(classes) ** 2
@@ -340,12 +348,12 @@ class Workbench:
         """DeLong's variance of a sum of AUROCs of one class, from the first seed of each method."""
         rows = []
         for _, what in parts:
-            runs = self.known.runs(what.dataset, what.method, inlier)
+            runs = self.reproduced.runs(what.dataset, what.method, inlier)
             scores, weight = self._scores(
                 RunKey(what.dataset, what.method, fold, inlier, int(runs["seed"].min()))
             )
             if what.beta_multiple is not None:
-                weight = what.beta_multiple * self.known.config.alpha
+                weight = what.beta_multiple * self.reproduced.config.alpha
             values = scores.components.get(what.component)
             if values is None:
                 values = combined(scores.components, weight)
@@ -358,7 +366,7 @@ class Workbench:
         """The best model's scores of a complete run, and its weight of the gradient loss."""
         if key not in self._kept:
             run = self._runs[key]
-            weight = gradient_weight(run.manifest, self.known.config.beta)
+            weight = gradient_weight(run.manifest, self.reproduced.config.beta)
             self._kept[key] = read_scores(run)[1]["best"], weight
         return self._kept[key]
 
@@ -368,7 +376,7 @@ class Workbench:
 
     @cached_property
     def _runs(self) -> dict[RunKey, Run]:
-        return {run.key: run for run in collect(self.known.config, self.root)}
+        return {run.key: run for run in collect(self.reproduced.config, self.root)}
 
 
 def _title(method: str) -> str:

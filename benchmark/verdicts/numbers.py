@@ -1,20 +1,24 @@
-"""Published against reproduced: a verdict for every published number.
+"""A verdict for every published number.
 
-The rule is ``statistics.decide``: a published number is one draw, so it is held against the spread
-of our runs, not against the interval of their mean. ``reproduced``: our mean is shown to be nearer
-to it than the margin (``MARGINS``) or than one run's own spread. ``higher`` and ``lower`` (ours
-than the published one): it lies outside the 95 % prediction interval of a new run and more than the
-margin away. ``inconclusive``: neither is shown, with the further seeds that would show one if the
-mean and the spread stayed. One run of a class tells nothing of its spread over seeds. In an average
-such classes are held to spread as those with more runs do on average, and the verdict says of how
-many that is. Where no class has two runs it is always inconclusive; the number of seeds is then a
-lower bound, from the test samples alone. So are scores that are the same for every image: they come
-of a model that tells nothing.
+The rule is ``statistics.decide``: a published number is one draw, so it is compared with the spread
+of our runs, not with the interval of their mean.
 
-``short run``: fewer epochs than the paper (``evidence.paper_epochs``), which never counts as a
-reproduction; only the parameter count does not depend on them. ``other settings``: other
-hyperparameters than the paper's, which are the methods' defaults; that goes for the parameter count
-too. ``not run``: no number, or an average that lacks a class.
+reproduced
+    our mean is shown to be nearer to it than the margin (``MARGINS``) or than one run's own spread
+higher, lower
+    ours is so: the published number lies outside the 95 % prediction interval of a new run, and
+    more than the margin away
+inconclusive
+    neither is shown. One run of a class tells nothing of its spread over seeds: in an average, such
+    classes are assumed to spread as those with more runs do on average. Where no class has two
+    runs, or every image has the same score, the verdict is always inconclusive
+short run
+    fewer epochs than published (``conditions.published_epochs``); the parameter count does not
+    depend on them
+other settings
+    hyperparameters that differ from the published ones
+not run
+    no number, or an average that lacks a class
 """
 
 from collections.abc import Sequence
@@ -24,18 +28,22 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmark import captions, layout, statistics
-from benchmark.metrics import conditions
+from benchmark import statistics
+from benchmark.layout import MAIN_RATIO
+from benchmark.metrics.conditions import comparable_epochs, published_epochs, seeds
 from benchmark.published import AVERAGE, Published
-from benchmark.runs import command
-from benchmark.statistics import Array
-from benchmark.utils import text
-from benchmark.verdicts import reproduced
-from benchmark.verdicts.reproduced import Evidence, Quantity
+from benchmark.runs.command import command
+from benchmark.statistics import Array, Sample
+from benchmark.utils.text import first, listed, span
+from benchmark.verdicts.reproduced import POOLED_METRICS, Quantity, Reproduced, by_inlier
 
 Outcome = Literal[
     "reproduced", "higher", "lower", "inconclusive", "short run", "other settings", "not run"
 ]
+
+Reason = Literal["", "no chance", "one run per class", "further seeds"]
+"""Why a verdict is inconclusive: the method gives the same in every run, nothing is known of the
+spread, or more seeds are needed."""
 
 MARGINS = {"AUROC": statistics.MARGIN, "F1": statistics.MARGIN, "parameters": 0.01, "overlap": 1.0}
 """Largest difference that counts as none: of AUROC and F1, of parameter counts as a share of the
@@ -55,14 +63,23 @@ _OUTCOMES: dict[statistics.Decision, Outcome] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A published number and what became of it.
+    """A published number and its verdict.
 
     Attributes:
         published: the number.
         dataset: key of our data set, empty when the configuration has none of that source.
         outcome: the verdict.
-        detail: what a reader needs beside it, maybe empty.
-        mean: ours, over runs then classes; NaN without.
+        missing: why there is no number of ours, in a few words; else empty.
+        reason: why it is inconclusive; else empty.
+        short_epochs: epochs of the runs, if one has fewer than published; else empty.
+        other_settings: hyperparameters that differ from the published ones.
+        constant_classes: names of the classes of which a run gives every image the same score.
+        spread_classes: how many of the ``classes`` have the two runs that tell their spread.
+        spread_known: whether that is enough to know the spread over runs.
+        classes: inlier classes of the number.
+        values: numbers in the mean, one per run, or per seed and fold for pooled metrics.
+        runs_without_number: complete runs that are not among them.
+        mean: ours, over runs, then classes; NaN without.
         low: lower end of the prediction interval of a new run; NaN without two runs of a class, or
             where nothing tells how runs vary, as for p and the mean's interval.
         high: its upper end.
@@ -70,7 +87,9 @@ class Verdict:
         mean_high: its upper end.
         p: of the published number as a new run of ours, two-sided.
         equivalence_p: of two one-sided tests within the margin alone.
-        further: seeds that would decide an inconclusive one; None if none is known.
+        further: seeds that would decide it if mean and spread stayed; None if none is known. It is
+            a lower bound unless ``spread_known``.
+        further_limit: so many seeds would not decide it; None if ``further`` is known.
         runs: complete runs behind it.
         seeds: their seeds.
         epochs: their epochs, from least to most.
@@ -80,7 +99,16 @@ class Verdict:
     published: Published
     dataset: str
     outcome: Outcome
-    detail: str = ""
+    missing: str = ""
+    reason: Reason = ""
+    short_epochs: str = ""
+    other_settings: str = ""
+    constant_classes: str = ""
+    spread_classes: int = 0
+    spread_known: bool = False
+    classes: int = 0
+    values: int = 0
+    runs_without_number: int = 0
     mean: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
@@ -89,211 +117,213 @@ class Verdict:
     p: float = float("nan")
     equivalence_p: float = float("nan")
     further: int | None = None
+    further_limit: int | None = None
     runs: int = 0
     seeds: tuple[int, ...] = ()
     epochs: str = ""
     command: str = ""
 
 
-def judge(known: Evidence, published: Sequence[Published]) -> list[Verdict]:
-    """A verdict for every published number, once for each of our data sets that is its own."""
+PUBLISHED = {
+    "place": "place",
+    "published_dataset": "dataset",
+    "published_method": "method",
+    "loss": "loss",
+    "inlier_class": "inlier_class",
+    "metric": "metric",
+    "published": "value",
+    "confidence": "confidence",
+    "copied": "copied",
+    "copied_from": "copied_from",
+    "source": "source",
+    "method": "run_method",
+    "component": "run_component",
+    "inlier": "inlier",
+    "outlier_ratio": "outlier_ratio",
+}
+"""Columns of the published number in the frame, and the fields of ``Published`` that they hold."""
+
+
+def judge(reproduced: Reproduced, published: Sequence[Published]) -> list[Verdict]:
+    """A verdict for every published number, once for each of our data sets of its source."""
     return [
-        _judge(known, row, dataset)
-        for row in published
-        for dataset in known.datasets(row.data_source) or [""]
+        _judge(reproduced, number, dataset)
+        for number in published
+        for dataset in reproduced.datasets(number.data_source) or [""]
     ]
 
 
 def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """The verdicts as a table, one row each; ``p_holm`` is Holm's over all of them."""
-    table = pd.DataFrame([_record(verdict) for verdict in verdicts])
+    """A row per verdict: the columns ``PUBLISHED``, the fields of ``Verdict``, and ``p_holm``.
+
+    ``p_holm`` is Holm's correction of ``p`` over all of them.
+    """
+    own = [field.name for field in fields(Verdict) if field.name != "published"]
+    table = pd.DataFrame(
+        [
+            {column: getattr(verdict.published, name) for column, name in PUBLISHED.items()}
+            | {name: getattr(verdict, name) for name in own}
+            | {"seeds": listed(verdict.seeds), "seed_count": len(verdict.seeds)}
+            for verdict in verdicts
+        ],
+        columns=[*PUBLISHED, *own, "seed_count"],
+    )
     adjusted = pd.Series(np.nan, table.index)
     tested = table["p"].notna()
     adjusted[tested] = statistics.holm(table.loc[tested, "p"].tolist())
     return table.assign(p_holm=adjusted)
 
 
-def _record(verdict: Verdict) -> dict[str, Any]:
-    row = verdict.published
-    told = {
-        "place": row.place,
-        "published_dataset": row.dataset,
-        "published_method": row.method,
-        "loss": row.loss,
-        "inlier_class": row.inlier_class,
-        "metric": row.metric,
-        "published": row.value,
-        "confidence": row.confidence,
-        "copied": row.copied,
-        "copied_from": row.copied_from,
-        "source": row.source,
-        "method": row.run_method,
-        "component": row.run_component,
-        "inlier": row.inlier,
-        "outlier_ratio": row.outlier_ratio,
-    }
-    own = {field.name: getattr(verdict, field.name) for field in fields(Verdict)}
-    own["seeds"] = text.listed(verdict.seeds)
-    return told | {name: value for name, value in own.items() if name != "published"}
-
-
-def _judge(known: Evidence, row: Published, dataset: str) -> Verdict:
-    blank = Verdict(row, dataset, "not run")
-    if not dataset:
-        return replace(blank, detail="not configured")
-    wanted = _quantities(known, row, dataset)
-    inlier = None if row.inlier == AVERAGE else row.inlier
-    absent = [name for name in _methods(wanted) if name not in known.config.methods]
-    if absent:
-        return replace(blank, detail="not configured")
-    runs = pd.concat([known.runs(dataset, name, inlier) for name in _methods(wanted)])
-    told = replace(
-        blank,
+def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
+    verdict = Verdict(number, dataset, "not run")
+    quantities = _quantities(number, dataset)
+    methods = list(dict.fromkeys(what.method for what in quantities))
+    if not dataset or not reproduced.config.methods.keys() >= set(methods):
+        return replace(verdict, missing="not configured")
+    inlier = None if number.inlier == AVERAGE else number.inlier
+    runs = pd.concat([reproduced.runs(dataset, name, inlier) for name in methods])
+    inliers = list(reproduced.classes(dataset)) if inlier is None else [inlier]
+    verdict = replace(
+        verdict,
         runs=len(runs),
-        seeds=conditions.seeds(runs),
-        epochs=text.span(conditions.epochs(runs)),
-        command=_command(known, dataset, _methods(wanted), inlier),
+        seeds=seeds(runs),
+        epochs=span(comparable_epochs(runs)),
+        command=command(reproduced.config, dataset, methods, inliers),
     )
-    lacks = [text for text in (known.lacks(what, inlier) for what in wanted) if text]
-    if lacks:
-        return replace(told, detail=lacks[0])
-    barred = _barred(known, wanted, inlier)
-    if row.metric == "parameters":
-        return _bar(_parameters(told, runs["parameters"]), barred)
-    groups, variance = _draws(known, wanted, inlier)
-    if not all(group.size for group in groups):
-        return replace(told, detail="scores without a number")
-    found = statistics.sample(groups)
-    weighed = _weigh(told, found, groups, variance)
-    if weighed.outcome == "inconclusive":
-        weighed = _undecided(known, weighed, _methods(wanted), found, variance)
-    return _bar(weighed, barred, captions.spread(found), _lost(wanted, runs, groups))
-
-
-def _barred(known: Evidence, wanted: Sequence[Quantity], inlier: int | None) -> dict[Outcome, str]:
-    """What bars a final verdict, with the reason, the gravest first."""
-    (*_, own) = wanted
-    short, other = (
-        text.first(tells(own.dataset, name, inlier) for name in _methods(wanted))
-        for tells in (known.short, known.otherwise)
+    missing = first(reproduced.missing(what, inlier) for what in quantities)
+    if missing:
+        return replace(verdict, missing=missing)
+    differences = _differences(reproduced, quantities, methods, inlier)
+    if number.metric == "parameters":
+        verdict = _parameters(verdict, runs["parameters"])
+        return _barred(replace(verdict, **differences | {"short_epochs": ""}))
+    values, test_variance = _values(reproduced, quantities, inlier)
+    if not all(group.size for group in values):
+        return replace(verdict, missing="scores without a number")
+    pooled = quantities[-1].metric in POOLED_METRICS
+    made = len(runs.drop_duplicates(["fold", "seed"])) if pooled else len(runs)
+    sample = statistics.sample(values)
+    verdict = replace(
+        verdict,
+        **differences,
+        spread_classes=sample.replicated,
+        spread_known=sample.spread_known,
+        classes=sample.counts.size,
+        values=int(sample.counts.sum()),
+        runs_without_number=made - int(sample.counts.sum()),
     )
-    constant = text.first(known.constant(what, inlier) for what in wanted)
-    if own.metric == "parameters":
-        short = ""
-    reasons: dict[Outcome, str] = {
-        "short run": short,
-        "other settings": other,
-        "inconclusive": constant,
-    }
-    return {outcome: reason for outcome, reason in reasons.items() if reason}
+    verdict = _decided(verdict, sample, values, test_variance)
+    if verdict.outcome == "inconclusive":
+        verdict = _with_reason(reproduced, verdict, methods, sample, test_variance)
+    return _barred(verdict)
 
 
-def _bar(told: Verdict, barred: dict[Outcome, str], *beside: str) -> Verdict:
-    """The verdict that is left, and what a reader needs beside it."""
-    if barred:
-        told = replace(told, outcome=next(iter(barred)), detail="", further=None)
-    return replace(told, detail="; ".join(filter(None, [told.detail, *barred.values(), *beside])))
-
-
-def _lost(wanted: Sequence[Quantity], runs: pd.DataFrame, groups: Sequence[Array]) -> str:
-    """Tells of complete runs that are not in the mean; empty if all are."""
-    if wanted[-1].metric in reproduced.WHOLE:
-        made, lacks = len(runs.drop_duplicates(["fold", "seed"])), "without all classes"
-    else:
-        made, lacks = len(runs), "no number"
-    lost = made - sum(group.size for group in groups)
-    verb = "has" if lost == 1 else "have"
-    return f"{lost} of {text.counted(made, 'run')} {verb} {lacks}" if lost else ""
-
-
-def _quantities(known: Evidence, row: Published, dataset: str) -> list[Quantity]:
+def _quantities(number: Published, dataset: str) -> list[Quantity]:
     """What a published number is of: one quantity, or for an overlap its rivals, then its own."""
-    ratio = layout.MAIN_RATIO if row.outlier_ratio is None else row.outlier_ratio
-    if row.metric == OVERLAP:
-        rivals = [pair for pair in LOSSES if "second" in row.method or pair[1] in row.method]
-        pairs = [*rivals, (row.run_method, row.run_component)]
+    ratio = MAIN_RATIO if number.outlier_ratio is None else number.outlier_ratio
+    if number.metric == OVERLAP:
+        rivals = [pair for pair in LOSSES if "second" in number.method or pair[1] in number.method]
+        pairs = [*rivals, (number.run_method, number.run_component)]
         return [Quantity(dataset, *pair, "overlap", ratio) for pair in pairs]
-    return [Quantity(dataset, row.run_method, row.run_component, row.metric.lower(), ratio)]
+    metric = number.metric.lower()
+    return [Quantity(dataset, number.run_method, number.run_component, metric, ratio)]
 
 
-def _methods(wanted: Sequence[Quantity]) -> list[str]:
-    return list(dict.fromkeys(what.method for what in wanted))
+def _differences(
+    reproduced: Reproduced,
+    quantities: Sequence[Quantity],
+    methods: Sequence[str],
+    inlier: int | None,
+) -> dict[str, Any]:
+    """What keeps the runs from being compared with the published number: fields of ``Verdict``."""
+    series = [(quantities[-1].dataset, name, inlier) for name in methods]
+    return {
+        "short_epochs": first(reproduced.short_epochs(*runs) for runs in series),
+        "other_settings": first(reproduced.other_settings(*runs) for runs in series),
+        "constant_classes": first(reproduced.constant_classes(what, inlier) for what in quantities),
+    }
 
 
-def _draws(
-    known: Evidence, wanted: Sequence[Quantity], inlier: int | None
+def _barred(verdict: Verdict) -> Verdict:
+    """The verdict that is left where runs differ from the published ones, the gravest first."""
+    bars: dict[Outcome, str] = {
+        "short run": verdict.short_epochs,
+        "other settings": verdict.other_settings,
+        "inconclusive": verdict.constant_classes,
+    }
+    for outcome, difference in bars.items():
+        if difference:
+            return replace(verdict, outcome=outcome, reason="", further=None, further_limit=None)
+    return verdict
+
+
+def _values(
+    reproduced: Reproduced, quantities: Sequence[Quantity], inlier: int | None
 ) -> tuple[list[Array], float]:
     """Values of the runs, an array per class, and the variance of their average by test samples."""
-    (*rivals, own) = wanted
-    cube = known.values(own)
+    (*rivals, own) = quantities
+    cube = reproduced.values(own)
     if rivals:
-        least = np.min([known.values(rival) for rival in rivals], axis=0)
-        variance = sum(known.overlap_variance(what) for what in (rivals[0], own))
-        return reproduced.columns(least - cube), variance
+        least = np.min([reproduced.values(rival) for rival in rivals], axis=0)
+        variance = sum(reproduced.overlap_variance(what) for what in (rivals[0], own))
+        return by_inlier(least - cube), variance
     if inlier is not None:
-        cube = cube[:, :, [list(known.classes(own.dataset)).index(inlier)]]
-    return reproduced.columns(cube), known.test_variance(own, inlier)
+        cube = cube[:, :, [list(reproduced.classes(own.dataset)).index(inlier)]]
+    return by_inlier(cube), reproduced.test_variance(own, inlier)
 
 
-def _parameters(told: Verdict, counts: pd.Series) -> Verdict:
-    """A parameter count is no matter of chance, nor of epochs: it is the same, or it is not."""
-    mean, value = float(counts.mean()), told.published.value
+def _parameters(verdict: Verdict, counts: "pd.Series[float]") -> Verdict:
+    """A parameter count is not a matter of chance, nor of epochs: it is the same, or it is not."""
+    mean, value = float(counts.mean()), verdict.published.value
     if abs(mean - value) <= MARGINS["parameters"] * value:
-        return replace(told, outcome="reproduced", mean=mean)
-    return replace(told, outcome="higher" if mean > value else "lower", mean=mean)
+        return replace(verdict, outcome="reproduced", mean=mean)
+    return replace(verdict, outcome="higher" if mean > value else "lower", mean=mean)
 
 
-def _weigh(
-    told: Verdict, found: statistics.Sample, groups: Sequence[Array], variance: float
+def _decided(
+    verdict: Verdict, sample: Sample, values: Sequence[Array], test_variance: float
 ) -> Verdict:
-    """The verdict by the runs' values, whatever their epochs; ``found`` is of ``groups``."""
-    value, margin = told.published.value, _margin(told.published)
-    outcome = _OUTCOMES[statistics.decide(found, value, variance, margin)]
-    told = replace(told, outcome=outcome, mean=found.mean)
-    if not variance and not any(np.ptp(group) for group in groups):
-        return told
-    drawn = statistics.percentiles(statistics.bootstrap_means(groups, variance))
-    told = replace(told, mean_low=drawn.low, mean_high=drawn.high)
-    if not found.spread_known:
-        return told
-    low, high = statistics.prediction_interval(found, variance)
-    error = float(np.sqrt(found.mean_variance))
+    """The verdict by the runs' values, whatever their epochs; ``sample`` is of ``values``."""
+    value, margin = verdict.published.value, _margin(verdict.published)
+    outcome = _OUTCOMES[statistics.decide(sample, value, test_variance, margin)]
+    verdict = replace(verdict, outcome=outcome, mean=sample.mean)
+    if not test_variance and not any(np.ptp(group) for group in values):
+        return verdict
+    mean = statistics.percentiles(statistics.bootstrap_means(values, test_variance))
+    verdict = replace(verdict, mean_low=mean.low, mean_high=mean.high)
+    if not sample.spread_known:
+        return verdict
+    low, high = statistics.prediction_interval(sample, test_variance)
+    error = float(np.sqrt(sample.mean_variance))
     return replace(
-        told,
+        verdict,
         low=low,
         high=high,
-        p=statistics.prediction_p(found, value, variance),
-        equivalence_p=statistics.tost(found.mean - value, error, found.freedom, margin),
+        p=statistics.prediction_p(sample, value, test_variance),
+        equivalence_p=statistics.tost(sample.mean - value, error, sample.freedom, margin),
     )
 
 
-def _margin(row: Published) -> float:
-    return MARGINS["overlap" if row.metric == OVERLAP else row.metric]
+def _margin(number: Published) -> float:
+    return MARGINS["overlap" if number.metric == OVERLAP else number.metric]
 
 
-def _undecided(
-    known: Evidence,
-    told: Verdict,
+def _with_reason(
+    reproduced: Reproduced,
+    verdict: Verdict,
     methods: Sequence[str],
-    found: statistics.Sample,
-    variance: float,
+    sample: Sample,
+    test_variance: float,
 ) -> Verdict:
     """An inconclusive verdict with what would decide it, as far as that is known."""
-    if all(conditions.paper_epochs(known.config, name) is None for name in methods):
-        return replace(told, detail="fitted without chance: further seeds give the same")
-    if not variance and not found.spread_known:
-        return replace(told, detail="one run per class: the spread over seeds is not known")
-    row, folds = told.published, len(known.config.datasets[told.dataset].folds)
-    runs = statistics.runs_to_decide(found, row.value, variance, _margin(row))
+    if all(published_epochs(reproduced.config, name) is None for name in methods):
+        return replace(verdict, reason="no chance")
+    if not test_variance and not sample.spread_known:
+        return replace(verdict, reason="one run per class")
+    number, folds = verdict.published, len(reproduced.config.datasets[verdict.dataset].folds)
+    runs = statistics.runs_to_decide(sample, number.value, test_variance, _margin(number))
     if runs is None:
-        most = text.counted(statistics.MOST_RUNS // folds, "further seed")
-        return replace(told, detail=f"more than {most}")
+        limit = statistics.MOST_RUNS // folds
+        return replace(verdict, reason="further seeds", further_limit=limit)
     # A seed is a run in each fold.
-    further = -(-runs // folds)
-    least = "" if found.spread_known else "at least "
-    return replace(told, further=further, detail=f"{least}{text.counted(further, 'further seed')}")
-
-
-def _command(known: Evidence, dataset: str, methods: Sequence[str], inlier: int | None) -> str:
-    classes = list(known.classes(dataset)) if inlier is None else [inlier]
-    return command.command(known.config, dataset, methods, classes)
+    return replace(verdict, reason="further seeds", further=-(-runs // folds))

@@ -1,70 +1,80 @@
-"""What our runs and those that others report say together of a published number.
+"""Our runs and those that others report, together, against a published number.
 
-The verdicts are from our scores alone; this is told beside them and counts in none.
+The verdicts are from our scores alone; this is shown beside them and decides none of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
-from benchmark import published as papers
 from benchmark import statistics
 from benchmark.metrics.conditions import seeds
-from benchmark.published import AVERAGE, Published, data_source
-from benchmark.utils.text import counted
-from benchmark.verdicts.reproduced import Evidence, Quantity, columns
+from benchmark.published import AVERAGE, Published, by_run, data_source, find
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
+
+COLUMNS = (
+    *("dataset", "method", "published_dataset", "published_method", "published"),
+    *("seeds", "reported_runs", "places", "mean", "low", "high", "p"),
+)
+"""``seeds`` of ours and ``reported_runs`` have the average AUROC ``mean``; ``low`` to ``high`` is
+the 95 % prediction interval of a new run, ``p`` that of the published number as one."""
 
 
-def notes(
-    known: Evidence, dataset: str, published: Sequence[Published], reported: Sequence[Published]
-) -> list[str]:
-    """A sentence for each method of which others report runs and ours are the paper's.
+def frame(
+    reproduced: Reproduced, published: Sequence[Published], reported: Sequence[Published]
+) -> pd.DataFrame:
+    """A row per data set and method of which others report runs that can be compared with ours.
 
-    Ours have to have all inlier classes, the paper's epochs and its settings; reported runs all
-    classes. The level of test samples is added to the spread between runs, which may share them.
+    Ours have to have all inlier classes, the published epochs and settings; reported runs all
+    classes. The variance over test samples is added to that between runs, which may share them.
     """
-    return [
-        text
-        for method in known.config.methods
-        if (text := _note(known, dataset, method, published, reported))
+    rows = [
+        row
+        for dataset in reproduced.config.datasets
+        for method in reproduced.config.methods
+        for row in _row(reproduced, dataset, method, published, reported)
     ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _note(
-    known: Evidence,
+def _row(
+    reproduced: Reproduced,
     dataset: str,
     method: str,
     published: Sequence[Published],
     reported: Sequence[Published],
-) -> str:
-    which = (data_source(known.config, dataset), method, "score", "AUROC")
-    printed = papers.find(published, *which).get(AVERAGE)
-    theirs = {
-        which_run: run
-        for which_run, run in papers.by_run(reported, *which).items()
-        if run.keys() >= known.classes(dataset).keys()
+) -> Iterator[tuple[object, ...]]:
+    series = (data_source(reproduced.config, dataset), method, "score", "AUROC")
+    printed = find(published, *series).get(AVERAGE)
+    classes = reproduced.classes(dataset)
+    others = {
+        run: numbers
+        for run, numbers in by_run(reported, *series).items()
+        if numbers.keys() >= classes.keys()
     }
-    if printed is None or not theirs:
-        return ""
     what = Quantity(dataset, method)
-    barred = known.lacks(what) or known.short(dataset, method) or known.otherwise(dataset, method)
-    if barred or known.constant(what):
-        return ""
-    groups = [
-        np.append(ours, [run[inlier].value for run in theirs.values()])
-        for inlier, ours in zip(known.classes(dataset), columns(known.values(what)), strict=True)
-    ]
-    found = statistics.sample(groups)
-    variance = known.test_variance(what)
-    low, high = statistics.prediction_interval(found, variance)
-    p = statistics.prediction_p(found, printed.value, variance)
-    places = ", ".join(dict.fromkeys(place for place, _ in theirs))
-    return (
-        f"Beside the verdicts, which are from our scores alone: {printed.method} on "
-        f"{printed.dataset} by our "
-        f"{counted(len(seeds(known.runs(dataset, method))), 'seed')} and "
-        f"{counted(len(theirs), 'run')} that others report ({places}) has an average AUROC of "
-        f"{found.mean:.3f}; 95 % of new runs lie in {low:.3f} to {high:.3f}, and the published "
-        f"{printed.value:.3f} lies {'inside' if low <= printed.value <= high else 'outside'} "
-        f"(p = {p:.2g})."
+    if (
+        printed is None
+        or not others
+        or reproduced.missing(what)
+        or reproduced.short_epochs(dataset, method)
+        or reproduced.other_settings(dataset, method)
+        or reproduced.constant_classes(what)
+    ):
+        return
+    sample = statistics.sample(
+        [
+            np.append(ours, [numbers[inlier].value for numbers in others.values()])
+            for inlier, ours in zip(classes, by_inlier(reproduced.values(what)), strict=True)
+        ]
+    )
+    variance = reproduced.test_variance(what)
+    yield (
+        *(dataset, method, printed.dataset, printed.method, printed.value),
+        *(len(seeds(reproduced.runs(dataset, method))), len(others)),
+        ", ".join(dict.fromkeys(place for place, _ in others)),
+        sample.mean,
+        *statistics.prediction_interval(sample, variance),
+        statistics.prediction_p(sample, printed.value, variance),
     )

@@ -1,6 +1,7 @@
 rule figures:
     input:
         metrics=rules.metrics.output,
+        verdicts=rules.verdicts.output,
         published=jobs.published(),
         style=jobs.asset("figures/figures.mplstyle"),
     output:

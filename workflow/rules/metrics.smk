@@ -20,7 +20,6 @@ rule metrics:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("metrics"),
-        study=jobs.code("metrics.challenge_study"),
     message:
         "Computing AUROC, F1 and overlap of all runs"
     script:

@@ -1,6 +1,7 @@
 rule report:
     input:
         metrics=rules.metrics.output,
+        verdicts=rules.verdicts.output,
         tables=rules.tables.output,
         figures=rules.figures.output,
         template=jobs.asset("report/report.html.j2"),

@@ -2,7 +2,7 @@ rule tables:
     input:
         metrics=rules.metrics.output,
         published=jobs.published(),
-        claims=jobs.asset("verdicts/claims.yaml"),
+        verdicts=rules.verdicts.output,
     output:
         [
             report(

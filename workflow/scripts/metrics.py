@@ -2,10 +2,8 @@
 
 from benchmark import metrics
 from benchmark.config import load
-from benchmark.metrics import challenge_study
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     config = load(snakemake.config, data=False)
     metrics.write(config, config.root)
-    challenge_study.write(config, config.root)

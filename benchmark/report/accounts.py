@@ -1,0 +1,161 @@
+"""What the report says of the runs: which ran, how to make them, which have no or odd numbers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from benchmark import captions, layout, scores
+from benchmark.config import Config
+from benchmark.runs.command import command
+from benchmark.utils.text import listed, span
+
+
+def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
+    """Data, methods, training and score, a line each."""
+    protocols = (
+        f"{captions.dataset(config, key)}: {captions.split(settings)}"
+        for key, settings in config.datasets.items()
+    )
+    ratios = ", ".join(f"{ratio:.0%}" for ratio in config.outlier_ratios)
+    return {
+        "Data sets": "; ".join(protocols),
+        "Methods": ", ".join(settings.title for settings in config.methods.values()),
+        "Training": captions.epochs(config, runs),
+        "Seeds": f"{captions.seeds(config, runs)}; split seed {config.split_seed}",
+        "Score": f"beta = {config.beta:g}, alpha = {config.alpha:g} in the sweep",
+        "Outliers in the test sets": f"{ratios}; {layout.main_ratio(config):.0%} unless said",
+    }
+
+
+def _pairs(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+    """Data set, method, their runs, and those that are complete."""
+    for (dataset, method), mine in runs.groupby(["dataset", "method"], sort=False):
+        yield str(dataset), str(method), mine, mine[mine["status"] == "complete"]
+
+
+def complete(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """What has complete runs."""
+    for dataset, method, mine, done in _pairs(runs):
+        if len(done):
+            names = [str(name) for name in done["class_name"].unique()]
+            every = mine["inlier"].nunique()
+            some = f": {', '.join(names)}" * (len(names) < every)
+            seeds = sorted(set(done["seed"]))
+            epochs = span(done["epochs"])
+            yield {
+                "key": f"{dataset}-{method}",
+                "dataset": config.datasets[dataset].title,
+                "method": config.methods[method].title,
+                "classes": f"{len(names)} of {every}{some}",
+                "seeds": f"{len(seeds)} of {len(config.seeds)} ({listed(seeds)})",
+                "epochs": epochs or "—",
+                "runs": f"{len(done)} of {len(mine)}",
+            }
+
+
+def not_run(config: Config, runs: pd.DataFrame) -> str:
+    """What has no complete run, by data set."""
+    idle: dict[str, list[str]] = {}
+    for dataset, method, _, done in _pairs(runs):
+        if not len(done):
+            idle.setdefault(dataset, []).append(config.methods[method].title)
+    return "; ".join(
+        f"{config.datasets[dataset].title}: "
+        f"{'all methods' if len(titles) == len(config.methods) else ', '.join(titles)}"
+        for dataset, titles in idle.items()
+    )
+
+
+def methods(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By data set, the command and the scores of each method, those that ran first."""
+    ways: dict[str, dict[str, Any]] = {}
+    for dataset, method, mine, done in _pairs(runs):
+        title = config.datasets[dataset].title
+        part = ways.setdefault(dataset, {"title": title, "ran": 0, "methods": []})
+        inliers = list(dict.fromkeys(mine["inlier"].astype(int)))
+        part["ran"] += bool(len(done))
+        part["methods"].append(
+            {
+                "key": f"{dataset}-{method}",
+                "title": config.methods[method].title,
+                "command": command(config, dataset, [method], inliers),
+                "scores": list(_scores(dataset, method, done)),
+            }
+        )
+    for part in ways.values():
+        part["methods"].sort(key=lambda way: not way["scores"])
+    return ways
+
+
+def _scores(dataset: str, method: str, done: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The folders of the complete runs of each class and fold, below the results."""
+    folds = done["fold"].nunique() > 1
+    named = done.drop_duplicates(["fold", "inlier"])[["fold", "inlier", "class_name"]]
+    for fold, inlier, name in named.itertuples(index=False):
+        yield {
+            "path": f"runs/{dataset}/{method}/fold-{fold}/inlier-{inlier}",
+            "text": f"{name}, fold {fold}" if folds else str(name),
+        }
+
+
+def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Runs that gave no numbers, those of one reason together."""
+    lost = runs[runs["status"] != "complete"]
+    keys = ["dataset", "method", "status", "reason"]
+    for (dataset, method, status, reason), part in lost.groupby(keys, sort=False):
+        yield {
+            "dataset": config.datasets[str(dataset)].title,
+            "method": config.methods[str(method)].title,
+            "status": status,
+            "reason": reason,
+            "runs": len(part),
+            "where": _where(part),
+        }
+
+
+def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """What is odd about the numbers of the complete runs, worst first."""
+    order = ["not finite", "constant", "too few outliers", "incomplete", "below 0.5"]
+    main = table["outlier_ratio"] == layout.main_ratio(config)
+    shown = table[
+        (table["flag"] != "")
+        & (table["metric"] != "f1")
+        & (table["model"] == "best")
+        & (main | (table["flag"] == "too few outliers"))
+        & table["beta_multiple"].isna()
+    ]
+    shown = shown.sort_values("flag", key=lambda flag: flag.map(order.index), kind="stable")
+    keys = ["flag", "dataset", "method", "component"]
+    for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
+        yield {
+            "flag": {
+                "not finite": "NaN or infinity among the scores: no number",
+                "constant": "every image has the same score",
+                "too few outliers": "too few outliers for a configured share: no number",
+                "incomplete": "pooled over an incomplete set of classes",
+                "below 0.5": "AUROC under 0.5",
+            }[str(flag)],
+            "dataset": config.datasets[str(dataset)].title,
+            "method": config.methods[str(method)].title,
+            "component": scores.component(str(component)),
+            "runs": len(part.drop_duplicates(["fold", "inlier", "seed"])),
+            "where": _where(part),
+        }
+
+
+def _where(part: pd.DataFrame) -> str:
+    """Which classes, folds and seeds some runs are of."""
+    classes = ", ".join(dict.fromkeys(str(name) for name in part["class_name"] if name))
+    folds, seeds = (listed(sorted(set(part[axis]))) for axis in ("fold", "seed"))
+    named = f"class{'es' * (',' in classes)} {classes}; " if classes else ""
+    return f"{named}fold {folds}; seed {seeds}"
+
+
+def environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each distinct machine and software of the complete runs."""
+    names = ["device", "cpu", "threads", "platform", "python", "torch", "commit"]
+    done = runs.loc[runs["status"] == "complete", names]
+    done = done.assign(threads=[span([number]) for number in done["threads"]])
+    counted = done.astype(str).value_counts(sort=True).reset_index(name="runs")
+    return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]

@@ -1,0 +1,9 @@
+"""Compare published with reproduced numbers."""
+
+from benchmark import verdicts
+from benchmark.config import load
+from benchmark.utils.logs import logged
+
+with logged(snakemake.log[0]):
+    config = load(snakemake.config, data=False)
+    verdicts.write(config, config.root)

@@ -111,7 +111,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "cost": _table(root, "cost"),
         "environments": accounts.environments(runs),
         "provenance": found.provenance,
-        "config": _as_file(config.anew),
+        "config": _as_file(config.for_new_runs),
         "configfile": f"config/{config.name}.yaml",
     }
 

@@ -78,7 +78,7 @@ def detail(source: Source, claim: pd.DataFrame) -> str:
         epochs(row.claim_short_epochs),
         row.claim_other_settings,
         constant(row.claim_constant_classes),
-        "one run per class: the spread over seeds is not known" * row.one_run,
+        "one run per class: the spread over seeds is not known" * bool(row.one_run),
         row.claim_borrowed and f"against published numbers of {row.claim_borrowed}",
         f"rank {row['rank']} of {row.ranked}" * bool(row["rank"]),
     ]

@@ -1,7 +1,7 @@
 """The commands that need no Snakemake: ``python -m benchmark COMMAND``.
 
 Each is a module with ``add_arguments(parser)`` and ``run(chosen) -> int``, the exit status. It is
-imported when it is called; what it cannot do, it says in one line.
+imported only when its command is called. An error that the user can correct is printed as one line.
 """
 
 import argparse
@@ -15,16 +15,10 @@ COMMANDS = {
     "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
     "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),
-    "provenance": ("benchmark.report.provenance", "say which scores made a file"),
+    "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),
-    "cure-tsr-index": (
-        "benchmark.data.challenges.cure_tsr_index",
-        "say what a CURE-TSR folder has",
-    ),
-    "simulation-check": (
-        "benchmark.figures.simulation_check",
-        "draw real and simulated challenges",
-    ),
+    "cure-tsr-index": ("benchmark.data.challenges.cure_tsr_index", "list a CURE-TSR folder"),
+    "simulation-check": ("benchmark.figures.simulation_check", "draw simulated beside real images"),
 }
 
 
@@ -34,24 +28,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["provenance", "no.md"])
     1
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     width = max(map(len, COMMANDS))
     parser = argparse.ArgumentParser(
         prog="python -m benchmark",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(f"  {name:{width}}  {says}" for name, (_, says) in COMMANDS.items()),
+        epilog="\n".join(f"  {name:{width}}  {help}" for name, (_, help) in COMMANDS.items()),
     )
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of these:")
-    name = parser.parse_args(given[:1]).command
+    name = parser.parse_args(words[:1]).command
     module = import_module(COMMANDS[name][0])
-    own = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog=f"python -m benchmark {name}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(own)
+    module.add_arguments(command)
     try:
-        return int(module.run(own.parse_args(given[1:])))
+        return int(module.run(command.parse_args(words[1:])))
     except (InputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

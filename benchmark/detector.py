@@ -1,7 +1,7 @@
 """The interface of every method: the one module that methods and benchmark share.
 
-It imports nothing else of the project, and no deep-learning library, so that it costs nothing to
-read a method's hyperparameters before a job starts.
+It imports nothing else of the project and no deep-learning library, so that the hyperparameters of
+a method can be checked quickly before a job starts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""The jobs that a configuration means: what the Snakemake rules ask for their files and params.
+"""The jobs of a configuration: files and parameters of the Snakemake rules.
 
-On the CPU every run is a job of its own: two jobs of one thread beat one job of two. On an
-accelerator, which such small models leave mostly idle, the inlier classes and seeds of a data set,
+On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
+a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
 method and fold train together as one stack. Both make the same files.
 """
 
@@ -9,8 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,43 +18,45 @@ from benchmark import layout
 from benchmark.config import Config
 from benchmark.data.challenges.file_names import PARTS
 from benchmark.errors import InputError
-from benchmark.layout import RUN, RunKey
+from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
 
 INDIRECT = ("benchmark.config", "benchmark.data")
-"""What acts on runs and on what follows them through params and input files alone, so that neither
-a new reader nor a new method reruns anything."""
+"""Packages left out of code digests: rules see what they do through parameters and input files, so
+that a new reader of data or a new method reruns nothing."""
 
-BELOW = {"folder": ("train", "test"), "cure_tsr": PARTS}
+IMAGE_FOLDERS = {"folder": ("train", "test"), "cure_tsr": PARTS}
 """The sources that are trees of images, and the folders in them that hold folders of images."""
 
 
-@dataclass(frozen=True)
-class Stack:
-    """Runs that train in one job.
+class Stack(NamedTuple):
+    """The rule of runs that train in one job.
 
     Attributes:
-        rule: the rule's name.
-        place: the place of the job's log: ``RUN`` or the part of it that the runs share.
-        values: those of the wildcards of ``RUN`` that the rule does not leave open.
+        rule: the name of the rule.
+        place: the name of the job's log: ``RUN`` or the part of it that the runs share.
+        values: the wildcards of ``RUN`` that the rule fills in.
     """
 
     rule: str = "runs"
     place: str = RUN
-    values: Mapping[str, Iterable[str | int]] = field(default_factory=dict)
+    values: Mapping[str, Iterable[str | int]] = {}
 
     def files(self, pattern: str) -> list[str]:
-        """The files of a pattern for all runs; wildcards that are left open stay."""
-        found = [pattern]
-        for key, values in self.values.items():
-            found = [file.replace(f"{{{key}}}", str(value)) for file in found for value in values]
-        return list(dict.fromkeys(found))
+        """The files of a pattern for all runs; the other wildcards stay."""
+        files = [pattern]
+        for name, values in self.values.items():
+            files = [file.replace(f"{{{name}}}", str(value)) for file in files for value in values]
+        return list(dict.fromkeys(files))
 
 
-class Item(NamedTuple):
-    """A file of a table or figure: its kind, its data set's title, whether reports show it."""
+class ResultFile(NamedTuple):
+    """A file of a table or figure: kind, title of its data set, whether Snakemake's report has it.
+
+    Snakemake's report has one file of each.
+    """
 
     path: str
     kind: str
@@ -65,9 +66,10 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Jobs:
-    """The jobs of a configuration on a device; ``wildcards`` are those of the asking rule.
+    """The jobs of a configuration on a device.
 
-    ``files`` names the configuration's files, for messages.
+    ``files`` names the configuration's files in messages. Methods with an argument ``wildcards``
+    are input or parameter functions of a rule.
     """
 
     config: Config
@@ -81,23 +83,23 @@ class Jobs:
 
     @property
     def stacks(self) -> list[Stack]:
-        """One for any run on the CPU, or one per data set."""
+        """One for any run on the CPU; on a GPU one per data set."""
         if not self.on_gpu:
             return [Stack()]
         stacks = []
         for dataset in self.config.datasets:
-            # A data set that is not there has no runs, and who trains it is told by ``look``.
+            # A data set without its files has no runs; ``check_data`` tells the user.
             with suppress(InputError):
                 axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
                 place = f"{dataset}/{{method}}/fold-{{fold}}"
                 stacks.append(Stack(f"runs_{dataset}", place, {"dataset": [dataset], **axes}))
         return stacks
 
-    def look(self) -> None:
-        """End with one line per problem unless the data sets' files are as the configuration says.
+    def check_data(self) -> None:
+        """End with one line per problem unless the data sets are as the configuration says.
 
-        Rules that need images, or runs of them, call it while Snakemake plans, before a job starts.
-        The one that reanalyses does not: who has the scores needs no images.
+        Rules that need images call it while Snakemake plans, before a job starts. The rule
+        ``reanalyse`` does not: it needs scores only.
         """
         try:
             if self.config.committed:
@@ -109,22 +111,21 @@ class Jobs:
         except InputError as error:
             sys.exit(str(error))
 
+    @property
+    def _available(self) -> list[str]:
+        return [key for key, settings in self.config.datasets.items() if settings.available]
+
     def runs(self) -> list[str]:
-        """The directories of all runs; none of an optional data set that is not there."""
-        return [
-            str(layout.run(self.config.root, RunKey(dataset, *rest)))
-            for dataset, settings in self.config.datasets.items()
-            if settings.available
-            for rest in product(
-                self.config.methods, settings.folds, self.inliers(dataset), self.config.seeds
-            )
-        ]
+        """The folders of all runs; none of an optional data set that is absent."""
+        inliers = {dataset: self.inliers(dataset) for dataset in self._available}
+        keys = layout.run_keys(self.config, inliers)
+        return [str(layout.run(self.config.root, key)) for key in keys]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
         """A file of every run, as an input function."""
 
         def files(wildcards: Any) -> list[str]:
-            self.look()
+            self.check_data()
             return [f"{run}/{name}" for run in self.runs()]
 
         return files
@@ -133,64 +134,57 @@ class Jobs:
         """The descriptions of all splits."""
         return [
             str(layout.split(self.config.root, dataset, fold, "json"))
-            for dataset, settings in self.config.datasets.items()
-            if settings.available
-            for fold in settings.folds
+            for dataset in self._available
+            for fold in self.config.datasets[dataset].folds
         ]
 
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
         settings = self.config.datasets[dataset]
-        chosen = settings.inliers
-        return [
-            index
-            for index, name in enumerate(settings.class_names())
-            if chosen is None or index in chosen or name in chosen
-        ]
+        return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
 
     def sources(self, wildcards: Any) -> list[str]:
-        """The files and folders of the user's that a data set is read from.
+        """The user's files and folders that a data set is read from.
 
-        Of a tree of images the folders only: their times tell of files that come and go.
+        Of a tree of images only the folders: their times change when files are added or removed.
         """
-        self.look()
-        path = self.config.datasets[wildcards.dataset].path
-        if path is None or not path.expanduser().exists():
+        self.check_data()
+        settings = self.config.datasets[wildcards.dataset]
+        root = settings.path and settings.path.expanduser()
+        if root is None or not root.exists():
             return []
-        root = path.expanduser()
         if root.is_file():
             return [str(root)]
-        below = BELOW.get(self.config.datasets[wildcards.dataset].source)
-        if below is None:
+        if settings.source not in IMAGE_FOLDERS:
             return []
-        parts = [root, *(root / name for name in below)]
-        inside = (child for part in parts if part.is_dir() for child in part.iterdir())
-        return sorted({str(root), *(str(child) for child in inside if child.is_dir())})
+        parents = [root, *(root / name for name in IMAGE_FOLDERS[settings.source])]
+        children = (child for parent in parents if parent.is_dir() for child in parent.iterdir())
+        return sorted({str(root), *(str(child) for child in children if child.is_dir())})
 
     def data(self, wildcards: Any) -> dict[str, Any]:
-        """What a prepared data set depends on."""
+        """The parameters of a prepared data set."""
         settings = self.config.datasets[wildcards.dataset]
         selection = settings.challenges
-        depends = {
+        return {
             "source": settings.source,
             "path": None if settings.path is None else str(settings.path),
             "image_size": self.config.image_size,
+            **({"selection": selection.model_dump()} if selection else {}),
         }
-        return depends | ({"selection": selection.model_dump()} if selection else {})
 
     def split(self, wildcards: Any) -> dict[str, Any]:
-        """What a split depends on."""
+        """The parameters of a split."""
         settings = self.config.datasets[wildcards.dataset]
         return {
             "protocol": settings.protocol,
             "split_seed": self.config.split_seed,
             "inliers": self.inliers(wildcards.dataset),
-            # Each challenge and level is tested, not a draw from their mixture.
+            # Each challenge and level is tested in full, not a sample of all together.
             "max_ratio": None if settings.challenges else max(self.config.outlier_ratios),
         }
 
     def method(self, wildcards: Any) -> dict[str, Any]:
-        """What a run depends on, beside its data and split."""
+        """The parameters of a run, beside its data and split."""
         method = self.config.methods[wildcards.method]
         module, _ = imports.split(method.detector)
         return {
@@ -201,7 +195,7 @@ class Jobs:
         }
 
     def analysis(self) -> dict[str, Any]:
-        """What everything after the scores depends on, beside them."""
+        """The parameters of everything after the scores."""
         return self.config.model_dump(mode="json")
 
     def code(self, module: str) -> str:
@@ -210,25 +204,25 @@ class Jobs:
         return digest(name, without={*INDIRECT} - {name})
 
     def published(self) -> list[str]:
-        """The files of published values, and of those that others report."""
+        """The files of published numbers, and of numbers that others report."""
         return sorted(os.path.relpath(path) for path in DIRECTORY.rglob("*.csv"))
 
     def asset(self, name: str) -> str:
         """A file of the package ``benchmark`` that is no code."""
         return os.path.relpath(Path(__file__).parent / name)
 
-    def tables(self) -> list[Item]:
-        """The files of all tables; the CSV ones are shown."""
-        return self._items(layout.tables(self.config, self.config.root), ".csv")
+    def tables(self) -> list[ResultFile]:
+        """The files of all tables; Snakemake's report has those in CSV."""
+        return self._results(layout.tables(self.config, self.config.root), ".csv")
 
-    def figures(self) -> list[Item]:
-        """The files of all figures; the PNG ones are shown."""
-        return self._items(layout.figures(self.config, self.config.root), ".png")
+    def figures(self) -> list[ResultFile]:
+        """The files of all figures; Snakemake's report has those in PNG."""
+        return self._results(layout.figures(self.config, self.config.root), ".png")
 
-    def _items(self, paths: Iterable[str], suffix: str) -> list[Item]:
-        items = []
+    def _results(self, paths: Iterable[str], shown: str) -> list[ResultFile]:
+        results = []
         for path in paths:
             kind, _, dataset = Path(path).stem.partition("-")
             title = self.config.datasets[dataset].title if dataset else "All data sets"
-            items.append(Item(path, kind, title, path.endswith(suffix)))
-        return items
+            results.append(ResultFile(path, kind, title, path.endswith(shown)))
+        return results

@@ -1,14 +1,15 @@
-"""Where every file of the results lies, known from the configuration alone.
+"""The path of every file of the results, from the configuration alone.
 
-``root`` is a configuration's folder of results, ``results/<name>``. The Snakefile asks for these
-paths while it is parsed, so nothing heavy is imported here.
+``root`` is the folder of a configuration's results, ``results/<name>``. The Snakefile uses these
+paths while it is parsed, so nothing here imports a large library.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.config import Config
+from benchmark.config import Config, DatasetConfig
 from benchmark.published import SOURCES, data_source
 
 DATA = "data/{dataset}"
@@ -22,7 +23,7 @@ RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
 
 
 class RunKey(NamedTuple):
-    """What tells one run from another."""
+    """What identifies a run."""
 
     dataset: str
     method: str
@@ -32,18 +33,32 @@ class RunKey(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The run's folder, below ``root/runs``."""
+        """The folder of the run, below ``root/runs``."""
         return RUN.format(**self._asdict())
 
     @classmethod
     def of(cls, directory: Path) -> "RunKey":
-        """The run whose folder this is.
+        """The run that a folder belongs to.
 
         >>> RunKey.of(Path("results/quick/runs/mnist/cae/fold-0/inlier-3/seed-1"))
         RunKey(dataset='mnist', method='cae', fold=0, inlier=3, seed=1)
         """
         dataset, method, *numbers = directory.parts[-5:]
         return cls(dataset, method, *(int(part.rpartition("-")[2]) for part in numbers))
+
+
+def configured_inliers(settings: DatasetConfig, names: Mapping[int, str]) -> dict[int, str]:
+    """Those of a data set's classes, index to name, that its configuration has as inliers."""
+    chosen = settings.inliers
+    return {k: name for k, name in names.items() if not chosen or k in chosen or name in chosen}
+
+
+def run_keys(config: Config, inliers: Mapping[str, Iterable[int]]) -> Iterator[RunKey]:
+    """Every run of a configuration, given the inlier classes of each data set that is run."""
+    for dataset, classes in inliers.items():
+        folds = config.datasets[dataset].folds
+        for rest in product(config.methods, folds, classes, config.seeds):
+            yield RunKey(dataset, *rest)
 
 
 def data(root: Path, dataset: str) -> Path:
@@ -63,27 +78,26 @@ def run(root: Path, key: RunKey) -> Path:
 
 def manifests(root: Path, dataset: str = "*") -> Iterator[Path]:
     """The ``run.json`` files that exist, of all data sets or one."""
-    every = RunKey(dataset, *"****")
-    return root.glob(f"runs/{every.path}/run.json")
+    return root.glob(f"runs/{RunKey(dataset, *'****').path}/run.json")
 
 
 FIGURES = ("histograms", "beta", "reconstructions", "epochs")
 """One of each per data set, named ``<figure>-<dataset>``."""
 
 CHALLENGE_FIGURES = ("challenges", "signs")
-"""These too for a data set of challenges."""
+"""A data set of challenges has these too."""
 
 MAIN_RATIO = 0.5
 """The paper's test sets are half outliers, except in its Table 5."""
 
 
 def main_ratio(config: Config) -> float:
-    """The share of outliers in the test sets of every table but the one by share, in (0, 1)."""
+    """The share of outliers, in (0, 1), in the test sets of all tables but ``outliers``."""
     return min(config.outlier_ratios, key=lambda ratio: abs(ratio - MAIN_RATIO))
 
 
 def table_names(config: Config) -> list[str]:
-    """Names of the tables: verdicts and claims, per data set, then the cost of all."""
+    """Names of the tables: verdicts and claims, those of each data set, the cost of all runs."""
     kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
     kinds += ["selection"]
     by_dataset = [
@@ -97,7 +111,7 @@ def table_names(config: Config) -> list[str]:
 
 
 def judged(config: Config) -> bool:
-    """Whether a data set of the paper's is among the configuration's."""
+    """Whether one of the configuration's data sets has published numbers."""
     sources = {data_source(config, dataset) for dataset in config.datasets}
     return not sources.isdisjoint({*SOURCES, "cure_tsr"})
 
@@ -151,5 +165,5 @@ def report(config: Config, root: Path | str) -> list[str]:
 def _files(
     root: Path | str, folder: str, names: Iterable[str], suffixes: Iterable[str]
 ) -> list[str]:
-    kept = tuple(suffixes)
-    return [str(Path(root) / folder / f"{name}.{suffix}") for name in names for suffix in kept]
+    files = (f"{name}.{suffix}" for name, suffix in product(names, suffixes))
+    return [str(Path(root) / folder / file) for file in files]

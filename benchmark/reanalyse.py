@@ -16,23 +16,28 @@ STAGES = (metrics, verdicts, tables, figures, report)
 
 
 def reanalyse(config: Config, root: Path) -> None:
-    """Rebuild everything after the scores under ``root`` (``<results>/<name>``).
+    """Rebuild everything after the scores under ``root``, the folder of results.
 
     Raises:
         InputError: no run has scores there.
     """
-    _need_runs(root)
+    require_runs(root)
     for stage in STAGES:
         stage.write(config, root)
 
 
-def _need_runs(root: Path) -> None:
+def require_runs(root: Path) -> None:
+    """Refuse a folder of results without any run.
+
+    Raises:
+        InputError: no run there.
+    """
     if not any(layout.manifests(root)):
         raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Those of the commands ``reanalyse`` and ``verify``."""
+    """The arguments of the commands ``reanalyse`` and ``verify``."""
     parser.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/paper.yaml")])
     parser.add_argument("--results", type=Path, help="default: the configuration's, results")
 
@@ -45,13 +50,12 @@ def chosen_results(chosen: Namespace) -> tuple[Config, Path]:
     """
     config = configuration.read(*chosen.configfile, data=False)
     root = chosen.results / config.name if chosen.results else config.root
-    if not any(layout.manifests(root)):
-        raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
+    require_runs(root)
     return config, root
 
 
 def run(chosen: Namespace) -> int:
-    """Rebuild one configuration's results; the exit status."""
+    """Rebuild the results of one configuration; the exit status."""
     config, root = chosen_results(chosen)
     reanalyse(config, root)
     (page,) = layout.report(config, root)

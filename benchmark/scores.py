@@ -1,14 +1,14 @@
-"""Reading the runs' scores back, and refusing those that are not what their ``run.json`` says.
+"""Reading the scores of runs, and refusing files that do not match their ``run.json``.
 
-A run that is missing, failed or refused keeps its place with a reason, so that nothing computed
-from the scores can leave it out silently.
+A run that is missing, failed or refused stays in the list of runs with its reason, so that nothing
+computed from the scores can leave it out silently.
 """
 
 import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark import layout
-from benchmark.config import Config, DatasetConfig
+from benchmark.config import Config
 from benchmark.data.challenges.selection import CLEAN
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 
 Vector = npt.NDArray[np.float64]
 
-LAYOUT = ("sample_id", "label", "inlier", "outlier_rank", "model", "epoch")
-"""Columns that are not score components."""
+SAMPLE_COLUMNS = ("sample_id", "label", "inlier", "outlier_rank", "model", "epoch")
+"""Columns of a score table that are not score components."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Run:
         return self.status == "complete"
 
     def refused(self, reason: str) -> "Run":
-        """The same run, kept out of every number for a stated reason."""
+        """The same run with the status refused: none of its scores enters a number."""
         return replace(self, status="refused", reason=reason)
 
 
@@ -60,7 +60,7 @@ class TestScores:
     sample and ``sample_id`` its row in the data set, (N,).
     """
 
-    __test__ = False  # not a test case, whatever pytest makes of the name
+    __test__ = False  # pytest would take it for a test case because of its name
 
     rank: npt.NDArray[np.int32]
     components: Mapping[str, Vector]
@@ -100,73 +100,73 @@ def gradient_weight(manifest: Mapping[str, Any], beta: float) -> float:
     return beta if (manifest.get("facts") or {}).get("alpha", 1.0) else 0.0
 
 
-def class_names(config: Config, root: Path, dataset: str) -> dict[int, str]:
-    """Inlier classes of a data set, index to name, as configured.
+def inlier_classes(config: Config, root: Path, dataset: str) -> dict[int, str]:
+    """The configured inlier classes of a data set, index to name.
 
-    They come from the prepared data set where it was kept, else from its source, as long as that
-    names them without its files; the runs, of which some may be missing, are the last resort.
+    The names of the classes come from the prepared data set if it was kept, else from the data
+    set's source if that names them without its files, else from the runs that exist.
 
     Raises:
         InputError: a damaged file.
     """
-    described = layout.data(root, dataset) / "dataset.json"
-    if config.datasets[dataset].challenges:
-        names = dict(enumerate([CLEAN]))
-    elif described.is_file():
-        names = dict(enumerate(read_key(described, "class_names")))
+    settings = config.datasets[dataset]
+    description = layout.data(root, dataset) / "dataset.json"
+    if settings.challenges:
+        names = {0: CLEAN}
+    elif description.is_file():
+        names = dict(enumerate(read_key(description, "class_names")))
     else:
-        names = _named(config.datasets[dataset]) or {
-            read_key(path, "inlier"): read_key(path, "class_name")
-            for path in layout.manifests(root, dataset)
-        }
-    chosen = config.datasets[dataset].inliers
-    return {
-        index: name
-        for index, name in sorted(names.items())
-        if chosen is None or index in chosen or name in chosen
-    }
+        try:
+            names = dict(enumerate(settings.class_names()))
+        except InputError:
+            manifests = layout.manifests(root, dataset)
+            names = {read_key(m, "inlier"): read_key(m, "class_name") for m in manifests}
+    return layout.configured_inliers(settings, dict(sorted(names.items())))
 
 
 def collect(config: Config, root: Path) -> list[Run]:
-    """Every run that the configuration asks for, in its order, whatever became of it."""
-    runs = [_look(key, name, root) for key, name in _expected(config, root)]
-    return _of_one_split(runs, root)
+    """Every run that the configuration asks for, in its order, whatever its status."""
+    classes = {dataset: inlier_classes(config, root, dataset) for dataset in config.datasets}
+    runs = [
+        _load_run(key, classes[key.dataset][key.inlier], root)
+        for key in layout.run_keys(config, classes)
+    ]
+    return _refuse_other_splits(runs, root)
 
 
 def read_scores(run: Run) -> tuple[Run, dict[str, TestScores]]:
     """The scores of a run by model: ``best``, ``last``, then ``epoch-<n>``.
 
-    The run comes back refused, without scores, when one of its files is not the one that
-    ``run.json`` describes or is not laid out as one.
+    The run comes back refused, without scores, when one of its files does not have the hash that
+    ``run.json`` states or is not a score table.
     """
-    path = run.directory / "scores.parquet"
-    milestones = run.directory / "epochs.parquet"
-    try:
-        content = path.read_bytes()
-        if wrong := _other(path, content, run.manifest.get("scores_sha256")):
-            return run.refused(wrong), {}
-        models = _models(pq.read_table(io.BytesIO(content)), "model")
-        if milestones.is_file():
-            path, content = milestones, milestones.read_bytes()
-            # A run.json that does not state it was written before runs did.
-            stated = run.manifest.get("epochs_sha256")
-            if wrong := _other(path, content, stated) if stated else "":
-                return run.refused(wrong), {}
-            models |= _models(pq.read_table(io.BytesIO(content)), "epoch", "epoch-")
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        return run.refused(f"{path} cannot be read ({error}): run it again"), {}
+    models: dict[str, TestScores] = {}
+    for file, column, prefix in (("scores", "model", ""), ("epochs", "epoch", "epoch-")):
+        path = run.directory / f"{file}.parquet"
+        if file == "epochs" and not path.is_file():
+            continue
+        try:
+            content = path.read_bytes()
+            sha256 = hashlib.sha256(content).hexdigest()
+            stated = run.manifest.get(f"{file}_sha256")
+            # The first published runs state no hash of their milestones.
+            if sha256 != stated and (stated or file == "scores"):
+                mismatch = f"has sha256 {sha256[:12]}, run.json says {str(stated)[:12]}"
+                return run.refused(f"{path} {mismatch}: run it again"), {}
+            models |= _by_model(pq.read_table(io.BytesIO(content)), column, prefix)
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            return run.refused(f"{path} cannot be read ({error}): run it again"), {}
     if not {"best", "last"} <= set(models):
-        return run.refused(
-            f"{run.directory / 'scores.parquet'} lacks the model best or last: run it again"
-        ), {}
+        path = run.directory / "scores.parquet"
+        return run.refused(f"{path} lacks the model best or last: run it again"), {}
     return run, models
 
 
 def read_key(path: Path, key: str) -> Any:
-    """What a JSON file says.
+    """The value of a key in a JSON file.
 
     Raises:
-        InputError: it does not, or is no JSON.
+        InputError: no JSON, or no such key in it.
     """
     try:
         return json.loads(path.read_text())[key]
@@ -174,98 +174,70 @@ def read_key(path: Path, key: str) -> Any:
         raise InputError(f"{path}: damaged, no {key!r} in it; delete it and run again") from None
 
 
-def _other(path: Path, content: bytes, stated: object) -> str:
-    """Why a file is not the one that ``run.json`` describes; empty if it is."""
-    actual = hashlib.sha256(content).hexdigest()
-    if actual == stated:
-        return ""
-    return f"{path} has sha256 {actual[:12]}, run.json says {str(stated)[:12]}: run it again"
-
-
-def _named(settings: DatasetConfig) -> dict[int, str]:
-    try:
-        return dict(enumerate(settings.class_names()))
-    except InputError:
-        return {}
-
-
-def _expected(config: Config, root: Path) -> Iterator[tuple[RunKey, str]]:
-    for dataset, settings in config.datasets.items():
-        classes = class_names(config, root, dataset)
-        for method in config.methods:
-            for fold in settings.folds:
-                for inlier, name in classes.items():
-                    for seed in config.seeds:
-                        yield RunKey(dataset, method, fold, inlier, seed), name
-
-
-def _look(key: RunKey, class_name: str, root: Path) -> Run:
-    directory = layout.run(root, key)
-    found = Run(key, class_name, directory, "missing", "not run")
-    path = directory / "run.json"
+def _load_run(key: RunKey, class_name: str, root: Path) -> Run:
+    run = Run(key, class_name, layout.run(root, key), "missing", "not run")
+    path = run.directory / "run.json"
     if not path.is_file():
-        return found
+        return run
     try:
         manifest = json.loads(path.read_text())
     except ValueError as error:
-        return found.refused(f"{path} is not JSON ({error}): run it again")
+        return run.refused(f"{path} is not JSON ({error}): run it again")
     if not isinstance(manifest, dict):
-        return found.refused(f"{path} has no keys: run it again")
-    found = replace(found, manifest=manifest)
+        return run.refused(f"{path} has no keys: run it again")
     status = manifest.get("status")
+    run = replace(run, manifest=manifest)
     if status == "complete":
-        return replace(found, status="complete", reason="")
+        return replace(run, status="complete", reason="")
     if status == "failed":
-        return replace(found, status="failed", reason=manifest.get("reason") or "no reason given")
-    return found.refused(f"{path} has the status {status!r}: run it again")
+        return replace(run, status="failed", reason=manifest.get("reason") or "no reason given")
+    return run.refused(f"{path} has the status {status!r}: run it again")
 
 
-def _of_one_split(runs: list[Run], root: Path) -> list[Run]:
-    """Refuse the runs of a fold that were scored on another split than the rest."""
-    wanted: dict[tuple[str, int], str | None] = {}
-    for part in {(run.key.dataset, run.key.fold) for run in runs}:
-        described = layout.split(root, *part, "json")
-        if described.is_file():
-            wanted[part] = read_key(described, "sha256")
-            continue
-        seen = Counter(
-            run.manifest.get("split_sha256")
-            for run in runs
-            if run.usable and (run.key.dataset, run.key.fold) == part
-        )
-        if seen:
-            wanted[part] = seen.most_common(1)[0][0]
+def _refuse_other_splits(runs: list[Run], root: Path) -> list[Run]:
+    """Refuse the runs that were not scored on the split of their fold.
+
+    That is the one on disk; where it was not kept, the one of most runs.
+    """
+    hashes: dict[tuple[str, int], Counter[Any]] = {}
+    for run in runs:
+        if run.usable:
+            counter = hashes.setdefault((run.key.dataset, run.key.fold), Counter())
+            counter[run.manifest.get("split_sha256")] += 1
+    splits = {fold: counter.most_common(1)[0][0] for fold, counter in hashes.items()}
+    for fold in splits:
+        description = layout.split(root, *fold, "json")
+        if description.is_file():
+            splits[fold] = read_key(description, "sha256")
     checked = []
     for run in runs:
-        split = wanted.get((run.key.dataset, run.key.fold))
-        mine = run.manifest.get("split_sha256")
-        if run.usable and mine != split:
+        own = run.manifest.get("split_sha256")
+        split = splits.get((run.key.dataset, run.key.fold))
+        if run.usable and own != split:
             run = run.refused(
-                f"{run.directory}: scored on the split {str(mine)[:12]}, the others on "
+                f"{run.directory}: scored on the split {str(own)[:12]}, the others on "
                 f"{str(split)[:12]}: run it again"
             )
         checked.append(run)
     return checked
 
 
-def _models(table: pa.Table, key: str, prefix: str = "") -> dict[str, TestScores]:
-    names = [name for name in table.column_names if name not in LAYOUT]
+def _by_model(table: pa.Table, column: str, prefix: str) -> dict[str, TestScores]:
+    """The rows of a score table by the model or epoch in a column."""
     rank = table["outlier_rank"].to_numpy().astype(np.int32)
     if not np.array_equal(table["inlier"].to_numpy(zero_copy_only=False), rank < 0):
         raise ValueError("inlier and outlier_rank disagree")
+    names = [name for name in table.column_names if name not in SAMPLE_COLUMNS]
     components = {name: table[name].to_numpy().astype(np.float64) for name in names}
     label, sample_id = (table[name].to_numpy() for name in ("label", "sample_id"))
-    owner = table[key].combine_chunks().dictionary_encode()
-    code = owner.indices.to_numpy(zero_copy_only=False)
-    return {
-        f"{prefix}{model}": TestScores(
-            rank[code == index],
-            {name: values[code == index] for name, values in components.items()},
-            label[code == index],
-            sample_id[code == index],
-        )
-        for index, model in enumerate(owner.dictionary.to_pylist())
-    }
+    models = table[column].combine_chunks().dictionary_encode()
+    model_index = models.indices.to_numpy(zero_copy_only=False)
+    by_model = {}
+    for index, model in enumerate(models.dictionary.to_pylist()):
+        rows = model_index == index
+        scores = {name: values[rows] for name, values in components.items()}
+        by_model[f"{prefix}{model}"] = TestScores(rank[rows], scores, label[rows], sample_id[rows])
+    return by_model
 
 
 COMPONENTS = {

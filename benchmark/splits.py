@@ -5,8 +5,8 @@ inlier class is then its own images in the three parts, and outliers drawn at ra
 part of all other classes. So neither depends on which classes a configuration names, and an image
 that trains the model of one class is never another's test image.
 
-The draws are orders of raw generator output, which numpy keeps stable between versions: the same
-split seed gives the same split anywhere.
+Images are drawn by sorting raw output of the random generator, which numpy keeps stable between
+versions: the same split seed gives the same split anywhere.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from benchmark.utils.files import atomic
 PARTS = ("train", "validation", "test")
 
 _TRAIN, _VALIDATION, _TEST = range(len(PARTS))
-_PARTITION, _OUTLIERS = range(2)  # what randomness is for: keeps the two draws apart
+_PARTITION, _OUTLIERS = range(2)  # two draws with independent randomness
 
 Ids = npt.NDArray[np.int64]
 
@@ -68,9 +68,9 @@ def make_split(
         split_seed: fixes all draws.
         inliers: the inlier classes.
         max_ratio: the largest share of outliers in a test set, between 0 and 1; None for all
-            outliers that there are.
-        groups: (N,) images of one thing; ``official`` never takes one apart between training and
-            validation.
+            images of the other classes.
+        groups: (N,) the group of each image, such as the photographs of one traffic sign;
+            ``official`` has all images of a group either in training or in validation.
 
     Returns:
         Columns ``inlier`` (int16, the inlier class), ``part`` (one of ``PARTS``), ``sample_id``
@@ -154,7 +154,7 @@ def test_table(
     )
 
 
-# The name is the interface's; pytest would take it for a test wherever it is imported.
+# Because of its name pytest would take it for a test wherever it is imported.
 test_table.__test__ = False  # type: ignore[attr-defined]
 
 
@@ -182,14 +182,14 @@ def write_split(
         "sizes": _sizes(split),
         "sha256": split_hash(split),
     }
-    # The inner file is renamed first: the .json vouches for a table that is there.
+    # The table gets its name first, so that no .json describes a table that is missing.
     with atomic(path.with_suffix(".json")) as json_path, atomic(path) as table_path:
         split.to_parquet(table_path, index=False)
         json_path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """Read a split and hold it to its hash.
+    """Read a split and check its hash.
 
     Raises:
         InputError: a missing or damaged file, or one that was changed.
@@ -219,11 +219,12 @@ def _assign_official(
         raise InputError("protocol official: the data set has no official split; use folds")
     parts = np.full(len(labels), _TEST)
     parts[:n_train] = _TRAIN
+    groups = np.arange(len(labels)) if groups is None else groups
     for label in np.unique(labels[:n_train]).tolist():
-        own = np.flatnonzero(labels[:n_train] == label)
-        things = own if groups is None else np.unique(groups[own])
-        held = _shuffled(things, split_seed, _PARTITION, label)[len(things) * 9 // 10 :]
-        parts[held if groups is None else own[np.isin(groups[own], held)]] = _VALIDATION
+        ids = np.flatnonzero(labels[:n_train] == label)
+        drawn = _shuffled(np.unique(groups[ids]), split_seed, _PARTITION, label)
+        validation = drawn[len(drawn) * 9 // 10 :]
+        parts[ids[np.isin(groups[ids], validation)]] = _VALIDATION
     return parts
 
 
@@ -231,13 +232,13 @@ def _assign_folds(
     labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
 ) -> Ids:
     """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
-    of_fold = np.full(PROTOCOLS["folds"].folds, _TRAIN)
-    of_fold[fold] = _TEST
-    of_fold[(fold + 1) % len(of_fold)] = _VALIDATION
+    fold_parts = np.full(PROTOCOLS["folds"].folds, _TRAIN)
+    fold_parts[fold] = _TEST
+    fold_parts[(fold + 1) % len(fold_parts)] = _VALIDATION
     parts = np.empty(len(labels), np.int64)
     for label in np.unique(labels).tolist():
         ids = _shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
-        parts[ids] = of_fold[np.arange(len(ids)) % len(of_fold)]
+        parts[ids] = fold_parts[np.arange(len(ids)) % len(fold_parts)]
     return parts
 
 
@@ -245,7 +246,7 @@ PROTOCOLS = {
     "official": Protocol(_assign_official, folds=1),
     "folds": Protocol(_assign_folds, folds=5),
 }
-"""The protocols that a configuration can name."""
+"""The protocols by name."""
 
 
 def _split_class(
@@ -257,16 +258,16 @@ def _split_class(
     inlier: int,
     max_ratio: float | None,
 ) -> pd.DataFrame:
-    own = labels == inlier
-    ids = [np.flatnonzero(own & (parts == part)) for part in range(len(PARTS))]
+    is_inlier = labels == inlier
+    ids = [np.flatnonzero(is_inlier & (parts == part)) for part in range(len(PARTS))]
     sizes = [len(part) for part in ids]
     if sum(sizes) < FEWEST_IMAGES or 0 in sizes:
-        found = ", ".join(f"{size} {part}" for part, size in zip(PARTS, sizes, strict=True))
+        counts = ", ".join(f"{size} {part}" for part, size in zip(PARTS, sizes, strict=True))
         raise InputError(
-            f"class {inlier}: too few images for protocol {protocol} ({found}); it needs at least "
+            f"class {inlier}: too few images for protocol {protocol} ({counts}); it needs at least "
             f"{FEWEST_IMAGES}, some in each part: add images or leave it out of `inliers`"
         )
-    candidates = np.flatnonzero(~own & (parts == _TEST))
+    candidates = np.flatnonzero(~is_inlier & (parts == _TEST))
     needed = len(candidates) if max_ratio is None else outlier_count(sizes[_TEST], max_ratio)
     if needed > len(candidates):
         raise InputError(
@@ -287,8 +288,9 @@ def _split_class(
 
 
 def _shuffled(ids: Ids, split_seed: int, *purpose: int) -> Ids:
+    """The ids in random order; another ``purpose`` has independent randomness."""
     seed = np.random.SeedSequence(split_seed, spawn_key=purpose)
-    # Sorting raw output, as a Generator's own shuffle may change from one numpy to the next.
+    # Not Generator.shuffle, whose results may change from one version of numpy to the next.
     keys = np.random.PCG64(seed).random_raw(len(ids))
     return ids[np.argsort(keys, kind="stable")]
 
@@ -296,8 +298,8 @@ def _shuffled(ids: Ids, split_seed: int, *purpose: int) -> Ids:
 def _rows(split: pd.DataFrame, inlier: int) -> pd.DataFrame:
     rows = split[split["inlier"] == inlier]
     if rows.empty:
-        found = ", ".join(str(each) for each in sorted(split["inlier"].unique().tolist()))
-        raise InputError(f"the split has no inlier class {inlier}, only {found}; make it again")
+        inliers = ", ".join(map(str, sorted(split["inlier"].unique().tolist())))
+        raise InputError(f"the split has no inlier class {inlier}, only {inliers}; make it again")
     return rows
 
 

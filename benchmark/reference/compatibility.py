@@ -1,4 +1,4 @@
-"""Whether runs may stand beside those that are published already: what they have to share."""
+"""Check that new runs match the published ones: settings, images, splits."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,59 +12,58 @@ from benchmark.scores import Run, read_key
 _ELSE = "or publish to another folder"
 
 
-def require_settings(kept: Path, new: Mapping[str, Any]) -> None:
+def require_settings(published: Path, new: Mapping[str, Any]) -> None:
     """Refuse other settings than the published configuration's; data sets and methods may be added.
 
     Args:
-        kept: the published ``config.yaml``.
-        new: the settings that would take its place.
+        published: the published ``config.yaml``.
+        new: the settings that would replace it.
 
     Raises:
         InputError: the first setting that differs, or no such file, or no YAML mapping in it.
     """
-    if not kept.is_file():
-        raise InputError(f"{kept}: missing, the settings of the runs there; put it back, {_ELSE}")
-    published = configuration.merged(kept) | {"results": new["results"]}
-    for place, old, now in _differences(published, new):
-        there, here = ("not set" if value is None else repr(value) for value in (old, now))
-        raise InputError(f"{kept}: {place} is {there}, now {here}; make them the same, {_ELSE}")
+    if not published.is_file():
+        raise InputError(
+            f"{published}: missing, the settings of the runs there; put it back, {_ELSE}"
+        )
+    old = configuration.merged(published) | {"results": new["results"]}
+    for key, *values in _differences(old, new):
+        before, now = ("not set" if value is None else repr(value) for value in values)
+        raise InputError(f"{published}: {key} is {before}, now {now}; make them the same, {_ELSE}")
 
 
-def require_images(kept: Path, new: Path, datasets: Iterable[str]) -> None:
-    """Refuse other images than those that the published runs were made with.
+def require_images(published: Path, new: Path, datasets: Iterable[str]) -> None:
+    """Refuse other images than those of the published runs.
 
     Args:
-        kept: folder of the published results.
+        published: folder of the published results.
         new: folder of the new ones.
-        datasets: of which both have runs.
+        datasets: the data sets that both have runs of.
 
     Raises:
         InputError: a description of images is missing, damaged or another one.
     """
     for dataset in datasets:
-        pair = [layout.data(root, dataset) / "dataset.json" for root in (kept, new)]
-        for path in pair:
+        old, now = (layout.data(root, dataset) / "dataset.json" for root in (published, new))
+        for path in (old, now):
             if not path.is_file():
                 raise InputError(
                     f"{path}: missing, so nothing tells which images the runs there had; put it "
                     f"back, {_ELSE}"
                 )
-        old, now = (read_key(path, "sha256") for path in pair)
-        if old != now:
-            raise InputError(
-                f"{pair[1]}: other images than those of {pair[0]}; use the same, {_ELSE}"
-            )
+        if read_key(old, "sha256") != read_key(now, "sha256"):
+            raise InputError(f"{now}: other images than those of {old}; use the same, {_ELSE}")
 
 
-def require_splits(kept: Sequence[Run], new: Sequence[Run]) -> None:
-    """Refuse runs that were scored on another split than the published ones of their fold.
+def require_splits(published: Sequence[Run], new: Sequence[Run]) -> None:
+    """Refuse runs that were scored on another split than the published runs of their fold.
 
     Raises:
         InputError: the first such run.
     """
-    known = {_fold(run): run for run in kept if run.usable}
+    by_fold = {_fold(run): run for run in published if run.usable}
     for run in new:
-        other = known.get(_fold(run), run)
+        other = by_fold.get(_fold(run), run)
         if run.usable and _split(run) != _split(other):
             raise InputError(
                 f"{run.directory}: scored on another split than {other.directory}; run it again "
@@ -73,14 +72,15 @@ def require_splits(kept: Sequence[Run], new: Sequence[Run]) -> None:
 
 
 def _differences(
-    kept: Mapping[str, Any], new: Mapping[str, Any], place: str = ""
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    for key in sorted({*kept, *new}):
-        old, now = kept.get(key), new.get(key)
-        if isinstance(old, Mapping) and isinstance(now, Mapping):
-            yield from _differences(old, now, f"{place}{key}.")
-        elif old != now and not (old is None and place in ("datasets.", "methods.")):
-            yield f"{place}{key}", old, now
+    """The keys whose values differ, with both values; added data sets and methods are none."""
+    for key in sorted({*old, *new}):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(before, now, f"{prefix}{key}.")
+        elif before != now and not (before is None and prefix in ("datasets.", "methods.")):
+            yield f"{prefix}{key}", before, now
 
 
 def _fold(run: Run) -> tuple[str, int]:

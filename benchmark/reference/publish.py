@@ -1,12 +1,12 @@
-"""Gather a configuration's results to be committed: its runs without weights, and what they give.
+"""Add the runs of a configuration to the committed results, without their weights.
 
 >>> python -m benchmark publish --configfile config/paper.yaml local.yaml  # doctest: +SKIP
 
-copies them from ``results/paper`` to ``results/reference/paper``, with one ``config.yaml`` that
-rebuilds them, and rebuilds them there. Runs that are there already stay if their settings, images
-and splits are the same, so those of several machines add up; a complete run of other scores takes
-the place of an earlier one. Files after the first say where data and results lie on this machine;
-nothing of that is copied.
+copies the runs from ``results/paper`` to ``results/reference/paper``, writes one ``config.yaml``
+beside them, and rebuilds their tables and figures there. Runs that were published before stay, if
+settings, images and splits are the same: so the runs of several machines add up. A complete run
+with other scores replaces an earlier one. Configuration files after the first hold the paths of
+data and results on this machine, which are not copied.
 """
 
 import shutil
@@ -30,12 +30,12 @@ from benchmark.scores import Run, collect, read_scores
 from benchmark.utils.files import atomic, recover_folder, replace_folder
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
-RUN = ("run.json", "scores.parquet", *OPTIONAL)
-DATA = ("dataset.json", GROUPS, sign_sheet.FILE)
-"""What is read of a data set once there are scores: class names, signs of a challenge study."""
+RUN_FILES = ("run.json", "scores.parquet", *OPTIONAL)
+DATA_FILES = ("dataset.json", GROUPS, sign_sheet.FILE)
+"""What reanalysis reads of a data set: class names, groups and signs of a challenge study."""
 
-DERIVED = ("tables", "figures", "metrics", "verdicts", "report", "logs", "benchmarks")
-"""Folders that are made again, or not published."""
+NOT_COPIED = ("tables", "figures", "metrics", "verdicts", "report", "logs", "benchmarks")
+"""Folders that are rebuilt, or not published."""
 
 HEAD = """\
 # yaml-language-server: $schema=../../../config/schema.json
@@ -49,54 +49,54 @@ def publish(
     """Add the runs of a configuration that exist to ``folder/<name>`` and rebuild the rest.
 
     Args:
-        files: of the configuration.
-        folder: where to.
+        files: the configuration files.
+        folder: the folder of published results.
         without: names of files in ``OPTIONAL`` that are not copied.
 
     Returns:
-        Where they are now, and how many runs there are.
+        The folder of the published runs, and their number.
 
     Raises:
-        InputError: a run is damaged or has other hyperparameters, or there is none; those that are
-            there already have other settings, images or splits (see ``compatibility``); the
+        InputError: a run is damaged or has other hyperparameters, or there is none; the runs
+            published before have other settings, images or splits (see ``compatibility``); the
             configuration is not valid, or its first file has a path of this machine.
     """
-    found = configuration.read(*files, data=False)
-    plain = _settings(files, folder)
-    config = configuration.load(plain, " + ".join(map(str, files)), data=False)
-    root = config.root
-    if root.resolve() == found.root.resolve():
+    local = configuration.read(*files, data=False)
+    settings = _settings(files, folder)
+    config = configuration.load(settings, " + ".join(map(str, files)), data=False)
+    root, source = config.root, local.root
+    if root.resolve() == source.resolve():
         raise InputError(f"{root}: is where the runs are; name another folder")
     recover_folder(root)
-    new, kept = _runs(found, found.root), []
+    new, published = _runs(local, source), []
     if not new:
-        raise InputError(f"{found.root}/runs: no run there; run `snakemake all` first")
+        raise InputError(f"{source}/runs: no run there; run `snakemake all` first")
     beside = root.with_name(f".{root.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
         if root.is_dir():
-            compatibility.require_settings(root / "config.yaml", plain)
-            kept = _runs(config, root)
-            both = {run.key.dataset for run in kept} & {run.key.dataset for run in new}
-            compatibility.require_images(root, found.root, sorted(both))
-            compatibility.require_splits(kept, new)
-            shutil.copytree(root, beside, ignore=shutil.ignore_patterns(*DERIVED))
-        _add(new, kept, beside, [name for name in RUN if name not in without])
-        _add_data(config, found.root, beside)
+            compatibility.require_settings(root / "config.yaml", settings)
+            published = _runs(config, root)
+            datasets = {run.key.dataset for run in published} & {run.key.dataset for run in new}
+            compatibility.require_images(root, source, sorted(datasets))
+            compatibility.require_splits(published, new)
+            shutil.copytree(root, beside, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        _add_runs(new, published, beside, [name for name in RUN_FILES if name not in without])
+        _add_data(config, source, beside)
         reanalyse(config, beside)
         with atomic(beside / "config.yaml") as path:
-            text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
+            text = yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=100)
             path.write_text(HEAD + text)
         replace_folder(root, beside)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return root, len({run.key for run in (*kept, *new)})
+    return root, len({run.key for run in (*published, *new)})
 
 
 def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
-    """The files as one, the places those of the first."""
-    whole, first = configuration.merged(*files), configuration.merged(files[0])
-    for key, entry in whole["datasets"].items():
+    """The settings of all files together, but the data sets' paths of the first."""
+    merged, first = configuration.merged(*files), configuration.merged(files[0])
+    for key, entry in merged["datasets"].items():
         path = first.get("datasets", {}).get(key, {}).get("path") or entry.get("path")
         if path is None:
             continue
@@ -106,45 +106,43 @@ def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
                 "there, and name the place in a file after it"
             )
         entry["path"] = path
-    rest = {key: value for key, value in whole.items() if key not in ("name", "results")}
-    return {"name": whole["name"], "results": str(folder), **rest}
+    rest = {key: value for key, value in merged.items() if key not in ("name", "results")}
+    return {"name": merged["name"], "results": str(folder), **rest}
 
 
 def _runs(config: Config, root: Path) -> list[Run]:
     """The runs under ``root`` that are complete or failed."""
     runs = [read_scores(run)[0] if run.usable else run for run in collect(config, root)]
-    wrong = [run.reason for run in runs if run.status == "refused"]
-    if wrong := [*wrong, *verify.otherwise(config, runs)]:
-        raise InputError("\n".join(wrong))
+    refused = [run.reason for run in runs if run.status == "refused"]
+    if problems := [*refused, *verify.other_hyperparameters(config, runs)]:
+        raise InputError("\n".join(problems))
     return [run for run in runs if run.status != "missing"]
 
 
-def _add(new: Iterable[Run], kept: Iterable[Run], root: Path, names: Iterable[str]) -> None:
-    """Copy runs to ``root``, but for failures and repetitions of runs that are there."""
-    published = {run.key: run for run in kept}
+def _add_runs(
+    new: Iterable[Run], published: Iterable[Run], root: Path, names: Iterable[str]
+) -> None:
+    """Copy runs to ``root``, except failures and repetitions of published runs."""
+    earlier = {run.key: run.manifest.get("scores_sha256") for run in published}
     for run in new:
-        earlier = published.get(run.key)
-        if earlier and (not run.usable or _scores(earlier) == _scores(run)):
-            continue
-        place = layout.run(root, run.key)
-        shutil.rmtree(place, ignore_errors=True)
-        _copy_files(run.directory, place, names)
-
-
-def _scores(run: Run) -> Any:
-    return run.manifest.get("scores_sha256")
+        repeated = not run.usable or earlier.get(run.key) == run.manifest.get("scores_sha256")
+        if run.key not in earlier or not repeated:
+            target = layout.run(root, run.key)
+            shutil.rmtree(target, ignore_errors=True)
+            _copy_files(run.directory, target, names)
 
 
 def _add_data(config: Config, source: Path, root: Path) -> None:
-    """Copy the descriptions of images, and the splits, that ``root`` has not."""
+    """Copy the descriptions of images, and the splits, that are missing in ``root``."""
     for dataset, settings in config.datasets.items():
-        _copy_files(layout.data(source, dataset), layout.data(root, dataset), DATA)
+        _copy_files(layout.data(source, dataset), layout.data(root, dataset), DATA_FILES)
         for fold, suffix in product(settings.folds, ("json", "parquet")):
-            here, there = (layout.split(at, dataset, fold, suffix) for at in (source, root))
-            _copy_files(here.parent, there.parent, [here.name])
+            split, copy = (layout.split(r, dataset, fold, suffix) for r in (source, root))
+            _copy_files(split.parent, copy.parent, [split.name])
 
 
 def _copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy the files that ``source`` has and ``target`` has not."""
     for name in names:
         if (source / name).is_file() and not (target / name).exists():
             target.mkdir(parents=True, exist_ok=True)
@@ -152,14 +150,14 @@ def _copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Those of the command ``publish``."""
+    """The arguments of the command ``publish``."""
     parser.add_argument("--configfile", nargs="+", type=Path, required=True)
     parser.add_argument("--to", type=Path, default=REFERENCE, help=f"default: {REFERENCE}")
     parser.add_argument("--without", nargs="+", choices=OPTIONAL, default=[], help="save space")
 
 
 def run(chosen: Namespace) -> int:
-    """Publish one configuration's results; the exit status."""
+    """Publish the results of one configuration; the exit status."""
     root, number = publish(chosen.configfile, chosen.to, chosen.without)
     print(f"{number} runs are in {root}; commit what git sees there.")
     return 0

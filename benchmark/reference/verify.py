@@ -1,8 +1,8 @@
-"""Where tables differ from what their scores give: the check of committed results.
+"""Verify committed tables by recomputing them from the committed scores.
 
-Everything after the scores is made again, in a folder beside, and compared: the text of every table
-to the letter, the numbers of CSV files, of tables and of figures, to ``TOLERANCE``. Pictures and
-the report are made of the same numbers and are not compared.
+Everything after the scores is rebuilt in a temporary folder and compared: every table as text to
+the letter, and the numbers in the CSV files of tables and figures to ``TOLERANCE``. Pictures and
+the report come from the same numbers and are not compared.
 """
 
 import csv
@@ -21,100 +21,97 @@ from benchmark.config import Config
 from benchmark.reanalyse import add_arguments, chosen_results
 from benchmark.scores import Run, collect
 
+__all__ = ["add_arguments", "differences", "run"]
+
 TOLERANCE = 1e-5
-"""Largest relative difference of numbers in CSV files: one in the last of their six digits."""
+"""Largest relative difference of numbers in CSV files: 1 in the last of their six digits."""
 
 NEARLY_ZERO = 1e-12
-"""Numbers that differ by less are the same, such as zero and a sum that cancels but for its last
-bits."""
+"""Largest absolute difference, for zero and a sum that cancels except for rounding."""
 
-__all__ = ["add_arguments", "find", "run"]
-
-_KEPT = ("runs", "splits", "data")
-_OF_DEFAULTS = re.compile(r"config_sha256 [0-9a-f]{64}")
+_DEFAULTS_HASH = re.compile(r"config_sha256 [0-9a-f]{64}")
 """This hash changes when a method gets a new hyperparameter, and no number with it."""
 
 
-def find(config: Config, root: Path) -> list[str]:
-    """What differs from the scores under ``root``, one line per file; empty if nothing does.
+def differences(config: Config, root: Path) -> list[str]:
+    """The differences between files under ``root`` and their scores, one line per file.
 
-    A run is a line too if its scores are not those that its ``run.json`` describes, or its
-    hyperparameters not the configuration's. Nothing is written under ``root``.
+    A run has a line too if its scores do not match its ``run.json``, or its hyperparameters the
+    configuration. Nothing is written under ``root``.
     """
     with TemporaryDirectory() as folder:
-        again = Path(folder, config.name)
-        again.mkdir()
-        for name in _KEPT:
+        rebuilt = Path(folder, config.name)
+        rebuilt.mkdir()
+        for name in ("runs", "splits", "data"):
             if (root / name).is_dir():
-                (again / name).symlink_to((root / name).resolve())
+                (rebuilt / name).symlink_to((root / name).resolve())
         for stage in (metrics, verdicts, tables):
-            stage.write(config, again)
-        figures.write(config, again, pictures=False)
-        runs = metrics.load(config, again).runs
-        damaged = runs.loc[runs["status"] == "refused", "reason"]
-        lines = [reason.replace(f"{again}", f"{root}") for reason in damaged]
-        lines += otherwise(config, collect(config, root))
-        compared = sorted({*_compared(root), *_compared(again)})
-        return lines + [line for path in compared for line in differences(path, root, again)]
+            stage.write(config, rebuilt)
+        figures.write(config, rebuilt, pictures=False)
+        runs = metrics.load(config, rebuilt).runs
+        refused = runs.loc[runs["status"] == "refused", "reason"]
+        lines = [reason.replace(f"{rebuilt}", f"{root}") for reason in refused]
+        lines += other_hyperparameters(config, collect(config, root))
+        files = {
+            path.relative_to(results)
+            for results in (root, rebuilt)
+            for pattern in ("tables/*.csv", "tables/*.md", "tables/*.tex", "figures/*.csv")
+            for path in results.glob(pattern)
+        }
+        return lines + [line for file in sorted(files) for line in compare(file, root, rebuilt)]
 
 
-def otherwise(config: Config, runs: Iterable[Run]) -> Iterator[str]:
-    """A line for each run of other hyperparameters than those of the configuration."""
+def other_hyperparameters(config: Config, runs: Iterable[Run]) -> Iterator[str]:
+    """A line for each run whose hyperparameters differ from the configuration's."""
     for run in runs:
-        wanted = json.loads(json.dumps(config.methods[run.key.method].params))
-        stated = run.manifest.get("config") or {}
-        odd = [name for name in sorted(stated.keys() & wanted) if stated[name] != wanted[name]]
-        if odd:
-            said = ", ".join(f"{name} {stated[name]} and not {wanted[name]}" for name in odd)
-            yield f"{run.directory}: was run with {said} of the configuration"
+        configured = json.loads(json.dumps(config.methods[run.key.method].params))
+        recorded = run.manifest.get("config") or {}
+        differing = [
+            f"{name} {recorded[name]} and not {configured[name]}"
+            for name in sorted(recorded.keys() & configured)
+            if recorded[name] != configured[name]
+        ]
+        if differing:
+            yield f"{run.directory}: was run with {', '.join(differing)} of the configuration"
 
 
-def _compared(root: Path) -> Iterator[Path]:
-    for pattern in ("tables/*.csv", "tables/*.md", "tables/*.tex", "figures/*.csv"):
-        yield from (path.relative_to(root) for path in root.glob(pattern))
-
-
-def differences(path: Path, root: Path, again: Path) -> Iterator[str]:
-    """At most one line on a file that two folders have: the first difference and their number."""
-    for side, wrong in ((root, "missing"), (again, "the scores give no such file")):
-        if not (side / path).is_file():
-            yield f"{root / path}: {wrong}"
+def compare(file: Path, root: Path, rebuilt: Path) -> Iterator[str]:
+    """At most one line on a file of two folders: the first difference and how many there are."""
+    for folder, problem in ((root, "missing"), (rebuilt, "the scores give no such file")):
+        if not (folder / file).is_file():
+            yield f"{root / file}: {problem}"
             return
-    numbers = path.suffix == ".csv"
-    compare = _in_cells if numbers else _in_lines
-    found = list(compare(_lines(root / path), _lines(again / path)))
-    if found:
-        more = f" ({len(found)} differences)" * (len(found) > 1)
-        yield f"{root / path}: {found[0]}{more}"
+    compare_lines = _numbers_differ if file.suffix == ".csv" else _text_differs
+    lines = ((folder / file).read_text(encoding="utf-8").splitlines() for folder in (root, rebuilt))
+    messages = list(compare_lines(*lines))
+    if messages:
+        more = f" ({len(messages)} differences)" * (len(messages) > 1)
+        yield f"{root / file}: {messages[0]}{more}"
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
-
-
-def _in_lines(kept: Sequence[str], made: Sequence[str]) -> Iterator[str]:
-    for row, (old, new) in enumerate(zip_longest(kept, made, fillvalue=""), 1):
-        old, new = (_OF_DEFAULTS.sub("", line) for line in (old, new))
+def _text_differs(committed: Sequence[str], rebuilt: Sequence[str]) -> Iterator[str]:
+    for number, lines in enumerate(zip_longest(committed, rebuilt, fillvalue=""), 1):
+        old, new = (_DEFAULTS_HASH.sub("", line) for line in lines)
         if old != new:
             pairs = enumerate(zip(old, new, strict=False))
-            first = next((k for k, (was, now) in pairs if was != now), min(len(old), len(new)))
-            place = slice(max(0, first - 20), first + 20)
-            yield f"line {row}: {old[place]!r}, the scores give {new[place]!r}"
+            first = next((k for k, (a, b) in pairs if a != b), min(len(old), len(new)))
+            around = slice(max(0, first - 20), first + 20)
+            yield f"line {number}: {old[around]!r}, the scores give {new[around]!r}"
 
 
-def _in_cells(kept: Sequence[str], made: Sequence[str]) -> Iterator[str]:
+def _numbers_differ(committed: Sequence[str], rebuilt: Sequence[str]) -> Iterator[str]:
     """Differences of CSV files, by row (the head is row 1) and column."""
-    olds, news = list(csv.reader(kept)), list(csv.reader(made))
-    was_head, head = (table[0] if table else [] for table in (olds, news))
-    if was_head != head:
-        yield f"columns {','.join(was_head)}, the scores give {','.join(head)}"
-    elif len(olds) != len(news):
-        yield f"{len(olds) - 1} rows, the scores give {len(news) - 1}"
+    old_rows, new_rows = list(csv.reader(committed)), list(csv.reader(rebuilt))
+    old_head, head = (rows[0] if rows else [] for rows in (old_rows, new_rows))
+    if old_head != head:
+        yield f"columns {','.join(old_head)}, the scores give {','.join(head)}"
+    elif len(old_rows) != len(new_rows):
+        yield f"{len(old_rows) - 1} rows, the scores give {len(new_rows) - 1}"
     else:
-        for row, (old, new) in enumerate(zip(olds, news, strict=True), 1):
-            for column, was, now in zip_longest(head, old, new, fillvalue=""):
-                if was != now and not _close(was, now):
-                    yield f"row {row}, {column}: {was!r}, the scores give {now!r}"
+        for number, rows in enumerate(zip(old_rows, new_rows, strict=True), 1):
+            for column, old, new in zip_longest(head, *rows, fillvalue=""):
+                if old != new and not _close(old, new):
+                    yield f"row {number}, {column}: {old!r}, the scores give {new!r}"
 
 
 def _close(old: str, new: str) -> bool:
@@ -125,11 +122,11 @@ def _close(old: str, new: str) -> bool:
 
 
 def run(chosen: Namespace) -> int:
-    """Print what differs; the exit status, 1 if anything does."""
+    """Print the differences; the exit status, 1 if there are any."""
     config, root = chosen_results(chosen)
-    found = find(config, root)
-    for line in found:
+    lines = differences(config, root)
+    for line in lines:
         print(line, file=sys.stderr)
-    if not found:
+    if not lines:
         print(f"{root}: every table is what its scores give.")
-    return int(bool(found))
+    return int(bool(lines))

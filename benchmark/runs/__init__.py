@@ -1,1 +1,1 @@
-"""The stage of the runs: one model is trained and scored."""
+"""The stage of the runs: models are trained and scored."""

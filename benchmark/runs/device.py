@@ -1,4 +1,4 @@
-"""The device that models are trained on, chosen without importing a framework, and its memory."""
+"""The device that models are trained on, chosen without importing torch, and its peak memory."""
 
 import os
 import re
@@ -9,27 +9,27 @@ from benchmark.errors import InputError
 from benchmark.utils.imports import find
 
 VARIABLE = "GRADCON_DEVICE"
-"""The environment variable that overrides what is found: ``cpu``, ``cuda`` or ``cuda:1``."""
+"""The environment variable that overrides the choice: ``cpu``, ``cuda`` or ``cuda:1``."""
 
 
 def choose() -> str:
-    """The wanted device, or else ``cuda`` where GPU and torch allow, or else ``cpu``.
+    """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``.
 
     Raises:
         InputError: the environment variable names no such device.
     """
-    wanted = os.environ.get(VARIABLE, "")
-    if not wanted:
-        return "cuda" if _gpu_is_there() and _torch_knows_gpus() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
-        raise InputError(f"{VARIABLE}={wanted}: no such device; set it to cpu, cuda or cuda:1")
-    return wanted
+    requested = os.environ.get(VARIABLE, "")
+    if not requested:
+        return "cuda" if _has_gpu() and _torch_supports_cuda() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", requested):
+        raise InputError(f"{VARIABLE}={requested}: no such device; set it to cpu, cuda or cuda:1")
+    return requested
 
 
 def peak_memory(device: str) -> int | None:
-    """The most memory used so far, in bytes: on a GPU by tensors, else by this whole process.
+    """The most memory used so far, in bytes: by tensors on a GPU, else by the whole process.
 
-    None where the system does not tell.
+    None where the system does not report it.
     """
     if device.startswith("cuda"):
         import torch
@@ -43,12 +43,12 @@ def peak_memory(device: str) -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _gpu_is_there() -> bool:
+def _has_gpu() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def _torch_knows_gpus() -> bool:
+def _torch_supports_cuda() -> bool:
     path = find("torch.version")
     built_for = re.search(r"^cuda\b.*= *(.+)$", path.read_text(), re.MULTILINE) if path else None
     return built_for is not None and built_for[1] != "None"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 
-def _environment(device: str) -> dict[str, Any]:
+def environment(device: str) -> dict[str, Any]:
+    """Versions, processor, threads, device and commit, for ``run.json``."""
     import torch
 
     return {
@@ -39,16 +40,12 @@ def _cpu() -> str:
 
 def _commit() -> str | None:
     """The checked-out commit, with ``+`` when tracked files differ from it; None outside git."""
-    here = Path(__file__).parent
     try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+" if _git(here, "status", "--porcelain", "-uno") else "")
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _git(directory: Path, *arguments: str) -> str:
-    result = subprocess.run(
-        ["git", "-C", str(directory), *arguments], capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,9 +1,9 @@
-"""One run: train a method on the inliers of one class, score the class's test set, write it down.
+"""Runs: train a method on the inliers of one class and score the test set of that class.
 
-A run directory holds ``run.json``, ``scores.parquet`` (best and last model), ``epochs.parquet``
-(the models of the milestone epochs), ``history.csv``, ``reconstructions.npz`` where the method
-reconstructs, and ``weights/``. Whatever goes wrong in a method is recorded as the run's failure;
-what the user can mend (a file, the disk) stops the job instead and leaves no result behind.
+The folder of a run holds ``run.json``, ``scores.parquet`` (best and last model), ``epochs.parquet``
+(the models of the milestone epochs), ``history.csv``, ``reconstructions.npz`` if the method
+reconstructs, and ``weights/``. An error inside a method is recorded as the failure of its run. An
+error that the user can correct (a file, the disk) stops the job instead and leaves no ``run.json``.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +29,11 @@ from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
-from benchmark.runs.environment import _environment
+from benchmark.runs.environment import environment
 from benchmark.utils.files import atomic
 
-PICTURED = 8
-"""Test inliers, and as many outliers, whose reconstructions are kept for the figure."""
+RECONSTRUCTED = 8
+"""How many test inliers, and how many outliers, have their reconstructions kept for the figure."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class RunSpec:
 
 @dataclass
 class _Attempt:
-    """A run under way."""
+    """A run in progress; ``detector`` is fitted unless there is a ``failure``."""
 
     spec: RunSpec
     directory: Path
@@ -79,10 +80,10 @@ def run_stack(
 
     Args:
         specs: the runs.
-        data: prepared data set.
+        data: folder of the prepared data set.
         split: split table of the fold (.parquet).
-        directories: where each run goes.
-        device: a torch device; the default is an accelerator where there is one.
+        directories: the folder of each run.
+        device: a torch device; by default a GPU where there is one.
 
     Raises:
         InputError: a damaged data set or split, or a checkpoint of another training.
@@ -94,126 +95,121 @@ def run_stack(
     split_sha256 = json.loads(split.with_suffix(".json").read_text())["sha256"]
     device = device or devices.choose()
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
-    for attempt in attempts:
-        attempt.directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(attempt.directory / "weights", ignore_errors=True)
-        (attempt.directory / "reconstructions.npz").unlink(missing_ok=True)
-    checkpoint = _checkpoint(specs, directories[0])
+    for directory in directories:
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory / "weights", ignore_errors=True)
+        (directory / "reconstructions.npz").unlink(missing_ok=True)
     images = [
         tuple(dataset.images[ids] for ids in splits.fit_indices(table, spec.inlier))
         for spec in specs
     ]
-    _fit(attempts, images, checkpoint, device)
+    _fit(attempts, images, device)
     for attempt in attempts:
         tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
         _score(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
-        _write_run(attempt, split_sha256, device, started)
+        _write_run(attempt, len(tests), split_sha256, device, started)
     for directory in directories:
-        for stale in directory.glob("training-*.safetensors"):
-            stale.unlink()
+        for checkpoint in directory.glob("training-*.safetensors"):
+            checkpoint.unlink()
 
 
-def _fit(
-    attempts: Sequence[_Attempt],
-    images: Sequence[tuple[Images, ...]],
-    checkpoint: Path,
-    device: str,
-) -> None:
-    """Fit all, together if the method offers it; note failures and the time per run."""
-    begin = time.perf_counter()
-    spec = attempts[0].spec
+@contextmanager
+def _recording_failures(attempts: Sequence[_Attempt]) -> Iterator[None]:
+    """Record an error as the failure of runs, unless the user can correct it."""
     try:
-        detectors = [methods.create(a.spec.detector, a.spec.params) for a in attempts]
-        fit_stack = getattr(type(detectors[0]), "fit_stack", None)
-        if fit_stack is not None:
-            failures = fit_stack(
-                detectors,
-                [train for train, _ in images],
-                [validation for _, validation in images],
-                seeds=[a.spec.seed for a in attempts],
-                checkpoint=checkpoint,
-                milestones=spec.milestones,
-                device=device,
-            )
-        else:
-            failures = [
-                _fit_one(attempt, detector, train, validation, device)
-                for attempt, detector, (train, validation) in zip(
-                    attempts, detectors, images, strict=True
-                )
-            ]
+        yield
     except (InputError, OSError):
         raise
     except Exception as error:
         traceback.print_exc()
-        failures = [error] * len(attempts)
-        detectors = []
-    elapsed = time.perf_counter() - begin
-    for k, (attempt, failure) in enumerate(zip(attempts, failures, strict=True)):
-        attempt.seconds["fit"] = elapsed / len(attempts)
-        attempt.failure = _reason(failure)
+        for attempt in attempts:
+            attempt.failure = _reason(error)
+
+
+def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], device: str) -> None:
+    """Fit all runs, as a stack if the method offers it, and note the seconds per run."""
+    begin = time.perf_counter()
+    with _recording_failures(attempts):
+        detectors = [methods.create(a.spec.detector, a.spec.params) for a in attempts]
+        for attempt, detector in zip(attempts, detectors, strict=True):
+            attempt.detector = detector
+        fit_stack = getattr(type(detectors[0]), "fit_stack", None)
+        if fit_stack is None:
+            for attempt, detector, parts in zip(attempts, detectors, images, strict=True):
+                with _recording_failures([attempt]):
+                    detector.fit(*parts, seed=attempt.spec.seed, **_options([attempt], device))
+        else:
+            errors = fit_stack(
+                detectors,
+                *([parts[k] for parts in images] for k in (0, 1)),
+                seeds=[attempt.spec.seed for attempt in attempts],
+                **_options(attempts, device),
+            )
+            for attempt, error in zip(attempts, errors, strict=True):
+                attempt.failure = None if error is None else _reason(error)
+    seconds = (time.perf_counter() - begin) / len(attempts)
+    for attempt in attempts:
+        attempt.seconds["fit"] = seconds
         if attempt.failure:
             print(f"{attempt.directory}: failed: {attempt.failure}", file=sys.stderr)
         else:
-            attempt.detector = detectors[k]
-            attempt.seconds["fit"] = getattr(detectors[k], "fit_seconds", attempt.seconds["fit"])
+            attempt.seconds["fit"] = getattr(attempt.detector, "fit_seconds", seconds)
 
 
-def _fit_one(
-    attempt: _Attempt, detector: Detector, train: Images, validation: Images, device: str
-) -> Exception | None:
-    try:
-        detector.fit(
-            train,
-            validation,
-            seed=attempt.spec.seed,
-            checkpoint=_checkpoint([attempt.spec], attempt.directory),
-            milestones=attempt.spec.milestones,
-            device=device,
-        )
-    except (InputError, OSError):
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        return error
-    return None
+def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
+    """The arguments that ``fit`` and ``fit_stack`` share, for runs that are fitted together.
+
+    The name of the checkpoint's file has a hash of all that the training depends on, so that no
+    training continues from the checkpoint of another one.
+    """
+    spec = attempts[0].spec
+    depends_on = [
+        spec.code_digest,
+        dict(spec.params),
+        list(spec.milestones),
+        [(attempt.spec.inlier, attempt.spec.seed) for attempt in attempts],
+    ]
+    name = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:12]
+    return {
+        "checkpoint": attempts[0].directory / f"training-{name}.safetensors",
+        "milestones": spec.milestones,
+        "device": device,
+    }
 
 
 def _score(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
-    """Score the test set with every kept model and write the score tables."""
-    directory, detector = attempt.directory, attempt.detector
+    """Score the test set with every kept model and write the score tables, empty for a failure."""
+    begin = time.perf_counter()
     final: list[pd.DataFrame] = []
     milestones: list[pd.DataFrame] = []
-    begin = time.perf_counter()
-    try:
-        if detector is not None:
-            for model in detector.models:
-                begun = time.perf_counter()
-                scores = detector.score(images, model)
+    if attempt.detector is not None and not attempt.failure:
+        with _recording_failures([attempt]):
+            for model in attempt.detector.models:
+                begin_model = time.perf_counter()
+                scores = attempt.detector.score(images, model)
                 if model == "best":
-                    attempt.seconds["score"] = time.perf_counter() - begun
+                    attempt.seconds["score"] = time.perf_counter() - begin_model
                     _require_usable(scores)
-                columns = pd.DataFrame(scores, columns=list(detector.components), dtype=np.float32)
+                names = list(attempt.detector.components)
+                columns = pd.DataFrame(scores, columns=names, dtype=np.float32)
                 if model in ("best", "last"):
                     final.append(tests.assign(model=model).join(columns))
                 else:
                     epoch = np.int32(model.removeprefix("epoch-"))
                     milestones.append(tests.assign(epoch=epoch).join(columns))
-            _keep_reconstructions(detector, tests, images, directory)
-    except (InputError, OSError):
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        attempt.failure = _reason(error)
-        final, milestones = [], []
+            _write_reconstructions(attempt, tests, images)
     attempt.seconds.setdefault("score", time.perf_counter() - begin)
     empty = tests.iloc[:0]
-    table = pd.concat(final, ignore_index=True) if final else empty.assign(model="")
-    by_epoch = (
-        pd.concat(milestones, ignore_index=True) if milestones else empty.assign(epoch=np.int32(0))
-    )
-    _write_parquet(table.astype({"model": "category"}), directory / "scores.parquet")
-    _write_parquet(by_epoch, directory / "epochs.parquet")
+    for file, tables, without in (
+        ("scores", final, empty.assign(model="")),
+        ("epochs", milestones, empty.assign(epoch=np.int32(0))),
+    ):
+        scored = tables and not attempt.failure
+        table = pd.concat(tables, ignore_index=True) if scored else without
+        if "model" in table:
+            table = table.astype({"model": "category"})
+        with atomic(attempt.directory / f"{file}.parquet") as beside:
+            table.to_parquet(beside, index=False, compression="zstd")
 
 
 def _require_usable(scores: Mapping[str, Any]) -> None:
@@ -225,15 +221,14 @@ def _require_usable(scores: Mapping[str, Any]) -> None:
         raise FitFailed(f"the model has collapsed: {', '.join(scores)} constant over all images")
 
 
-def _keep_reconstructions(
-    detector: Detector, tests: pd.DataFrame, images: Images, directory: Path
-) -> None:
-    reconstruct = getattr(detector, "reconstruct", None)
+def _write_reconstructions(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
+    """Reconstruct a few test images, if the method reconstructs."""
+    reconstruct = getattr(attempt.detector, "reconstruct", None)
     if reconstruct is None:
         return
     inlier = tests["inlier"].to_numpy()
-    shown = np.r_[_spread(np.flatnonzero(inlier)), _spread(np.flatnonzero(~inlier))]
-    with atomic(directory / "reconstructions.npz") as beside:
+    shown = np.r_[_evenly_spaced(np.flatnonzero(inlier)), _evenly_spaced(np.flatnonzero(~inlier))]
+    with atomic(attempt.directory / "reconstructions.npz") as beside:
         np.savez_compressed(
             beside,
             images=images[shown],
@@ -243,26 +238,31 @@ def _keep_reconstructions(
         )
 
 
-def _spread(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """``PICTURED`` of some positions, from all of them: neighbours may show the same sign."""
-    chosen = np.linspace(0, len(positions) - 1, min(PICTURED, len(positions)))
+def _evenly_spaced(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """An evenly spaced sample of ``RECONSTRUCTED`` positions: neighbours may show the same sign."""
+    chosen = np.linspace(0, len(positions) - 1, min(RECONSTRUCTED, len(positions)))
     return positions[chosen.astype(np.intp)]
 
 
-def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datetime) -> None:
+def _write_run(
+    attempt: _Attempt, n_scored: int, split_sha256: str, device: str, started: datetime
+) -> None:
     """Write weights, history and, last of all, ``run.json``."""
-    directory, detector, spec = attempt.directory, attempt.detector, attempt.spec
+    directory, spec = attempt.directory, attempt.spec
     history: Sequence[Mapping[str, float]] = []
     facts: Mapping[str, Any] = {}
-    if detector is not None and attempt.failure is None:
-        detector.save(directory / "weights")
-        history, facts = detector.history, detector.facts
+    if attempt.detector is not None and not attempt.failure:
+        attempt.detector.save(directory / "weights")
+        history, facts = attempt.detector.history, attempt.detector.facts
     with atomic(directory / "history.csv") as beside:
         frame = pd.DataFrame(history)
         if "epoch" in frame:
             frame = frame.astype({"epoch": int})
         frame.to_csv(beside, index=False, float_format="%.7g")
-    scores, milestones = (directory / f"{name}.parquet" for name in ("scores", "epochs"))
+    sha256 = {
+        f"{file}_sha256": hashlib.sha256((directory / f"{file}.parquet").read_bytes()).hexdigest()
+        for file in ("scores", "epochs")
+    }
     record = {
         **{key: value for key, value in asdict(spec).items() if key != "params"},
         "config": dict(spec.params),
@@ -271,11 +271,10 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         "facts": dict(facts),
         "seconds": attempt.seconds,
         "memory_bytes": devices.peak_memory(device),
-        "n_scored": int(len(pd.read_parquet(scores, columns=["sample_id"])) // 2),
+        "n_scored": 0 if attempt.failure else n_scored,
         "split_sha256": split_sha256,
-        "scores_sha256": hashlib.sha256(scores.read_bytes()).hexdigest(),
-        "epochs_sha256": hashlib.sha256(milestones.read_bytes()).hexdigest(),
-        "environment": _environment(device),
+        **sha256,
+        "environment": environment(device),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -283,28 +282,6 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         beside.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    with atomic(path) as beside:
-        frame.to_parquet(beside, index=False, compression="zstd")
-
-
-def _checkpoint(specs: Sequence[RunSpec], directory: Path) -> Path:
-    """The training state's file, named after all that it depends on: stale ones are never met."""
-    key = json.dumps(
-        [
-            specs[0].code_digest,
-            dict(specs[0].params),
-            list(specs[0].milestones),
-            [(spec.inlier, spec.seed) for spec in specs],
-        ],
-        sort_keys=True,
-    )
-    name = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return directory / f"training-{name}.safetensors"
-
-
-def _reason(failure: Exception | None) -> str | None:
-    if failure is None:
-        return None
-    message = " ".join(str(failure).split())
-    return message if isinstance(failure, FitFailed) else f"{type(failure).__name__}: {message}"
+def _reason(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return message if isinstance(error, FitFailed) else f"{type(error).__name__}: {message}"

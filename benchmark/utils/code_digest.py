@@ -1,8 +1,8 @@
-"""A digest of code, so that numbers are never older than the code that they come from.
+"""A digest of code, so that no result is older than the code that computes it.
 
-Snakemake sees a change of a script, but not of a package that the script imports. A digest in a
-rule's ``params`` does: it covers the syntax trees of the modules that a result depends on, so that
-an edit of code reruns it, and an edit of a comment, a docstring or the layout does not.
+Snakemake notices a change of a script, but not of a package that the script imports. Therefore the
+``params`` of a rule have a digest of the syntax trees of all modules that the result depends on: an
+edit of code reruns the rule; an edit of a comment, a docstring or the line breaks does not.
 """
 
 import ast
@@ -22,8 +22,7 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
 
     Args:
         *modules: dotted names.
-        without: modules and packages to leave out with what only they import, because all they do
-            shows in a rule's inputs and other params.
+        without: modules and packages to leave out, with the modules that only they import.
 
     Raises:
         InputError: a module is missing or has a syntax error.
@@ -40,15 +39,15 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
     Imports for type checkers only do not count. Arguments and errors are those of ``digest``.
     """
     packages = PACKAGES | {top(module) for module in modules}
-    found: set[str] = set()
+    visited: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         left_out = any(name in without for name in _with_parents(module))
-        if module not in found and top(module) in packages and not left_out:
-            found.add(module)
+        if module not in visited and top(module) in packages and not left_out:
+            visited.add(module)
             waiting += _imports(module)
-    return tuple(sorted(found))
+    return tuple(sorted(visited))
 
 
 @cache
@@ -62,13 +61,13 @@ def _imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             source = imported_from(node, module)
             names.update(_with_parents(source))
-            # What is imported from a package may be a module of it or a name in it.
+            # ``from package import name``: the name may be a module.
             names.update(f"{source}.{alias.name}" for alias in node.names)
     return frozenset(name for name in names - {module} if find(name))
 
 
 def _run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, less those under ``if TYPE_CHECKING:``."""
+    """The nodes of a tree, except those under ``if TYPE_CHECKING:``."""
     yield node
     children = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
@@ -89,9 +88,9 @@ def _code(module: str) -> str:
 
 
 class _WithoutText(ast.NodeTransformer):
-    """Drops bare strings: docstrings, and those below a module's or a class's attributes."""
+    """Removes docstrings, those of attributes included."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Keep whatever does something."""
-        bare = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if bare else node
+        """Remove an expression that is only a string."""
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else node

@@ -1,4 +1,4 @@
-"""Writing files so that none is ever half-written."""
+"""Writing files and folders completely or not at all."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(folder: Path, by: Path) -> None:
-    """Put the folder ``by`` in the place of ``folder``, which is kept until that is done.
+    """Replace ``folder`` by the folder ``by``; ``folder`` is kept until that is done.
 
-    Interrupted in between, even by a power failure, it leaves both: ``recover_folder`` puts
-    ``folder`` back.
+    An interruption in between, even a power failure, leaves both: ``recover_folder`` restores
+    ``folder``.
     """
     before = _before(folder)
     shutil.rmtree(before, ignore_errors=True)
@@ -46,7 +46,7 @@ def replace_folder(folder: Path, by: Path) -> None:
 
 
 def recover_folder(folder: Path) -> None:
-    """Put back what an interrupted ``replace_folder`` had set aside."""
+    """Restore the folder that an interrupted ``replace_folder`` had renamed."""
     if _before(folder).exists() and not folder.exists():
         _before(folder).rename(folder)
 

@@ -1,7 +1,7 @@
 """Find, read and load classes by import path, ``package.module:Class``.
 
-Finding and reading import nothing of the module or its parent packages, so that a configuration
-is checked, and a digest taken, without importing a deep-learning library.
+Finding and parsing a module imports neither it nor its parent packages, so that a configuration is
+checked, and a digest computed, without importing a deep-learning library.
 """
 
 import ast

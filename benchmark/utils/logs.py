@@ -1,4 +1,4 @@
-"""What a job's script says: to its log, and to a terminal where there is one."""
+"""The log of a job's script."""
 
 import io
 import sys
@@ -12,6 +12,8 @@ from benchmark.errors import InputError
 
 
 class _Tee(io.TextIOBase):
+    """A stream that writes to several."""
+
     def __init__(self, *streams: TextIO) -> None:
         self._streams = streams
 
@@ -38,8 +40,8 @@ def _log(path: Path) -> TextIO:
 def logged(path: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
 
-    An error is logged and ends the script with exit code 1: a line for one that the user can mend,
-    a traceback otherwise.
+    An error is logged and ends the script with exit code 1: as one line if the user can correct it,
+    else with its traceback.
     """
     terminal = sys.stderr
     with (

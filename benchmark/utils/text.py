@@ -1,24 +1,30 @@
 """Numbers and names in running text."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
 
 import pandas as pd
 
 
 def span(values: Iterable[float]) -> str:
     """Smallest to largest whole number above 0, empty without any."""
-    known = sorted({int(value) for value in values if pd.notna(value) and value > 0})
-    if not known:
-        return ""
-    return str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    positive = sorted({int(value) for value in values if pd.notna(value) and value > 0})
+    return " to ".join(dict.fromkeys(str(end) for end in positive[:1] + positive[-1:]))
+
+
+def consecutive(values: Sequence[Any]) -> bool:
+    """Whether these are three whole numbers or more that follow one another."""
+    if len(values) < 3 or not all(isinstance(value, Integral) for value in values):
+        return False
+    return list(values) == list(range(values[0], values[-1] + 1))
 
 
 def listed(numbers: Sequence[int]) -> str:
     """``0 to 4`` for consecutive numbers, else ``0, 2, 5``."""
-    ordered = list(numbers)
-    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
-        return f"{ordered[0]} to {ordered[-1]}"
-    return ", ".join(str(number) for number in ordered)
+    if consecutive(numbers):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(str(number) for number in numbers)
 
 
 def counted(number: int, noun: str) -> str:
@@ -27,7 +33,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def first(texts: Iterable[str]) -> str:
-    """The first that says something, else nothing."""
+    """The first text that is not empty; empty if all are."""
     return next(filter(None, texts), "")
 
 

@@ -130,8 +130,8 @@ def test_without_leaves_out_a_package_and_what_only_it_needs(lab):
 def test_a_run_does_not_depend_on_readers_and_the_registry():
     from benchmark.jobs import INDIRECT
 
-    used = closure("gradcon.detectors", "benchmark.runs", without=INDIRECT)
-    assert {"gradcon.networks", "benchmark.runs", "benchmark.splits"} <= set(used)
+    used = closure("gradcon.detectors", "benchmark.runs.train", without=INDIRECT)
+    assert {"gradcon.networks", "benchmark.runs.train", "benchmark.splits"} <= set(used)
     assert not [name for name in used if name.startswith(("benchmark.data", "baselines"))]
     assert not {"benchmark.config.methods", "benchmark.config", "benchmark.metrics"} & set(used)
 

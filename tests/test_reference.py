@@ -1,4 +1,4 @@
-"""Committed results: each table is what its scores give, and the check sees when one is not."""
+"""Committed results: tables match their scores, a difference is reported, runs can be added."""
 
 import hashlib
 import itertools
@@ -30,7 +30,7 @@ def test_committed_tables_are_what_the_scores_give(folder: Path) -> None:
     config = configuration.read(folder / "config.yaml", data=False)
     assert ROOT / config.root == folder
     assert not any(entry.path and entry.path.is_absolute() for entry in config.datasets.values())
-    assert verify.find(config, folder) == []
+    assert verify.differences(config, folder) == []
 
 
 def quoted(page: str, first: str) -> dict[str, list[str]]:
@@ -50,8 +50,8 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
     series += [("CAE + Grad", "gradient"), ("GradCon", "score")]
     expected: dict[str, list[str]] = {}
     for method, loss in series:
-        mine = verdicts[(verdicts["published_method"] == method) & (verdicts["loss"] == loss)]
-        for row in mine.itertuples():
+        rows = verdicts[(verdicts["published_method"] == method) & (verdicts["loss"] == loss)]
+        for row in rows.itertuples():
             ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.MARKS[row.outcome]}"
             theirs = f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}"
             expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
@@ -96,13 +96,13 @@ def copy(made: tuple[Config, Path], tmp_path: Path) -> tuple[Config, Path]:
 
 def test_two_rebuilds_are_the_same_bytes(copy: tuple[Config, Path]) -> None:
     config, root = copy
-    assert verify.find(config, root) == []
+    assert verify.differences(config, root) == []
     kept = {path: path.read_bytes() for path in root.glob("[tf]*/*")}
     reanalyse.reanalyse(config, root)
     assert {path: path.read_bytes() for path in root.glob("[tf]*/*")} == kept
 
 
-def test_a_changed_number_is_told_by_file_and_row(copy: tuple[Config, Path]) -> None:
+def test_a_changed_number_is_reported_by_file_and_row(copy: tuple[Config, Path]) -> None:
     config, root = copy
     table, shown = (root / "tables" / f"auroc-cifar10.{suffix}" for suffix in ("csv", "md"))
     frame = pd.read_csv(table)
@@ -113,20 +113,20 @@ def test_a_changed_number_is_told_by_file_and_row(copy: tuple[Config, Path]) -> 
     frame.assign(mean=mean.where(frame.index != 2, mean + 1e-4)).to_csv(table, index=False)
     (root / "tables/old.csv").write_text("a\n1\n")
     (root / "figures/beta-cifar10.csv").unlink()
-    blank, numbers, text, old = verify.find(config, root)
+    blank, numbers, text, old = verify.differences(config, root)
     assert blank == f"{root}/figures/beta-cifar10.csv: missing"
     assert numbers.startswith(f"{table}: row 4, mean: '{mean[2] + 1e-4:.4f}"[:-2])
     assert text.startswith(f"{shown}: line 6: ")
     assert old == f"{root}/tables/old.csv: the scores give no such file"
 
 
-def test_a_changed_score_is_told(copy: tuple[Config, Path]) -> None:
+def test_a_changed_score_is_reported(copy: tuple[Config, Path]) -> None:
     config, root = copy
     path = root / "runs/cifar10/cae_grad/fold-0/inlier-3/seed-0/scores.parquet"
     scores = pd.read_parquet(path)
     scores.loc[0, "gradient"] += 1
     scores.to_parquet(path, index=False)
-    first, *tables = verify.find(config, root)
+    first, *tables = verify.differences(config, root)
     assert first.startswith(f"{path} has sha256 ")
     assert any(line.startswith(f"{root}/tables/auroc-cifar10.csv: row ") for line in tables)
 
@@ -146,9 +146,9 @@ def test_what_counts_as_the_same(tmp_path: Path, old: str, new: str, same: bool)
     for folder, value in (("kept", old), ("made", new)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "t.csv").write_text(f"name,value\nx,{value}\n")
-    found = list(verify.differences(Path("t.csv"), tmp_path / "kept", tmp_path / "made"))
-    wrong = f"{tmp_path}/kept/t.csv: row 2, value: {old!r}, the scores give {new!r}"
-    assert found == ([] if same else [wrong])
+    messages = list(verify.compare(Path("t.csv"), tmp_path / "kept", tmp_path / "made"))
+    difference = f"{tmp_path}/kept/t.csv: row 2, value: {old!r}, the scores give {new!r}"
+    assert messages == ([] if same else [difference])
 
 
 def test_the_stamp_may_have_another_hash_of_defaults(copy: tuple[Config, Path]) -> None:
@@ -157,9 +157,9 @@ def test_the_stamp_may_have_another_hash_of_defaults(copy: tuple[Config, Path]) 
     stamp, rest = path.read_text().split("\n", 1)
     head, _, tail = stamp.partition("config_sha256 ")
     path.write_text(f"{head}config_sha256 {'0' * 64}{tail[64:]}\n{rest}")
-    assert verify.find(config, root) == []
+    assert verify.differences(config, root) == []
     path.write_text(f"{stamp.replace('runs_sha256 ', 'runs_sha256 0')}\n{rest}")
-    (line,) = verify.find(config, root)
+    (line,) = verify.differences(config, root)
     assert f"{path}: line 1: " in line
 
 
@@ -235,7 +235,7 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     assert table.loc[("cae_grad", "average"), "expected"] == 10
     arguments = ["--configfile", str(root / "config.yaml")]
     assert main(["verify", *arguments]) == 0
-    assert reanalyse.main(arguments) == 0
+    assert main(["reanalyse", *arguments]) == 0
     (root / "tables/cost.md").unlink()
     assert main(["verify", *arguments]) == 1
     assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"

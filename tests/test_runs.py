@@ -1,4 +1,4 @@
-"""A run's directory: complete, honest about failures, untouched by what the user can mend."""
+"""The folder of a run: complete, with failures recorded, absent after an error of the user's."""
 
 import hashlib
 import json
@@ -165,7 +165,7 @@ def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
 
 
 @pytest.mark.parametrize("kind, error", [("disk", OSError), ("mend", InputError)])
-def test_what_the_user_can_mend_stops_the_job(prepared, tmp_path, kind, error):
+def test_an_error_that_the_user_can_correct_stops_the_job(prepared, tmp_path, kind, error):
     with pytest.raises(error):
         run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path, "cpu")
     assert not (tmp_path / "run.json").exists()
@@ -174,7 +174,7 @@ def test_what_the_user_can_mend_stops_the_job(prepared, tmp_path, kind, error):
 KILLED = """
 import sys
 from pathlib import Path
-from benchmark.runs import run
+from benchmark.runs.train import run
 from gradcon import training
 from tests.test_runs import spec
 training.CHECKPOINT_SECONDS = 0.0

@@ -13,10 +13,10 @@ from benchmark.errors import InputError
 from benchmark.scores import (
     Run,
     TestScores,
-    class_names,
     collect,
     combined,
     gradient_weight,
+    inlier_classes,
     read_scores,
 )
 from tests.synthetic import make_config, make_results, write_manifest
@@ -41,8 +41,8 @@ def test_gradient_counts_where_it_was_constrained() -> None:
 
 
 def test_outliers_come_in_draw_order() -> None:
-    found = TestScores(np.array([2, -1, 0, -1, 1], np.int32), {})
-    inliers, outliers = found.split(np.array([[10, 11, 12, 13, 14]]))
+    test = TestScores(np.array([2, -1, 0, -1, 1], np.int32), {})
+    inliers, outliers = test.split(np.array([[10, 11, 12, 13, 14]]))
     assert inliers.tolist() == [[11, 13]]
     assert outliers.tolist() == [[12, 14, 10]]
 
@@ -156,7 +156,7 @@ def test_classes_as_configured(made: tuple[Config, Path]) -> None:
     config, root = made
     chosen = config.datasets["mnist"].model_copy(update={"inliers": ("3", 7)})
     few = config.model_copy(update={"datasets": {"mnist": chosen}})
-    assert class_names(few, root, "mnist") == {3: "3", 7: "7"}
+    assert inlier_classes(few, root, "mnist") == {3: "3", 7: "7"}
 
 
 def elsewhere(config: Config) -> Config:
@@ -168,14 +168,14 @@ def elsewhere(config: Config) -> Config:
 
 def test_classes_of_some_runs_alone(made: tuple[Config, Path]) -> None:
     config, root = made
-    expected = class_names(config, root, "mnist")
+    expected = inlier_classes(config, root, "mnist")
     shutil.rmtree(root / "data")
-    assert class_names(elsewhere(config), root, "mnist") == expected
+    assert inlier_classes(elsewhere(config), root, "mnist") == expected
     shutil.rmtree(root / "runs/mnist/cae_grad")
     shutil.rmtree(root / "runs/mnist/cae/fold-0/inlier-5")
-    assert class_names(config, root, "mnist") == expected
+    assert inlier_classes(config, root, "mnist") == expected
     assert sum(run.status == "missing" for run in collect(config, root)) == 11
-    assert class_names(elsewhere(config), root, "mnist").keys() == expected.keys() - {5}
+    assert inlier_classes(elsewhere(config), root, "mnist").keys() == expected.keys() - {5}
 
 
 def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
@@ -191,10 +191,10 @@ def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
         collect(elsewhere(config), root)
 
 
-def test_layout_columns_are_no_components(made: tuple[Config, Path]) -> None:
+def test_columns_of_samples_are_no_components(made: tuple[Config, Path]) -> None:
     _, models = read_scores(find(*made, "cae", 0))
-    for found in models.values():
-        assert not set(found.components) & set(scores.LAYOUT)
+    for model in models.values():
+        assert not set(model.components) & set(scores.SAMPLE_COLUMNS)
 
 
 def test_milestones_of_another_hash_are_refused_by_name(made: tuple[Config, Path]) -> None:

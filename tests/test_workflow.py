@@ -58,7 +58,7 @@ class Toy:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "detector.json").write_text(json.dumps({"fail": self.fail}))
 '''
-AFTER_RUNS = {"metrics": 1, "tables": 1, "figures": 1, "report": 1, "all": 1}
+AFTER_RUNS = {"metrics": 1, "verdicts": 1, "tables": 1, "figures": 1, "report": 1, "all": 1}
 
 
 def snakemake(tree, *arguments, device="cpu", config="config/tiny.yaml", path=""):
@@ -81,11 +81,11 @@ def planned(tree, **options):
     """The jobs of each rule that a dry run announces; none when all is up to date."""
     done = snakemake(tree, "all", "--dry-run", **options)
     assert done.returncode == 0, done.stderr
-    said = done.stdout + done.stderr
-    if "Nothing to be done" in said:
+    output = done.stdout + done.stderr
+    if "Nothing to be done" in output:
         return {}
-    table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.+?)\ntotal", said, re.DOTALL)
-    assert table, said
+    table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.+?)\ntotal", output, re.DOTALL)
+    assert table, output
     return {rule: int(count) for rule, count in (line.split() for line in table[1].split("\n"))}
 
 
@@ -147,12 +147,12 @@ def test_everything_is_made_and_stays(finished):
     assert (root / "report" / "index.html").stat().st_size > 1000
     table = pd.read_csv(root / "tables" / "auroc-digits.csv", comment="#")
     assert set(table["method"]) >= {"cae", "toy"}
-    for rule in ("metrics", "tables", "figures", "report"):
+    for rule in ("metrics", "verdicts", "tables", "figures", "report"):
         assert (root / "logs" / f"{rule}.log").exists()
     measured = json.loads(
-        (root / "benchmarks/train/digits/toy/fold-0/inlier-0/seed-0.jsonl").read_text()
+        (root / "benchmarks/runs/digits/toy/fold-0/inlier-0/seed-0.jsonl").read_text()
     )
-    assert measured["rule_name"] == "train"
+    assert measured["rule_name"] == "runs"
     assert planned(finished) == {}
 
 
@@ -172,7 +172,7 @@ def test_a_failed_run_is_recorded_and_takes_no_other_down(finished):
 
 def test_an_edit_of_a_comment_reruns_nothing(tree):
     edited(tree / "toy/detector.py", "# the mean over pixels", "# mean of squares")
-    for name in ("gradcon/networks.py", "benchmark/runs.py", "benchmark/tables.py"):
+    for name in ("gradcon/networks.py", "benchmark/runs/train.py", "benchmark/tables/auroc.py"):
         path = tree / name
         path.write_text("# A new first line.\n" + path.read_text() + "\n\n# And a last one.\n")
     assert planned(tree) == {}
@@ -181,18 +181,18 @@ def test_an_edit_of_a_comment_reruns_nothing(tree):
 def test_an_edit_of_code_reruns_what_depends_on_it(tree):
     path = tree / "gradcon" / "networks.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert planned(tree) == {"train": 1, **AFTER_RUNS}
+    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
 
 
 def test_an_edit_after_the_scores_trains_nothing(tree):
-    path = tree / "benchmark" / "tables.py"
+    path = tree / "benchmark" / "tables" / "auroc.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert planned(tree) == {"tables": 1, "report": 1, "all": 1}
 
 
 def test_a_hyperparameter_reruns_its_method_and_a_beta_no_run(tree):
     edited(tree / "config/tiny.yaml", "epochs: 1", "epochs: 2")
-    assert planned(tree) == {"train": 1, **AFTER_RUNS}
+    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
     edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
     edited(tree / "config/tiny.yaml", "seeds:", "beta: 0.5\nseeds:")
     assert planned(tree) == AFTER_RUNS
@@ -201,15 +201,15 @@ def test_a_hyperparameter_reruns_its_method_and_a_beta_no_run(tree):
 def test_on_an_accelerator_the_same_files_come_from_one_job_per_method(tree):
     assert planned(tree, device="cuda") == {}
     edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
-    assert planned(tree) == {"train": 6, **AFTER_RUNS}
-    assert planned(tree, device="cuda") == {"train_digits": 3, **AFTER_RUNS}
+    assert planned(tree) == {"runs": 6, **AFTER_RUNS}
+    assert planned(tree, device="cuda") == {"runs_digits": 3, **AFTER_RUNS}
 
 
 def test_a_configfile_replaces_the_default(tree):
     default = dict(CONFIG, name="default", methods={"toy": CONFIG["methods"]["toy"]})
     (tree / "config/paper.yaml").write_text(yaml.safe_dump(default))
     jobs = planned(tree, config=None)
-    assert jobs == {"data": 1, "splits": 1, "train": 1, **AFTER_RUNS}
+    assert jobs == {"data": 1, "splits": 1, "runs": 1, **AFTER_RUNS}
     # Merged with the default, the tiny configuration would have a key that is not allowed.
     default["methods"]["other"] = {"detector": "toy.detector:Toy", "title": "Other"}
     (tree / "config/paper.yaml").write_text(yaml.safe_dump({**default, "unknown": 1}))
@@ -231,7 +231,7 @@ def test_reanalyse_takes_the_runs_that_exist(tree):
     root = tree / "results" / "tiny"
     shutil.rmtree(tree / ".snakemake")
     shutil.rmtree(root / "runs/digits/cae")
-    for name in ("metrics", "tables", "figures", "report"):
+    for name in ("metrics", "verdicts", "tables", "figures", "report"):
         shutil.rmtree(root / name)
     poison = tree / "poison"
     poison.mkdir()
@@ -285,6 +285,6 @@ def test_lint_and_names():
     rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
     named = set(re.findall(r"^rule (\w+):", rules, re.MULTILINE))
-    assert scripts - {"train"} == named
+    assert scripts - {"runs"} == named
     assert set(re.findall(r"scripts/(\w+)\.py", rules)) == scripts
     assert not re.search(r"\blambda\b|^\s*run:", rules, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a script says, where it goes, and how it ends."""
+"""The log of a script: what is written to it, and how an error ends the script."""
 
 import io
 import sys
@@ -25,7 +25,7 @@ def test_stderr_goes_to_the_log_and_to_a_terminal(tmp_path, monkeypatch, stream,
 
 
 @pytest.mark.parametrize("error", [InputError("x.npz: no file"), OSError(28, "No space", "x.npz")])
-def test_what_the_user_can_mend_is_one_line(tmp_path, error):
+def test_an_error_that_the_user_can_correct_is_one_line(tmp_path, error):
     with pytest.raises(SystemExit) as ended, logged(tmp_path / "log"):
         raise error
     assert ended.value.code == 1
@@ -37,5 +37,5 @@ def test_a_defect_leaves_its_traceback(tmp_path):
         raise KeyError("defect")
     assert ended.value.code == 1
     text = (tmp_path / "log").read_text()
-    assert "test_console.py" in text
+    assert "test_logs.py" in text
     assert text.endswith("KeyError: 'defect'\n")

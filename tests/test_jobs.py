@@ -6,14 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmark import layout
 from benchmark.config import load
 from benchmark.errors import InputError
 from benchmark.jobs import Jobs
-from benchmark.layout import RUN, place
+from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
 
 
-def plan(on="cpu", **over):
+def jobs(on="cpu", **over):
     mapping = {
         "name": "small",
         "seeds": [0, 3],
@@ -27,7 +28,7 @@ def plan(on="cpu", **over):
 
 
 def test_runs_are_all_combinations():
-    assert plan().runs() == [
+    assert jobs().runs() == [
         f"results/small/runs/{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
         for dataset, folds, inliers in (("digits", [0, 4], [8]), ("mnist", [0], range(10)))
         for method, fold, inlier, seed in product(["cae", "cae_grad"], folds, inliers, [0, 3])
@@ -35,37 +36,35 @@ def test_runs_are_all_combinations():
 
 
 def test_stacks_make_the_files_of_single_runs():
-    (single,) = plan().stacks
+    (single,) = jobs().stacks
     assert single.files(f"runs/{RUN}/run.json") == [f"runs/{RUN}/run.json"]
     stacked = [
         file.format(method=method, fold=fold)
-        for stack, folds in zip(plan("cuda").stacks, ([0, 4], [0]), strict=True)
+        for stack, folds in zip(jobs("cuda").stacks, ([0, 4], [0]), strict=True)
         for file in stack.files(f"results/small/runs/{RUN}")
         for method, fold in product(["cae", "cae_grad"], folds)
     ]
-    assert sorted(stacked) == sorted(plan().runs())
-    assert [stack.rule for stack in plan("cuda").stacks] == ["train_digits", "train_mnist"]
-    assert plan("cuda").stacks[1].files("data/{dataset}/dataset.json") == [
+    assert sorted(stacked) == sorted(jobs().runs())
+    assert [stack.rule for stack in jobs("cuda").stacks] == ["runs_digits", "runs_mnist"]
+    assert jobs("cuda").stacks[1].files("data/{dataset}/dataset.json") == [
         "data/mnist/dataset.json"
     ]
 
 
-def test_place_reads_what_runs_wrote():
-    directories = [Path(run) for run in plan().runs()]
-    assert [str(directory) for directory in directories] == [
-        f"results/small/runs/{RUN.format(**place(directory)._asdict())}"
-        for directory in directories
-    ]
+def test_a_folder_gives_back_its_run():
+    directories = [Path(run) for run in jobs().runs()]
+    root = Path("results/small")
+    assert [layout.run(root, RunKey.of(folder)) for folder in directories] == directories
 
 
 def test_a_run_depends_on_its_own_method_only():
     first, other = SimpleNamespace(method="cae"), SimpleNamespace(method="cae_grad")
-    edited = plan(methods={"cae": {"epochs": 1}, "cae_grad": {"epochs": 3}})
-    assert plan().method(first) == edited.method(first)
-    assert plan().method(other) != edited.method(other)
-    assert plan(beta=0.5).method(first) == plan().method(first)
-    assert plan(beta=0.5).analysis() != plan().analysis()
-    assert plan(milestones=[1]).method(first) != plan().method(first)
+    edited = jobs(methods={"cae": {"epochs": 1}, "cae_grad": {"epochs": 3}})
+    assert jobs().method(first) == edited.method(first)
+    assert jobs().method(other) != edited.method(other)
+    assert jobs(beta=0.5).method(first) == jobs().method(first)
+    assert jobs(beta=0.5).analysis() != jobs().analysis()
+    assert jobs(milestones=[1]).method(first) != jobs().method(first)
 
 
 def test_a_data_set_depends_on_the_users_files(tmp_path):
@@ -73,37 +72,37 @@ def test_a_data_set_depends_on_the_users_files(tmp_path):
         (tmp_path / "tree" / name).mkdir(parents=True)
     (tmp_path / "tree/train/a/1.png").touch()
     entry = {"source": "folder", "path": str(tmp_path / "tree"), "protocol": "official"}
-    tree = plan(datasets={"tree": entry}).sources(SimpleNamespace(dataset="tree"))
+    folders = jobs(datasets={"tree": entry}).sources(SimpleNamespace(dataset="tree"))
     names = ["", "test", "test/a", "train", "train/a", "train/b"]
-    assert tree == [str(tmp_path / "tree" / name) for name in names]
-    assert plan().sources(SimpleNamespace(dataset="digits")) == []
-    assert plan().sources(SimpleNamespace(dataset="mnist")) == []
+    assert folders == [str(tmp_path / "tree" / name) for name in names]
+    assert jobs().sources(SimpleNamespace(dataset="digits")) == []
+    assert jobs().sources(SimpleNamespace(dataset="mnist")) == []
 
 
 @pytest.mark.parametrize("on", ["cpu", "cuda"])
 def test_images_are_asked_for_with_the_jobs_that_need_them(on):
     gone = {"source": "npz", "path": "gone.npz", "protocol": "folds"}
     mapping = {"name": "n", "seeds": [0], "datasets": {"own": gone}, "methods": {"kde": {}}}
-    lacking = Jobs(load(mapping, data=False), on, "my.yaml")
-    assert len(lacking.stacks) == (on == "cpu")
-    for ask in (lacking.in_runs("run.json"), lacking.sources):
+    without_data = Jobs(load(mapping, data=False), on, "my.yaml")
+    assert len(without_data.stacks) == (on == "cpu")
+    for ask in (without_data.in_runs("run.json"), without_data.sources):
         with pytest.raises(SystemExit, match=r"^my\.yaml: datasets\.own\.path: gone\.npz: .*$"):
             ask(SimpleNamespace(dataset="own"))
-    files = plan(on).in_runs("run.json")(SimpleNamespace())
-    assert files == [f"{run}/run.json" for run in plan(on).runs()]
+    files = jobs(on).in_runs("run.json")(SimpleNamespace())
+    assert files == [f"{run}/run.json" for run in jobs(on).runs()]
 
 
 def test_committed_runs_are_not_made_again():
-    committed = plan(results="results/reference")
+    committed = jobs(results="results/reference")
     with pytest.raises(SystemExit, match=r"--config results=results$"):
         committed.in_runs("run.json")(SimpleNamespace())
-    assert committed.config.for_new_runs == plan().config
+    assert committed.config.for_new_runs == jobs().config
 
 
 @pytest.mark.parametrize("kind", ["tables", "figures"])
 def test_report_shows_each_item_once_with_a_caption(kind):
     captions = Path(__file__).parents[1] / "workflow" / "report"
-    items = getattr(plan(outlier_ratios=[0.1, 0.5]), kind)()
+    items = getattr(jobs(outlier_ratios=[0.1, 0.5]), kind)()
     shown = [item for item in items if item.shown]
     assert len({Path(item.path).stem for item in items}) == len(shown)
     assert {item.dataset for item in items} <= {"digits", "MNIST", "All data sets"}
@@ -112,9 +111,9 @@ def test_report_shows_each_item_once_with_a_caption(kind):
 
 
 def test_device(monkeypatch):
-    for wanted in ("cpu", "cuda", "cuda:1"):
-        monkeypatch.setenv(device.VARIABLE, wanted)
-        assert device.choose() == wanted
+    for name in ("cpu", "cuda", "cuda:1"):
+        monkeypatch.setenv(device.VARIABLE, name)
+        assert device.choose() == name
     monkeypatch.setenv(device.VARIABLE, "gpu")
     with pytest.raises(InputError, match="GRADCON_DEVICE=gpu"):
         device.choose()

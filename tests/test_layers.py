@@ -1,0 +1,157 @@
+"""The layers of the code: a module imports only from layers below its own.
+
+``docs/stages.md`` explains the layers and shows the stages.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = (
+    ("benchmark.errors", "benchmark.detector", "benchmark.statistics"),
+    ("benchmark.utils",),
+    ("benchmark.base_detector", "benchmark.data"),
+    ("gradcon", "baselines", "benchmark.config"),
+    ("benchmark.published",),
+    ("benchmark.layout",),
+    ("benchmark.splits", "benchmark.scores"),
+    ("benchmark.runs",),
+    ("benchmark.metrics",),
+    ("benchmark.verdicts",),
+    ("benchmark.captions",),
+    ("benchmark.tables", "benchmark.figures"),
+    ("benchmark.report", "benchmark.jobs"),
+    ("benchmark.reanalyse",),
+    ("benchmark.reference",),
+    ("benchmark.__main__",),
+)
+"""From the bottom; parts of one layer do not import each other."""
+
+LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
+PACKAGES = ("benchmark", "gradcon", "baselines")
+NEVER_IMPORTED = ("performance", "workflow", "tests")
+
+
+def part_of(module: str) -> str | None:
+    """The part of a layer that a module is or belongs to."""
+    return next((part for part in LAYER if f"{module}.".startswith(f"{part}.")), None)
+
+
+def project() -> dict[str, str]:
+    """The source of every module of the packages, by dotted name."""
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
+    return {
+        name.removesuffix(".__init__"): path.read_text()
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+def imported(source: str, modules: Mapping[str, str]) -> set[str]:
+    """What a source imports anywhere: modules, and packages that it takes names from."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            full = [f"{package}.{alias.name}" for alias in node.names]
+            names |= {name if name in modules else package for name in full}
+    return names
+
+
+def problems(modules: Mapping[str, str]) -> list[str]:
+    """Imports that are not allowed and modules without a layer, one line each."""
+    graph = {module: imported(source, modules) for module, source in modules.items()}
+    lines = []
+    for module, targets in graph.items():
+        own = part_of(module)
+        if own is None and (module not in PACKAGES or targets):
+            lines.append(f"{module} is in no layer")
+        for target in sorted(targets):
+            other = part_of(target)
+            if other is None:
+                if target.startswith(".") or target.split(".")[0] in PACKAGES + NEVER_IMPORTED:
+                    lines.append(f"{module} imports {target}")
+            elif own is not None and own != other and LAYER[other] >= LAYER[own]:
+                lines.append(f"{module} imports {target}, which is not below it")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        lines.append(f"circle: {' <- '.join(error.args[1])}")
+    return lines
+
+
+def test_imports_go_down() -> None:
+    assert problems(project()) == []
+
+
+def test_every_part_exists() -> None:
+    modules = project()
+    assert [part for part in LAYER if part not in modules] == []
+
+
+@pytest.mark.parametrize(
+    ("modules", "problem"),
+    [
+        (
+            {"benchmark.metrics.compute": "from benchmark.tables import rows"},
+            "benchmark.metrics.compute imports benchmark.tables, which is not below it",
+        ),
+        (
+            {
+                "benchmark.scores": "def late():\n    from benchmark import runs",
+                "benchmark.runs": "",
+            },
+            "benchmark.scores imports benchmark.runs, which is not below it",
+        ),
+        (
+            {"gradcon.losses": "import baselines.dcae"},
+            "gradcon.losses imports baselines.dcae, which is not below it",
+        ),
+        (
+            {
+                "benchmark.data": "from benchmark.data import npz",
+                "benchmark.data.npz": "from benchmark.data import read",
+            },
+            "circle: benchmark.data <- benchmark.data.npz <- benchmark.data",
+        ),
+        ({"benchmark.helpers": ""}, "benchmark.helpers is in no layer"),
+        ({"benchmark": "import gradcon"}, "benchmark is in no layer"),
+        ({"gradcon.losses": "from . import networks"}, "gradcon.losses imports ."),
+        ({"gradcon": "import performance.bench"}, "gradcon imports performance.bench"),
+    ],
+)
+def test_the_check_sees(modules: dict[str, str], problem: str) -> None:
+    assert problems(modules) == [problem]
+
+
+def pages(start: str, end: str) -> list[str]:
+    """The text between two marks, on every page that has it."""
+    texts = [(ROOT / page).read_text() for page in ("docs/stages.md", "README.md")]
+    blocks = [re.search(f"{start}(.*?){end}", text, re.DOTALL) for text in texts]
+    return [block[1] for block in blocks if block]
+
+
+def test_the_table_of_layers_is_the_one_tested() -> None:
+    (table,) = pages(r"\| --- \| --- \|\n", r"\n\n")
+    rows = [re.findall(r"`([\w.]+)`", row.split("|")[1]) for row in table.splitlines()]
+    assert [tuple(row) for row in reversed(rows)] == list(LAYERS)
+
+
+def test_the_picture_shows_the_stages() -> None:
+    drawn, *copies = pages("```mermaid\n", "```")
+    assert all(copy == drawn for copy in copies)
+    arrows = re.findall(r"^ *(\w+)(?:\[.*?\])? (-->|-\.->) (\w+)", drawn, re.MULTILINE)
+    snakefile = (ROOT / "Snakefile").read_text()
+    rules = set(re.findall(r'include: "workflow/rules/(\w+)\.smk"', snakefile))
+    named = {name for start, _, end in arrows for name in (start, end)}
+    assert named == rules | {"config", "scores", "published", "gradcon", "baselines"}
+    layer = {part.removeprefix("benchmark."): floor for part, floor in LAYER.items()}
+    for start, arrow, end in arrows:
+        assert (arrow == "-->") == (layer[start] < layer[end]), f"{start} {arrow} {end}"

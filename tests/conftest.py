@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import figures, metrics, report, tables
 from benchmark.config import Config
+from benchmark.reanalyse import reanalyse
 from tests.synthetic import make_config, make_results
 
 
@@ -40,6 +40,5 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     path.write_text(json.dumps(json.loads(path.read_text()) | failed))
     shutil.rmtree(runs / "cifar10/ocgan")
     (runs / "cifar10/vae/fold-0/inlier-0/seed-0/scores.parquet").write_bytes(b"junk")
-    for step in (metrics, tables, figures, report):
-        step.write(config, root)
+    reanalyse(config, root)
     return Results(config, root)

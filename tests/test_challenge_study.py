@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from benchmark import captions, figures, layout, metrics, reanalyse, tables, verdicts
 from benchmark import config as configuration
-from benchmark import figures, layout, metrics, reanalyse, tables
 from benchmark.config import Config
 from benchmark.data.challenges.gtsrb import NAME
 from benchmark.errors import InputError
@@ -95,7 +95,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
         )
         write_manifest(run.directory, run.key, "clean", len(frame))
     metrics.write(config, root)
-    challenge_study.write(config, root)
+    verdicts.write(config, root)
     return config, root
 
 
@@ -233,9 +233,11 @@ def claimed(
             ("cae_grad", "gradient", "cae", (low + high) / 2),
         )
     ]  # fmt: skip
-    return challenge_claim.claim(
-        pd.DataFrame(rows, columns=list(challenge_study.COLUMNS)), config, KEY
-    )
+    return in_words(config, KEY, pd.DataFrame(rows, columns=list(challenge_study.COLUMNS)))
+
+
+def in_words(config: Config, key: str, study: pd.DataFrame) -> str:
+    return captions.challenge_claim(config, key, challenge_claim.frame(config, {key: study}))
 
 
 def test_the_claim_is_decided() -> None:
@@ -273,14 +275,14 @@ def test_a_stand_in_is_no_verdict_on_the_paper(made: tuple[Config, Path]) -> Non
     for name in ("runs", "data"):
         (again / name).symlink_to(root / name)
     metrics.write(config, again)
-    challenge_study.write(config, again)
+    verdicts.write(config, again)
     challenge_table = tables.build(config, again)["claims"]
     (note,) = challenge_table.notes
     assert "Claim of A.4" in note and note.endswith("not CURE-TSR: no verdict on the paper.")
     (outcome,) = set(challenge_table.frame.query("id == 'cure-tsr-level-1'")["outcome"])
     assert outcome == "not run"
     real = challenge_study.load(config, again, KEY).assign(dataset="cure_tsr")
-    assert "no verdict" not in challenge_claim.claim(real, config, "cure_tsr")
+    assert "no verdict" not in in_words(config, "cure_tsr", real)
 
 
 # Tables and figures

@@ -14,7 +14,7 @@ from benchmark.data.challenges import cure_tsr_index, file_names, gtsrb, sign_sh
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.challenges.simulation import SIMULATED, simulate
 from benchmark.errors import InputError
-from benchmark.figures import likeness, simulation_check
+from benchmark.figures import simulation_check
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 GTSRB = SHARED / "gtsrb_subset.npz"
@@ -239,7 +239,7 @@ def test_torchvisions_folder_is_read(few: Path, tmp_path: Path) -> None:
         file = tmp_path / gtsrb.FOLDER / f"{number:05}/{track:05}_{frame:05}.ppm"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).resize((20 + frame, 30)).save(file)
-    found = gtsrb.load(tmp_path)
+    found = gtsrb.load_photographs(tmp_path)
     assert found.images.shape == (40, 32, 32, 3)
     assert found.signs.tolist() == signs.tolist()
     assert (found.tracks % 1000).tolist() == tracks.tolist()
@@ -247,7 +247,7 @@ def test_torchvisions_folder_is_read(few: Path, tmp_path: Path) -> None:
     assert data.read("gtsrb_challenges", tmp_path, 28, selection).n_train == 32
     file.write_bytes(b"P6")
     with pytest.raises(InputError, match="cannot be read") as caught:
-        gtsrb.load(tmp_path)
+        gtsrb.load_photographs(tmp_path)
     assert str(file) in str(caught.value)
 
 
@@ -322,10 +322,10 @@ def some(tmp_path: Path) -> Path:
 
 def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path: Path) -> None:
     found = cure_tsr_index.obtain(some, tmp_path / "index.parquet")
-    real, simulated = simulation_check.pairs(some, found, few, 12)
+    real, simulated = simulation_check.real_and_simulated(some, found, few, 12)
     assert list(real) == [("Darkening", 2)] and real["Darkening", 2].shape == (4, 12, 12, 3)
     assert len(simulated) == 60 and simulated["Rain", 1].shape == (40, 12, 12, 3)
-    drawing = likeness.draw(real, simulated)
+    drawing = simulation_check.draw(real, simulated)
     assert gtsrb.NAME in drawing.figure.get_suptitle() and gtsrb.NAME in drawing.caption
     assert "59 of the 60 conditions have no real counterpart" in drawing.caption
     frame = drawing.frame
@@ -338,11 +338,11 @@ def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path
 
 
 def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "likeness"
+    out = tmp_path / "simulation"
     assert main(["simulation-check", str(some), str(few), str(out)]) == 0
-    assert "likeness.png" in capsys.readouterr().out
+    assert "simulation.png" in capsys.readouterr().out
     stamps = []
-    for name in ("signs", "likeness"):
+    for name in ("signs", "simulation"):
         with Image.open(out / f"{name}.png") as picture:
             stamps.append(picture.info["Source"])
         assert gtsrb.NAME in (out / f"{name}.csv").read_text()

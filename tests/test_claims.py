@@ -19,10 +19,11 @@ from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.published import AVERAGE
+from benchmark.tables import claim_table
 from benchmark.verdicts import claims
 from benchmark.verdicts.claims import Claim, Finding, gain
 from benchmark.verdicts.comparisons import Case, Comparison, Result, Workbench
-from benchmark.verdicts.reproduced import Evidence
+from benchmark.verdicts.reproduced import Reproduced
 from tests.synthetic import exactly, make_config, make_results
 
 PUBLISHED = published.load()
@@ -31,12 +32,18 @@ SETTINGS = {"seeds": [0, 1, 2], "outlier_ratios": [0.5], "milestones": [], "beta
 
 
 def bench(config: Config, root: Path) -> Workbench:
-    return Workbench(Evidence(config, metrics.compute(config, root)), root, PUBLISHED)
+    return Workbench(Reproduced(config, metrics.compute(config, root)), root, PUBLISHED)
 
 
 def judged(config: Config, root: Path, *wanted: Claim) -> list[Finding]:
-    known = Evidence(config, metrics.compute(config, root))
+    known = Reproduced(config, metrics.compute(config, root))
     return claims.judge(known, root, PUBLISHED, wanted)
+
+
+def detail(finding: Finding) -> str:
+    """What the tables say beside a claim."""
+    config = make_config("mnist", "fashion_mnist", "cifar10")
+    return claim_table.detail(config, claims.frame([finding]))
 
 
 def claim(*comparisons: dict, name: str = "it") -> Claim:  # type: ignore[type-arg]
@@ -131,7 +138,7 @@ def test_interval_is_that_of_delong_where_runs_are_equal(tmp_path: Path) -> None
 
 def test_published_numbers_stand_for_methods_that_were_not_run(made: tuple[Config, Path]) -> None:
     (found,) = judged(*made, claim(versus("ocgan", "lsa")))
-    assert (found.outcome, found.detail) == ("holds", "against published numbers of LSA")
+    assert (found.outcome, detail(found)) == ("holds", "against published numbers of LSA")
     printed = {
         row.run_method: row.value
         for row in PUBLISHED
@@ -149,9 +156,9 @@ def test_gradcons_own_numbers_have_to_be_run(made: tuple[Config, Path]) -> None:
         claim(versus("lsa", "anogan")),
         claim(versus("ocgan", "dcae"), versus("cae_grad", "ocgan")),
     )
-    assert (own.outcome, own.detail) == ("not run", "CAE + Grad: not configured")
-    assert (nothing.outcome, nothing.detail) == ("not run", "none of its methods was run")
-    assert part.detail == "1 of 2 comparisons: CAE + Grad: not configured"
+    assert (own.outcome, detail(own)) == ("not run", "CAE + Grad: not configured")
+    assert (nothing.outcome, detail(nothing)) == ("not run", "none of its methods was run")
+    assert detail(part) == "1 of 2 comparisons: CAE + Grad: not configured"
     assert part.weakest is not None
 
 
@@ -162,21 +169,21 @@ def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
     make_results(config, tmp_path, inliers=50, draw=draw, epochs=1000)
     (found,) = judged(config, tmp_path, claim(versus("ocgan", "dcae")))
     assert found.outcome == "undecided"
-    assert "one run per class" in found.detail
+    assert "one run per class" in detail(found)
     assert found.results[0].effect == pytest.approx(0.3)
 
 
 def test_second_runs_of_some_classes_decide_and_are_told(made: tuple[Config, Path]) -> None:
     config, root = made
     some = config.model_copy(update={"seeds": (0, 1)})
-    known = Evidence(some, metrics.compute(some, root))
-    table = known.found.table
+    known = Reproduced(some, metrics.compute(some, root))
+    table = known.metrics.table
     second = (table["seed"] == 1) & (table["inlier"] > 2)
-    fewer = dataclasses.replace(known.found, table=table[~second])
-    known = Evidence(some, fewer)
+    fewer = dataclasses.replace(known.metrics, table=table[~second])
+    known = Reproduced(some, fewer)
     (found,) = claims.judge(known, root, PUBLISHED, [claim(versus("ocgan", "kde"))])
     assert found.outcome == "holds"
-    assert found.detail == "spread over runs: that of 3 of 10 classes of CIFAR-10"
+    assert detail(found) == "spread over runs: that of 3 of 10 classes of CIFAR-10"
 
 
 def test_short_runs_decide_nothing(tmp_path: Path) -> None:
@@ -190,7 +197,7 @@ def test_short_runs_decide_nothing(tmp_path: Path) -> None:
         "than": [{"method": "cae", "component": "reconstruction"}],
     }
     (found,) = judged(config, tmp_path, claim(part))
-    assert (found.outcome, found.detail) == ("short run", "100 epochs")
+    assert (found.outcome, detail(found)) == ("short run", "100 epochs")
     assert found.results[0].effect == pytest.approx(0.3)
     assert found.gain == ""
 
@@ -205,7 +212,10 @@ def test_other_hyperparameters_decide_nothing(made: tuple[Config, Path], tmp_pat
         config, root, claim(versus("ocgan", "dcae")), claim({"dataset": "cifar10", **exact})
     )
     for finding in found:
-        assert (finding.outcome, finding.detail) == ("other settings", "DCAE: batch_size 8, not 64")
+        assert (finding.outcome, detail(finding)) == (
+            "other settings",
+            "DCAE: batch_size 8, not 64",
+        )
         assert (finding.gain, np.isnan(finding.p)) == ("", True)
 
 
@@ -229,7 +239,7 @@ def test_constant_scores_decide_nothing(tmp_path: Path) -> None:
 
     make_results(config, tmp_path, inliers=50, draw=draw, epochs=1000)
     (found,) = judged(config, tmp_path, claim(versus("ocgan", "dcae")))
-    assert (found.outcome, found.detail) == ("undecided", "DCAE: constant scores of bird")
+    assert (found.outcome, detail(found)) == ("undecided", "DCAE: constant scores of bird")
     assert (found.gain, np.isnan(found.p)) == ("", True)
 
 
@@ -243,7 +253,7 @@ def test_the_rank_is_told(made: tuple[Config, Path]) -> None:
     assert printed < 0.645
     ranked = claim(versus("lsa", "dcae"), versus("dcae", "ocgan"), versus("dcae", "lsa"))
     (found,) = judged(*made, ranked.model_copy(update={"rank": "dcae"}))
-    assert found.detail == "against published numbers of LSA; rank 2 of 3"
+    assert detail(found) == "against published numbers of LSA; rank 2 of 3"
 
 
 def test_gains_of_two_data_sets(tmp_path: Path) -> None:
@@ -273,7 +283,7 @@ def test_every_beta_of_the_sweep(tmp_path: Path) -> None:
         "than": [{"method": "ocgan", "published": True}],
     }
     found = metrics.compute(config, tmp_path)
-    results = Workbench(Evidence(config, found), tmp_path, PUBLISHED).compare(
+    results = Workbench(Reproduced(config, found), tmp_path, PUBLISHED).compare(
         Comparison.model_validate(part)
     )
     multiples = [n for n in config.beta_multiples if n >= 1.67]
@@ -335,7 +345,7 @@ def test_every_challenge_of_a_level(tmp_path: Path) -> None:
         outcomes.append(found.outcome)
     assert outcomes == ["holds", "undecided", "fails"]
     (absent,) = judged(config, tmp_path, claim(part | {"dataset": "cure_tsr"}))
-    assert (absent.outcome, absent.detail) == (
+    assert (absent.outcome, detail(absent)) == (
         "not run",
         "no data set cure_tsr in this configuration",
     )
@@ -398,7 +408,7 @@ def test_a_gain_that_replicates_has_the_sign(effect: float, half: float, publish
 def test_the_papers_own_numbers_meet_its_claims(tmp_path: Path) -> None:
     """By what was printed, every claim that can be checked so is true."""
     config = make_config("cifar10", "mnist", "fashion_mnist", methods=("cae_grad",))
-    shelf = Workbench(Evidence(config, metrics.compute(config, tmp_path)), tmp_path, PUBLISHED)
+    shelf = Workbench(Reproduced(config, metrics.compute(config, tmp_path)), tmp_path, PUBLISHED)
     for wanted in claims.load():
         name = wanted.id
         results = [result for part in wanted.holds_if for result in shelf.compare(part)]

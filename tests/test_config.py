@@ -1,6 +1,7 @@
 """Configurations: what is accepted, and one line for each thing that is not."""
 
 import copy
+import doctest
 import json
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark import config as configuration
-from benchmark.config import Config, DatasetConfig, load, read, schema
+import benchmark.config.load
+from benchmark.config import Config, DatasetConfig, MethodConfig, load, methods, models, read
 from benchmark.config.methods import METHODS
+from benchmark.config.schema import SCHEMA, schema
 from benchmark.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +75,7 @@ def test_the_paper_is_the_papers():
 
 
 def test_schema_has_not_drifted():
-    kept = json.loads(configuration.SCHEMA.read_text())
+    kept = json.loads(SCHEMA.read_text())
     assert kept == schema(), "run `python -m benchmark schema` and commit config/schema.json"
 
 
@@ -93,22 +95,29 @@ def test_schema_refuses_what_load_refuses():
         problems(mapping)
 
 
+@pytest.mark.parametrize("module", [benchmark.config.load, methods, models])
+def test_examples(module, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    examples = doctest.testmod(module)
+    assert examples.attempted and not examples.failed
+
+
 def test_every_field_is_described():
-    for model in (Config, DatasetConfig, configuration.MethodConfig):
+    for model in (Config, DatasetConfig, MethodConfig):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name}"
 
 
 def test_what_follows_from_the_keys_is_filled_in():
-    found = load(VALID)
-    assert found.datasets["digits"].title == "digits"
-    method = found.methods["cae_grad"]
+    config = load(VALID)
+    assert config.datasets["digits"].title == "digits"
+    method = config.methods["cae_grad"]
     assert (method.title, method.detector) == ("CAE + Grad", "gradcon.detectors:GradCon")
     assert method.params["epochs"] == 3
     assert method.params["alpha"] == 0.5
     assert method.params["batch_size"] == 64
     assert load(changed("methods.cae_grad", None)).methods["cae_grad"].params["epochs"] == 1000
-    assert found.root == Path("results/small")
+    assert config.root == Path("results/small")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +183,12 @@ def test_official_has_one_fold():
     assert "[0]" in line
 
 
+def test_an_unknown_key_of_challenges_is_compared_with_theirs():
+    entry = {"source": "gtsrb_challenges", "path": "data", "challenges": {"type": ["Rain"]}}
+    (line,) = problems(changed("datasets", {"gtsrb": entry}))
+    assert line == "my.yaml: datasets.gtsrb.challenges.type: unknown key; did you mean 'types'?"
+
+
 def test_all_mistakes_are_told_at_once():
     mapping = changed("seedz", [1])
     mapping["methods"]["cae_grad"] = {"epochz": 1, "alpha": -1}
@@ -213,9 +228,9 @@ def test_numbers_without_a_point_are_numbers(tmp_path):
         "datasets: {digits: {source: digits, protocol: folds}}\n"
         "methods: {cae: {learning_rate: 5e-4}}\n"
     )
-    found = read(path)
-    assert (found.alpha, found.beta) == (1e-4, 20)
-    assert found.methods["cae"].params["learning_rate"] == 5e-4
+    config = read(path)
+    assert (config.alpha, config.beta) == (1e-4, 20)
+    assert config.methods["cae"].params["learning_rate"] == 5e-4
 
 
 def test_results_may_lie_elsewhere():
@@ -228,10 +243,10 @@ def test_later_files_override_single_keys(tmp_path):
     base, local = tmp_path / "base.yaml", tmp_path / "local.yaml"
     base.write_text(yaml.safe_dump(VALID))
     local.write_text("datasets: {digits: {title: Zeros}}\nseeds: [7]\n")
-    found = read(base, local)
-    assert found.seeds == (7,)
-    assert found.datasets["digits"].title == "Zeros"
-    assert found.datasets["digits"].inliers == (0, "8")
+    config = read(base, local)
+    assert config.seeds == (7,)
+    assert config.datasets["digits"].title == "Zeros"
+    assert config.datasets["digits"].inliers == (0, "8")
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", ""])
@@ -246,9 +261,9 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path, text):
 
 
 def test_a_configuration_cannot_be_changed():
-    found = load(VALID)
+    config = load(VALID)
     with pytest.raises(ValueError, match="frozen"):
-        found.beta = 1.0
+        config.beta = 1.0
 
 
 def test_the_check_imports_no_heavy_package():

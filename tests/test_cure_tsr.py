@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark import data
 from benchmark.__main__ import main
-from benchmark.data.challenges import cure_tsr_index, file_names, sign_sheet
+from benchmark.data.challenges import cure_tsr_index, file_names, file_problems, sign_sheet
 from benchmark.data.challenges.file_names import BadName, Codes
 from benchmark.data.challenges.selection import PAPER, Selection
 from benchmark.errors import InputError
@@ -38,11 +38,11 @@ def tree(tmp_path: Path) -> Path:
     every = [(0, 0), *((code, level) for code in range(1, 13) for level in range(1, 6))]
     for part in ("Real_Train", "Real_Test", "Sim_Train", "Sim_Test"):
         for condition in every:
-            (root / part / file_names.folder(*condition)).mkdir(parents=True)
+            (root / part / file_names.FOLDERS[condition]).mkdir(parents=True)
     for number in range(1, 13):
         picture(root / f"Real_Train/ChallengeFree/01_06_00_00_{number:04}.bmp", 10 + number)
         for challenge, level in [(0, 0), (3, 1), (3, 3), (2, 1), (2, 3)]:
-            folder = root / "Real_Test" / file_names.folder(challenge, level)
+            folder = root / "Real_Test" / file_names.FOLDERS[challenge, level]
             name = f"01_06_{challenge:02}_{level:02}_{number:04}.bmp"
             picture(folder / name, 100 + 10 * challenge + level, (9 + number, 30))
     picture(root / "Sim_Train/ChallengeFree/02_06_00_00_0001.bmp")
@@ -58,7 +58,8 @@ def test_a_name_by_hand() -> None:
     assert file_names.CHALLENGES[3] == "CodecError" and file_names.SIGNS[6] == "stop"
     assert len(file_names.TYPES) == 12 and len(file_names.SIGNS) == 14
     assert file_names.condition("CodecError-2") == (3, 2) == file_names.condition("codecerror-2")
-    assert file_names.folder(3, 2) == "CodecError-2" and file_names.folder(0, 0) == "ChallengeFree"
+    assert file_names.FOLDERS[3, 2] == "CodecError-2"
+    assert file_names.FOLDERS[0, 0] == "ChallengeFree"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_every_real_file_is_indexed(tmp_path: Path) -> None:
     found = cure_tsr_index.obtain(REAL, tmp_path / "index.parquet")
     files = sorted(REAL.glob("*/*.bmp"))
     assert len(found) == len(files) == 1546
-    assert not cure_tsr_index.problems(found)
+    assert not file_problems.of_index(found)
     assert sorted(found["folder"].astype(str) + "/" + found["file"]) == [
         "/".join(file.parts[-2:]) for file in files
     ]
@@ -114,15 +115,15 @@ def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
     found = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
     assert found[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
     assert (found["file"] != "").sum() == 12 * 6 + 1
-    assert {problem.kind for problem in cure_tsr_index.problems(found)} == {"empty folder"}
-    assert len(cure_tsr_index.problems(found)) == 4 * 61 - 7
+    assert {problem.kind for problem in file_problems.of_index(found)} == {"empty folder"}
+    assert len(file_problems.of_index(found)) == 4 * 61 - 7
     every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
-    assert cure_tsr_index.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+    assert file_problems.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
 
 
-def bad(tree: Path, tmp_path: Path) -> list[cure_tsr_index.Problem]:
+def bad(tree: Path, tmp_path: Path) -> list[file_problems.Problem]:
     """The problems of a tree but its many empty folders."""
-    found = cure_tsr_index.problems(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
+    found = file_problems.of_index(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
     return [problem for problem in found if problem.kind != "empty folder"]
 
 
@@ -136,7 +137,7 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
         *("folder contradicts file", "level out of range", "folder contradicts file"),
         *("unparsable name", "unknown folder"),
     ]
-    assert cure_tsr_index.account(bad(tree, tmp_path)) == [
+    assert file_problems.account(bad(tree, tmp_path)) == [
         "unparsable name: 1 (Real_Test/CodecError-1/notes.txt (not "
         "sequence_sign_challenge_level_index.bmp))",
         "level out of range: 1 (Real_Test/CodecError-1/01_06_03_06_0001.bmp (level 06 is none of "
@@ -156,7 +157,7 @@ def test_what_lies_elsewhere_is_named(tree: Path, tmp_path: Path) -> None:
     (tree / "Real_Tset").mkdir()
     (test / "codecerror-1").mkdir()
     (test / "CodecError-1/01_06_03_01_1.BMP").touch()
-    for own in cure_tsr_index.BESIDE:
+    for own in cure_tsr_index.WRITTEN:
         (tree / own).touch()
     assert list(map(str, bad(tree, tmp_path))) == [
         "README.txt: stray file (in no folder of a challenge)",
@@ -185,7 +186,7 @@ def test_a_strange_name_is_a_line(tree: Path, tmp_path: Path, name: str, shown: 
     (problem,) = bad(tree, tmp_path)
     assert problem.kind == "unparsable name"
     assert problem.place == f"Real_Test/CodecError-1/{shown}"
-    (line,) = cure_tsr_index.account([problem])
+    (line,) = file_problems.account([problem])
     assert "\n" not in line and line.encode()
 
 
@@ -193,7 +194,7 @@ def test_a_strange_folder_is_a_line(tree: Path, tmp_path: Path) -> None:
     (tree / "Real_Test" / os.fsdecode(b"Rain\xff\n1")).mkdir()
     (problem,) = bad(tree, tmp_path)
     assert (problem.kind, problem.place) == ("unknown folder", r"Real_Test/Rain\udcff\n1")
-    assert cure_tsr_index._current(tree, tmp_path / "index.parquet")
+    assert cure_tsr_index._is_current(tree, tmp_path / "index.parquet")
 
 
 def test_an_index_is_that_of_its_folder(tree: Path, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_an_index_is_that_of_its_folder(tree: Path, tmp_path: Path) -> None:
     other.mkdir()
     for part in tree.iterdir():
         (other / part.name).symlink_to(part)
-    assert cure_tsr_index._current(tree, path) and not cure_tsr_index._current(other, path)
+    assert cure_tsr_index._is_current(tree, path) and not cure_tsr_index._is_current(other, path)
 
 
 def test_an_index_is_built_once_and_again_after_a_change(tree: Path, tmp_path: Path) -> None:
@@ -281,10 +282,10 @@ def test_training_and_test_parts(tree: Path, tmp_path: Path) -> None:
 
 @needs_real
 def test_real_images_are_resized_with_lanczos(tmp_path: Path) -> None:
-    from benchmark.data.challenges import cure_tsr_images as reader
+    from benchmark.data.challenges import cure_tsr as reader
 
     selection = Selection(types=("Darkening", "Exposure"), on_problem="go")
-    found = reader.read(REAL, selection, 28, tmp_path)
+    found = reader.read(REAL, 28, selection, tmp_path)
     assert found.n_train is None
     files = [file for type_ in ("Darkening", "Exposure") for file in REAL.glob(f"{type_}-*/*.bmp")]
     assert len(found.images) == len(files)
@@ -378,10 +379,10 @@ def test_a_problem_stops_or_is_told(tree: Path, tmp_path: Path, capsys, spoil, l
 def test_what_the_names_tell_stops_before_any_image_is_read(
     tree: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    from benchmark.data.challenges import cure_tsr_images as reader
+    from benchmark.data.challenges import cure_tsr as reader
 
     missing(tree)
-    monkeypatch.setattr(reader, "picture", lambda *_: pytest.fail("an image was read"))
+    monkeypatch.setattr(reader, "read_image", lambda *_: pytest.fail("an image was read"))
     with pytest.raises(InputError, match="LensBlur level 3: folder not found"):
         read(tree, tmp_path, **FEW)
     assert "LensBlur level 3: folder not found" in (tmp_path / "account.txt").read_text()
@@ -422,16 +423,16 @@ def test_an_absent_picture_is_taken_from_the_stand_in() -> None:
     names = ("clean", "Rain 1", "Rain 2")
     rows = pd.DataFrame({"label": [1, 2], "sign": "stop", "number": [4, 4]})
     images = np.full((2, 2, 2, 3), 7, np.uint8)
-    real = sign_sheet.of_photographs(images, rows, names)
+    real = sign_sheet.from_files(images, rows, names)
     assert real.sources == (sign_sheet.ABSENT, sign_sheet.REAL, sign_sheet.REAL)
-    simulated = sign_sheet.Plate(
+    simulated = sign_sheet.SignSheet(
         np.full((3, 2, 2, 3), 9, np.uint8),
         names,
         (sign_sheet.SIMULATED,) * 3,
         np.ones(3, bool),
         "stop",
     )
-    both = sign_sheet.merged(real, simulated)
+    both = sign_sheet.completed(real, simulated)
     assert both.images[:, 0, 0, 0].tolist() == [9, 7, 7]
     assert both.sources == (sign_sheet.SIMULATED, sign_sheet.REAL, sign_sheet.REAL)
 

@@ -15,6 +15,7 @@ from benchmark.figures.style import Drawing
 from benchmark.metrics import Metrics
 from benchmark.statistics import BINS
 from tests.conftest import Results
+from tests.stages import source
 from tests.synthetic import make_config, make_results
 
 
@@ -196,7 +197,7 @@ def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None
 @pytest.mark.parametrize("kind", layout.FIGURES)
 def test_nothing_to_draw_is_said(tmp_path: Path, kind: str) -> None:
     config = make_config("mnist")
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     with style.look():
         drawing = figures.KINDS[kind](config, metrics.load(config, tmp_path), tmp_path, "mnist")
         style.save(drawing, tmp_path, kind, {"config": "none"})

@@ -6,13 +6,13 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gradcon import training_state as states
+from gradcon.iteration import iterate
 from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, initialised
 from gradcon.stack import Stack
-from gradcon.training import iterate
 from performance.cases import settings
 
-SHAPES = [(6, 12, 2), (6, 12, 1), (5, 3, 1), (5, 1, 2)]  # the last two take the blocked form
+SHAPES = [(6, 12, 2), (6, 12, 1), (5, 3, 1), (5, 1, 2)]  # the last two are computed by 2x2 blocks
 
 
 def pair(inputs, outputs, padding):
@@ -27,7 +27,7 @@ def pair(inputs, outputs, padding):
 @pytest.mark.parametrize("inputs, outputs, padding", SHAPES)
 def test_values_and_derivatives_equal_the_library(inputs, outputs, padding):
     ours, theirs = pair(inputs, outputs, padding)
-    found = []
+    results = []
     for layer in (ours, theirs):
         torch.manual_seed(1)
         images = torch.randn(3, inputs, 5, 4, dtype=torch.float64, requires_grad=True)
@@ -39,8 +39,8 @@ def test_values_and_derivatives_equal_the_library(inputs, outputs, padding):
             sum((g * torch.randn(g.shape, dtype=torch.float64)).sum() for g in first)
             + first[1].norm()
         )
-        found.append([output, *first, *torch.autograd.grad(bend, arguments)])
-    for own, their in zip(*found, strict=True):
+        results.append([output, *first, *torch.autograd.grad(bend, arguments)])
+    for own, their in zip(*results, strict=True):
         torch.testing.assert_close(own, their, rtol=1e-10, atol=1e-12)
 
 
@@ -56,7 +56,7 @@ def test_derivatives_agree_with_finite_differences(inputs, outputs, padding):
     assert gradgradcheck(call, (images, layer.weight))
 
 
-def test_it_opens():
+def test_without_closed_it_is_the_library_s():
     layer, theirs = pair(4, 2, 1)
     layer.closed = False
     images = torch.randn(2, 4, 3, 3, dtype=torch.float64)

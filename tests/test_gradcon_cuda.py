@@ -61,9 +61,9 @@ def test_scores_are_those_of_the_cpu(device, dtype, tolerance, chunk):
     images = tensor(5, 23, 3)
     loss = RECONSTRUCTION["squared_error"]
     expected = score_images(module, reference, images, loss)
-    for name, found in score_images(module.to(device), reference, images, loss, chunk).items():
-        assert found.device.type == "cpu"
-        torch.testing.assert_close(found, expected[name], rtol=tolerance, atol=tolerance / 10)
+    for name, scores in score_images(module.to(device), reference, images, loss, chunk).items():
+        assert scores.device.type == "cpu"
+        torch.testing.assert_close(scores, expected[name], rtol=tolerance, atol=tolerance / 10)
 
 
 @pytest.mark.parametrize("device", DEVICES)

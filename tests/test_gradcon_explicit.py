@@ -1,29 +1,22 @@
-"""The written-out passes against autograd through the library's convolutions."""
+"""The explicit passes against autograd through PyTorch's convolutions."""
 
 import pytest
 import torch
 from torch import nn
 
 from gradcon import reference as plain
-from gradcon.gradients import gradients
-from gradcon.kernels.im2col import block_slots, layer, pixel_slots, to_blocks
+from gradcon.gradients import batch_gradients
+from gradcon.kernels.im2col import by_block, by_pixel, make_layer, to_blocks
 from gradcon.losses import (
     RECONSTRUCTION,
-    RECONSTRUCTION_SLOPES,
+    RECONSTRUCTION_DERIVATIVES,
     gradient_loss,
-    gradient_loss_slopes,
+    gradient_loss_derivatives,
 )
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.settings import Settings
 
 GRIDS = [(3, 4, 2), (4, 8, 1), (8, 14, 2), (5, 12, 0), (8, 15, 2), (15, 28, 2), (3, 5, 2)]
-
-
-def stored(images, slots, rows):
-    """Images as (slots, channels), NaN where no pixel is."""
-    matrix = images.new_full((len(images), rows, images.shape[1]), torch.nan)
-    matrix[:, slots.flatten()] = images.flatten(2).mT
-    return matrix
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -34,54 +27,54 @@ def test_a_layer_is_the_convolution(small, large, padding, large_channels, trans
         pytest.skip("a transposed convolution gives even sides")
     torch.manual_seed(0)
     channels = (5, large_channels)
-    f = layer(2, (small, large), padding, None, channels, transposed)
+    f = make_layer(2, (small, large), padding, None, channels, transposed)
     kernel = torch.randn(*channels, 4, 4, dtype=torch.float64)
     if transposed:
         x = torch.randn(2, 5, small, small, dtype=torch.float64)
-        wanted = nn.functional.conv_transpose2d(x, kernel, None, 2, padding)
-        rows, slots = x.flatten(2).mT.reshape(-1, 5), block_slots(large, padding)
+        expected = nn.functional.conv_transpose2d(x, kernel, None, 2, padding)
+        rows, slots = x.flatten(2).mT.reshape(-1, 5), by_block(large, padding).slots
     else:
         x = torch.randn(2, large_channels, large, large, dtype=torch.float64)
-        wanted = nn.functional.conv2d(x, kernel, None, 2, padding)
+        expected = nn.functional.conv2d(x, kernel, None, 2, padding)
         blocks = to_blocks(x, padding).view(2, -1, large_channels)
         outside = torch.ones(blocks.shape[1], dtype=torch.bool)
-        outside[block_slots(large, padding).flatten()] = False
+        outside[by_block(large, padding).slots.flatten()] = False
         blocks[:, outside] = 0
-        rows, slots = blocks.view(-1, large_channels), pixel_slots(small)
-    y = f.outer(f.inner(rows) @ f.matrix(kernel)).view(2, -1, wanted.shape[1])
-    found = y[:, slots.flatten()].mT.reshape(wanted.shape)
-    torch.testing.assert_close(found, wanted)
+        rows, slots = blocks.view(-1, large_channels), by_pixel(small).slots
+    y = f.outer(f.inner(rows) @ f.matrix(kernel)).view(2, -1, expected.shape[1])
+    result = y[:, slots.flatten()].mT.reshape(expected.shape)
+    torch.testing.assert_close(result, expected)
     assert f.kernel(f.matrix(kernel), kernel).equal(kernel)
-    assert f.real.view(-1).nonzero().flatten().equal(slots.flatten().sort().values)
+    assert f.is_pixel.view(-1).nonzero().flatten().equal(slots.flatten().sort().values)
     back = torch.randn_like(rows)
     left = torch.randn_like(f.inner(rows))
     torch.testing.assert_close((f.inner(back) * left).sum(), (back * f.inner_t(left)).sum())
 
 
 @pytest.mark.parametrize("name", RECONSTRUCTION)
-def test_slopes_of_the_losses(name):
+def test_derivatives_of_the_losses(name):
     torch.manual_seed(0)
     logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     loss = RECONSTRUCTION[name](logits, images).sum() * images[0].numel()
     (first,) = torch.autograd.grad(loss, logits, create_graph=True)
     (second,) = torch.autograd.grad(first.sum(), logits)
-    value, slope, curvature = RECONSTRUCTION_SLOPES[name](logits.detach(), images)
-    for found, wanted in ((value.sum(), loss), (slope, first), (curvature, second)):
-        torch.testing.assert_close(found, wanted.detach())
+    value, slope, curvature = RECONSTRUCTION_DERIVATIVES[name](logits.detach(), images)
+    for ours, expected in ((value.sum(), loss), (slope, first), (curvature, second)):
+        torch.testing.assert_close(ours, expected.detach())
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_slopes_of_the_gradient_loss(scale):
+def test_derivatives_of_the_gradient_loss(scale):
     torch.manual_seed(0)
     own = [torch.randn(1, n, dtype=torch.float64, requires_grad=True) for n in (7, 3)]
     reference = [scale * torch.randn(1, n, dtype=torch.float64) for n in (7, 3)]
     loss = gradient_loss(own, reference)
-    wanted = torch.autograd.grad(loss.sum(), own)
-    value, slopes = gradient_loss_slopes([g.detach() for g in own], reference)
+    expected = torch.autograd.grad(loss.sum(), own)
+    value, derivatives = gradient_loss_derivatives([g.detach() for g in own], reference)
     torch.testing.assert_close(value, loss.detach()[0])
-    for found, slope in zip(slopes, wanted, strict=True):
-        torch.testing.assert_close(found, slope)
+    for ours, theirs in zip(derivatives, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def settings(**changes):
@@ -115,19 +108,19 @@ def test_gradients_are_those_of_the_plain_reference(channels, size, dtype, toler
     still = torch.optim.SGD(network.parameters(), lr=0.0)
     losses = plain.training_step(network, still, state, images, 0.5)
     network.encoder.explicit = True
-    found = gradients(
+    ours = batch_gradients(
         network, settings(), parameters, means, images, torch.ones_like(images[:, 0, 0, 0]), None
     )
-    assert found.losses[[1, 3]].tolist() == pytest.approx(losses, rel=tolerance)
+    assert ours.losses[[1, 3]].tolist() == pytest.approx(losses, rel=tolerance)
     for name, parameter in network.named_parameters():
-        error = (found.total[name] - parameter.grad).norm() / parameter.grad.norm()
+        error = (ours.total[name] - parameter.grad).norm() / parameter.grad.norm()
         assert error < tolerance, name
 
 
 @pytest.mark.parametrize("reconstruction_loss", RECONSTRUCTION)
 @pytest.mark.parametrize("reference", ["total", "reconstruction"])
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-def test_the_variational_one_and_padding(reconstruction_loss, reference, alpha):
+def test_the_variational_autoencoder_and_padding(reconstruction_loss, reference, alpha):
     torch.manual_seed(0)
     chosen = settings(alpha=alpha, reference=reference, reconstruction_loss=reconstruction_loss)
     network = initialised(VariationalAutoencoder, 1, 12, 2).double()
@@ -144,18 +137,18 @@ def test_the_variational_one_and_padding(reconstruction_loss, reference, alpha):
     own = torch.autograd.grad(reconstruction, [parameters[n] for n in names], create_graph=True)
     alignment = gradient_loss([g[None] for g in own], [m[None] for m in means.values()])[0]
     total = reconstruction + latent + alpha * alignment
-    wanted = torch.autograd.grad(total, list(parameters.values()))
+    expected = torch.autograd.grad(total, list(parameters.values()))
     network.encoder.explicit = True
     inputs = {name: value.detach() for name, value in parameters.items()}
-    found = gradients(network, chosen, inputs, means, images, weight, noise)
-    for name, value in zip(parameters, wanted, strict=True):
-        torch.testing.assert_close(found.total[name], value, rtol=1e-8, atol=1e-14)
+    ours = batch_gradients(network, chosen, inputs, means, images, weight, noise)
+    for name, value in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(ours.total[name], value, rtol=1e-8, atol=1e-14)
     if alpha or reference == "reconstruction":
         torch.testing.assert_close(
-            found.losses, torch.stack([total, reconstruction, latent, alignment]).detach()
+            ours.losses, torch.stack([total, reconstruction, latent, alignment]).detach()
         )
     if reference == "reconstruction":
-        for value, other in zip(found.own, own, strict=True):
+        for value, other in zip(ours.reconstruction, own, strict=True):
             torch.testing.assert_close(value, other.detach(), rtol=1e-8, atol=1e-14)
 
 
@@ -168,7 +161,9 @@ def test_bfloat16_is_close():
     means = {f"decoder.{2 * k}.weight": torch.randn(1) for k in range(4)}
     means = {name: torch.randn_like(parameters[name]) for name in means}
     single, half = (
-        gradients(network, settings(precision=p), parameters, means, images, torch.ones(16), None)
+        batch_gradients(
+            network, settings(precision=p), parameters, means, images, torch.ones(16), None
+        )
         for p in ("float32", "bfloat16")
     )
     for name in parameters:

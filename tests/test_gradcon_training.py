@@ -1,5 +1,6 @@
 """Training against the plain reference, stacks against members, resumed against unbroken runs."""
 
+import doctest
 import math
 from contextlib import nullcontext
 from functools import partial
@@ -9,10 +10,11 @@ import pytest
 import torch
 
 from benchmark.detector import FitFailed
+from gradcon import iteration, training
 from gradcon import reference as plain
-from gradcon import training
 from gradcon import training_state as states
 from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
+from gradcon.epochs import Epoch
 from gradcon.kernels.adam import adam_step, by_formula
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
@@ -44,6 +46,11 @@ def tensor(label, count, channels=1):
 
 def relative(a, b):
     return float((a - b).norm() / b.norm())
+
+
+def test_the_example_of_the_plain_reference_runs():
+    failed, attempted = doctest.testmod(plain)
+    assert attempted and not failed
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -202,24 +209,24 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, m
         train(network, chosen, [d], [h], seeds=[s], dtype=dtype)[0]
         for d, h, s in zip(data, held, seeds, strict=True)
     ]
-    monkeypatch.setattr(training, "adam_step", by_formula)
+    monkeypatch.setattr(iteration, "adam_step", by_formula)
     modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
     state, stack = states.initial(modules), Stack(modules[0], vectorise=True)
     images, _ = resident(data, "cpu")
     held_images, held_counts = resident(held, "cpu")
-    changed = states.tensors(state)
-    train_epoch = training.Epoch(
-        partial(training.iterate, stack, chosen, state), images, 16, dtype, changed, recorded
+    changed = states.updated_tensors(state)
+    train_epoch = Epoch(
+        partial(iteration.iterate, stack, chosen, state), images, 16, dtype, changed, recorded
     )
-    validate_epoch = training.Epoch(
-        partial(training.validate, stack, chosen, state), held_images, 16, dtype, [], recorded
+    validation_epoch = Epoch(
+        partial(iteration.validate, stack, chosen, state), held_images, 16, dtype, [], recorded
     )
     buffers = []
     for epoch in (1, 2):
         noise = latent_noise(counts, 16, network.noise_size(28), seeds, epoch, dtype)
         losses = train_epoch(batch_order(counts, 16, seeds, epoch), noise)
-        held_losses = validate_epoch(batch_order(held_counts, 16), None)
-        fixed = [train_epoch.numbers, train_epoch.sums, validate_epoch.numbers, *changed]
+        held_losses = validation_epoch(batch_order(held_counts, 16), None)
+        fixed = [train_epoch.numbers, train_epoch.sums, validation_epoch.numbers, *changed]
         fixed += [] if noise is None else [train_epoch.noise]
         buffers.append([value.data_ptr() for value in fixed])
     assert buffers[0] == buffers[1]
@@ -327,14 +334,14 @@ def test_a_checkpoint_past_a_milestone_is_refused(tmp_path):
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     images, path = tensor(2, 20), tmp_path / "training.safetensors"
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0], checkpoint=path)
-    others = [
+    differing = [
         (VariationalAutoencoder, settings(), images, 0, "architecture"),
         (Autoencoder, settings(alpha=0.5), images, 0, "alpha"),
         (Autoencoder, settings(), tensor(2, 20, 3), 0, "image shape"),
         (Autoencoder, settings(), images, 1, "seeds"),
         (Autoencoder, settings(), tensor(3, 20), 0, "images"),
     ]
-    for network, chosen, data, seed, what in others:
+    for network, chosen, data, seed, what in differing:
         with pytest.raises(ValueError, match=f"{path}: {what}.*delete the file") as caught:
             train(network, chosen, [data], [data], seeds=[seed], checkpoint=path)
         assert "\n" not in str(caught.value)
@@ -377,18 +384,21 @@ def test_the_best_model_has_the_lowest_validation_loss():
 
 
 def test_float32_is_not_tf32_while_training(monkeypatch):
-    found, convolutions = [], torch.backends.cudnn.conv
+    precisions, convolutions = [], torch.backends.cudnn.conv
     before = convolutions.fp32_precision
     for name in ("iterate", "validate"):
         inner = getattr(training, name)
         monkeypatch.setattr(
             training,
             name,
-            lambda *rest, inner=inner: (found.append(convolutions.fp32_precision), inner(*rest))[1],
+            lambda *rest, inner=inner: (
+                precisions.append(convolutions.fp32_precision),
+                inner(*rest),
+            )[1],
         )
     images = tensor(4, 10)
     train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
-    assert found == ["ieee", "ieee"] and convolutions.fp32_precision == before
+    assert precisions == ["ieee", "ieee"] and convolutions.fp32_precision == before
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import layout, metrics
-from benchmark.metrics import POOLED
+from benchmark.metrics.compute import POOLED
 from benchmark.statistics import BINS, auroc, bin_edges, counts, f1, overlap, placements
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results

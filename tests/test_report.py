@@ -171,7 +171,7 @@ def test_command_rebuilds_everything(tmp_path: Path, capsys: pytest.CaptureFixtu
     config = make_config("mnist", methods=("cae_grad",), outlier_ratios=[0.5])
     make_results(config, tmp_path / "results/tiny", inliers=8)
     arguments = ["--configfile", str(file), str(over), "--results", str(tmp_path / "results")]
-    assert reanalyse.main(arguments) == 0
+    assert main(["reanalyse", *arguments]) == 0
     page = tmp_path / "results/tiny/report/index.html"
     assert str(page) in capsys.readouterr().out
     assert "beta = 0.06" in page.read_text()
@@ -193,7 +193,7 @@ def test_nothing_half_written(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "report/index.html"
-    monkeypatch.setattr(report, "outputs", lambda config, root: [str(target)])
+    monkeypatch.setattr(layout, "report", lambda config, root: [str(target)])
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         report.write(results.config, results.root)

@@ -12,8 +12,9 @@ from benchmark import metrics, published
 from benchmark.layout import RunKey
 from benchmark.tables import selection_table
 from benchmark.tables.table import Cell
-from benchmark.verdicts import model_selection
-from benchmark.verdicts.reproduced import Evidence
+from benchmark.verdicts import selection
+from benchmark.verdicts.reproduced import Reproduced
+from tests.stages import source
 from tests.synthetic import exactly, make_config, make_results
 
 
@@ -25,14 +26,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
     )  # fmt: skip
     root = tmp_path_factory.mktemp("selection")
     make_results(config, root, inliers=30)
-    known = Evidence(config, metrics.compute(config, root))
-    methods = {"cae_grad": ["gradient", "score"], "ocgan": ["score"]}
-    return root, model_selection.rows(known, "cifar10", methods, published.load())
+    reproduced = Reproduced(config, metrics.compute(config, root))
+    return root, selection.frame(reproduced, published.load())
 
 
 def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
     root, frame = made
-    areas: dict[str, list[float]] = {rule: [] for rule in model_selection.RULES}
+    areas: dict[str, list[float]] = {rule: [] for rule in selection.RULES}
     for path in root.glob("runs/cifar10/ocgan/*/*/*/scores.parquet"):
         final = pd.read_parquet(path)
         epochs = pd.read_parquet(path.with_name("epochs.parquet"))
@@ -42,7 +42,7 @@ def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
         areas["best"].append(area["best"])
         areas["oracle"].append(max(area.values()))
     row = frame.set_index(["method", "component"]).loc[("ocgan", "score")]
-    for rule in model_selection.RULES:
+    for rule in selection.RULES:
         assert row[rule] == pytest.approx(np.mean(areas[rule]))
         assert row[f"{rule}_found"] == row["expected"] == 20
     assert row["models"] == 4
@@ -52,17 +52,15 @@ def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
 
 def test_the_oracle_is_never_worse(made: tuple[Path, pd.DataFrame]) -> None:
     _, frame = made
-    assert list(frame["component"]) == ["gradient", "score", "score"]
+    assert list(frame["component"]) == ["reconstruction", "gradient", "score", "score"]
     assert (frame["oracle"] >= frame[["best", "last"]].max(axis=1)).all()
 
 
 def test_nothing_run_is_nothing_shown(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("ocgan",))
-    known = Evidence(config, metrics.compute(config, tmp_path))
-    (row,) = model_selection.rows(known, "mnist", {"ocgan": ["score"]}, published.load()).to_dict(
-        "records"
-    )
-    assert np.isnan([row[rule] for rule in model_selection.RULES]).all()
+    reproduced = Reproduced(config, metrics.compute(config, tmp_path))
+    (row,) = selection.frame(reproduced, published.load()).to_dict("records")
+    assert np.isnan([row[rule] for rule in selection.RULES]).all()
     assert row["models"] == 0
 
 
@@ -82,10 +80,9 @@ def test_an_average_over_some_classes_is_marked_and_stands_beside_nothing(tmp_pa
     for inlier in range(1, 10):
         shutil.rmtree(tmp_path / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
     shutil.rmtree(tmp_path / "runs/cifar10/ocgan/fold-0/inlier-4/seed-1")
-    known = Evidence(config, metrics.compute(config, tmp_path))
-    methods = {key: ["score"] for key in config.methods}
-    table = selection_table.selection_table(known, "cifar10", methods, published.load())
-    some, under, same = (row.cells for row in table.rows)
+    table = selection_table.build(source(config, tmp_path), "cifar10")
+    scores = [row for row in table.rows if row.labels[1] == "anomaly score"]
+    some, under, same = (row.cells for row in scores)
     assert [cell.marks for cell in some[:3]] == ["*"] * 3
     assert some[-1] == Cell()
     assert [cell.marks for cell in under[:3]] == ["*†"] * 3
@@ -94,8 +91,7 @@ def test_an_average_over_some_classes_is_marked_and_stands_beside_nothing(tmp_pa
     assert [note[0] for note in table.notes] == ["*", "†", "‡", "°"]
     few = config.datasets["cifar10"].model_copy(update={"inliers": (0, 1)})
     partly = config.model_copy(update={"datasets": {"cifar10": few}})
-    known = Evidence(partly, metrics.compute(partly, tmp_path))
-    frame = model_selection.rows(known, "cifar10", methods, published.load())
+    frame = selection.frame(Reproduced(partly, metrics.compute(partly, tmp_path)), published.load())
     assert frame["published"].isna().all()
 
 
@@ -110,8 +106,8 @@ def test_the_gain_is_over_runs_that_have_both(tmp_path: Path) -> None:
     manifest = json.loads(path.with_name("run.json").read_text())
     manifest["scores_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     path.with_name("run.json").write_text(json.dumps(manifest))
-    known = Evidence(config, metrics.compute(config, tmp_path))
-    (row,) = model_selection.rows(known, "mnist", {"ocgan": ["score"]}, []).to_dict("records")
+    reproduced = Reproduced(config, metrics.compute(config, tmp_path))
+    (row,) = selection.frame(reproduced, ()).to_dict("records")
     assert (row["best_found"], row["oracle_found"]) == (9, 10)
     assert row["oracle"] > row["best"]
     assert row["gain"] == 0

@@ -19,6 +19,7 @@ from benchmark.published import AVERAGE
 from benchmark.tables import formats, rows
 from benchmark.tables.table import Cell, Row, Table
 from tests.conftest import Results
+from tests.stages import source
 from tests.synthetic import make_config, make_results
 
 NAN = float("nan")
@@ -75,7 +76,7 @@ def row(table: Table, *labels: str) -> Row:
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in layout.tables(results.config, results.root)}
     assert set((results.root / "tables").iterdir()) == wanted
-    assert len(wanted) == 3 * (2 * 5 + 3)
+    assert len(wanted) == 4 * (2 * 5 + 3)
 
 
 def test_means_are_those_of_the_metrics(results: Results, built: dict[str, Table]) -> None:
@@ -149,7 +150,7 @@ def test_area_under_a_half_is_marked(built: dict[str, Table]) -> None:
 def test_constant_scores_are_marked(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("ocgan",))
     make_results(config, tmp_path, inliers=8, draw=lambda *key: np.zeros(sum(key[3:])))
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     table = tables.build(config, tmp_path)["auroc-mnist"]
     assert all(cell.marks == "‡" for cell in table.rows[0].cells)
     assert table.frame["constant"].all()
@@ -179,7 +180,7 @@ def test_unrun_methods_keep_their_rows_in_the_ablation(tmp_path: Path) -> None:
     config = make_config("cifar10", methods=("cae", "cae_grad"))
     make_results(config, tmp_path, inliers=8)
     more = make_config("cifar10", methods=("cae", "cae_grad", "vae_grad", "alocc"))
-    metrics.write(more, tmp_path)
+    source(more, tmp_path)
     built = tables.build(more, tmp_path)
     cells = row(built["ablation-cifar10"], "VAE + Grad", "gradient loss").cells
     assert {cell.text for cell in cells} == {"—"}
@@ -188,7 +189,7 @@ def test_unrun_methods_keep_their_rows_in_the_ablation(tmp_path: Path) -> None:
 
 def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
     config = make_config("cifar10")
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     tables.write(config, tmp_path)
     for name, table in tables.build(config, tmp_path).items():
         reproduced = [row for row in table.rows if not row.published]
@@ -251,7 +252,7 @@ def test_only_the_papers_data_sets_are_judged() -> None:
     names = ["auroc-digits", "ablation-digits", "selection-digits", "cost"]
     assert layout.table_names(config) == names
     stated = {row.data_source for row in published.load()}
-    assert stated == set(config.SOURCES)
+    assert stated == set(published.SOURCES)
 
 
 def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
@@ -283,12 +284,12 @@ def test_captions_count_the_seeds_that_ran_not_those_that_are_wanted(tmp_path: P
     for seed in (1, 2):
         for folder in (tmp_path / "runs").glob(f"*/*/*/*/seed-{seed}"):
             shutil.rmtree(folder)
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     caption = tables.build(config, tmp_path)["auroc-mnist"].caption
     assert "1 of 3 seeds (0)" in caption
     assert "standard deviation" not in caption
     make_results(config.model_copy(update={"methods": {"cae": config.methods["cae"]}}), tmp_path, 8)
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     caption = tables.build(config, tmp_path)["auroc-mnist"].caption
     assert "seeds: CAE 3 (0 to 2), OCGAN 1 of 3 (0)" in caption
     assert "standard deviation over seeds" in caption
@@ -301,7 +302,7 @@ def test_captions_tell_settings_that_are_not_the_papers(tmp_path: Path) -> None:
         told = json.loads(file.read_text())
         told["config"] = {"epochs": 20, "learning_rate": 0.01, "batch_size": 64}
         file.write_text(json.dumps(told))
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     caption = tables.build(config, tmp_path)["auroc-mnist"].caption
     assert "Other settings than the papers': OCGAN learning_rate 0.01, not 0.001. " in caption
 
@@ -311,7 +312,7 @@ def test_note_of_a_data_set_is_in_its_captions(tmp_path: Path) -> None:
     noted = config.datasets["mnist"].model_copy(update={"note": "rebuilt copy"})
     config = config.model_copy(update={"datasets": {"mnist": noted}})
     make_results(config, tmp_path, inliers=8)
-    metrics.write(config, tmp_path)
+    source(config, tmp_path)
     for name, table in tables.build(config, tmp_path).items():
         assert ("MNIST, rebuilt copy" in table.caption) == (name != "cost")
 

@@ -14,13 +14,14 @@ from benchmark import metrics, published, statistics
 from benchmark.config import Config
 from benchmark.config.methods import defaults
 from benchmark.layout import RunKey
-from benchmark.metrics.conditions import paper_epochs
+from benchmark.metrics.conditions import published_epochs
 from benchmark.published import AVERAGE, Published
 from benchmark.runs.command import command
 from benchmark.tables import verdict_table
 from benchmark.verdicts import numbers
 from benchmark.verdicts.numbers import Verdict
-from benchmark.verdicts.reproduced import Evidence, Quantity, columns
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
+from tests.stages import source
 from tests.synthetic import exactly, make_config, make_results
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,12 @@ def of(found: list[Verdict], place: str, method: str, inlier: int, component: st
 
 
 def judged(config: Config, root: Path) -> list[Verdict]:
-    return numbers.judge(Evidence(config, metrics.compute(config, root)), PUBLISHED)
+    return numbers.judge(Reproduced(config, metrics.compute(config, root)), PUBLISHED)
+
+
+def detail(verdict: Verdict) -> str:
+    """What the tables say beside a verdict."""
+    return verdict_table.detail(next(numbers.frame([verdict]).itertuples()))
 
 
 def made(tmp_path: Path, auroc, epochs: int = 1000, **over) -> tuple[Config, Path]:  # type: ignore[no-untyped-def]
@@ -92,7 +98,7 @@ def test_inconclusive_says_what_would_decide(known: list[Verdict]) -> None:
     assert verdict.further is not None
     assert verdict.further > 0
     plural = "s" * (verdict.further != 1)
-    assert verdict.detail == f"{verdict.further} further seed{plural}"
+    assert detail(verdict) == f"{verdict.further} further seed{plural}"
 
 
 def test_average_is_over_classes_with_their_own_spread(known: list[Verdict]) -> None:
@@ -109,7 +115,7 @@ def test_every_published_number_has_a_verdict(known: list[Verdict]) -> None:
     for verdict in known:
         row = verdict.published
         if row.data_source != "cifar10" or row.run_method != "cae_grad":
-            assert (verdict.outcome, verdict.detail) == ("not run", "not configured")
+            assert (verdict.outcome, detail(verdict)) == ("not run", "not configured")
         assert (verdict.outcome == "not run") == np.isnan(verdict.mean)
 
 
@@ -130,7 +136,7 @@ def test_fewer_epochs_are_never_a_reproduction(tmp_path: Path) -> None:
     found = [verdict for verdict in judged(config, root) if not np.isnan(verdict.mean)]
     assert found
     assert {verdict.outcome for verdict in found} == {"short run"}
-    assert {verdict.detail for verdict in found} == {"999 epochs"}
+    assert {detail(verdict) for verdict in found} == {"999 epochs"}
     assert {verdict.further for verdict in found} == {None}
 
 
@@ -141,14 +147,14 @@ def test_one_short_run_among_long_ones_shortens_the_average(tmp_path: Path) -> N
     manifest["facts"]["epochs"] = 20
     path.write_text(json.dumps(manifest))
     found = of(judged(config, root), "Table 3", "cae_grad", AVERAGE, "score")
-    assert (found.outcome, found.detail) == ("short run", "20 to 1000 epochs")
+    assert (found.outcome, detail(found)) == ("short run", "20 to 1000 epochs")
 
 
 def test_one_run_per_class_decides_nothing(tmp_path: Path) -> None:
     config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0])
     verdict = of(judged(config, root), "Table 3", "cae_grad", AVERAGE, "score")
     assert verdict.outcome == "inconclusive"
-    assert verdict.detail.startswith("at least ")
+    assert detail(verdict).startswith("at least ")
     assert np.isnan(verdict.low)
     # What there is, is the interval of the test samples.
     share = np.array([GRADCON[inlier] for inlier in range(10)])
@@ -168,11 +174,11 @@ def test_an_average_borrows_spread_and_a_class_does_not(tmp_path: Path) -> None:
     found = judged(config, root)
     average = of(found, "Table 3", "cae_grad", AVERAGE, "score")
     assert average.outcome == "lower"
-    assert average.detail == "spread over runs: that of 3 of 10 classes"
+    assert detail(average) == "spread over runs: that of 3 of 10 classes"
     assert average.low < average.mean < average.high < average.published.value
     with_own, without = (of(found, "Table 3", "cae_grad", k, "score") for k in (0, 3))
-    assert "spread" not in with_own.detail and np.isfinite(with_own.low)
-    assert without.outcome == "inconclusive" and without.detail.startswith("at least ")
+    assert "spread" not in detail(with_own) and np.isfinite(with_own.low)
+    assert without.outcome == "inconclusive" and detail(without).startswith("at least ")
     assert np.isnan(without.low)
 
 
@@ -181,8 +187,8 @@ def test_an_average_lacking_a_class_is_not_one(tmp_path: Path) -> None:
     shutil.rmtree(root / "runs/cifar10/cae_grad/fold-0/inlier-7")
     found = judged(config, root)
     average = of(found, "Table 3", "cae_grad", AVERAGE, "score")
-    assert (average.outcome, average.detail) == ("not run", "9 of 10 classes")
-    assert of(found, "Table 3", "cae_grad", 7, "score").detail == "no complete run"
+    assert (average.outcome, detail(average)) == ("not run", "9 of 10 classes")
+    assert detail(of(found, "Table 3", "cae_grad", 7, "score")) == "no complete run"
     assert of(found, "Table 3", "cae_grad", 6, "score").outcome == "reproduced"
     some = make_config(
         "cifar10", methods=("cae_grad",), seeds=[0, 1], outlier_ratios=[0.5], beta=0.0,
@@ -192,7 +198,7 @@ def test_an_average_lacking_a_class_is_not_one(tmp_path: Path) -> None:
     some = some.model_copy(update={"datasets": {"cifar10": entry}})
     average = of(judged(some, root), "Table 3", "cae_grad", AVERAGE, "score")
     assert average.outcome == "not run"
-    assert "not in this configuration" in average.detail
+    assert "not in this configuration" in detail(average)
 
 
 @pytest.mark.parametrize("absent", [(), (7,)])
@@ -202,8 +208,7 @@ def test_classes_stand_for_an_average_that_lacks_one(
     config, root = made(tmp_path, lambda key: GRADCON[key.inlier], seeds=[0, 1])
     for inlier in absent:
         shutil.rmtree(root / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
-    known = Evidence(config, metrics.compute(config, root))
-    table = verdict_table.verdict_table(known, numbers.judge(known, PUBLISHED))
+    table = verdict_table.build(source(config, root))
     rows = [row for row in table.rows if "GradCon, anomaly score" in row.labels[0]]
     shown = [row.labels[0].rpartition(", ")[2] for row in rows if not row.fold]
     if absent:
@@ -221,7 +226,7 @@ def test_scores_without_a_number_give_no_verdict(tmp_path: Path) -> None:
     found = judged(config, root)
     for inlier in (5, AVERAGE):
         verdict = of(found, "Table 3", "cae_grad", inlier, "score")
-        assert (verdict.outcome, verdict.detail) == ("not run", "scores without a number")
+        assert (verdict.outcome, detail(verdict)) == ("not run", "scores without a number")
 
 
 def test_parameters_do_not_hang_on_epochs(tmp_path: Path) -> None:
@@ -256,7 +261,7 @@ def test_the_second_smallest_needs_both_rivals(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("cae", "cae_grad"), outlier_ratios=[0.5])
     make_results(config, tmp_path, inliers=8, epochs=1000)
     verdict = of(judged(config, tmp_path), "Fig. 5", "cae_grad", AVERAGE, "gradient")
-    assert (verdict.outcome, verdict.detail) == ("not run", "not configured")
+    assert (verdict.outcome, detail(verdict)) == ("not run", "not configured")
 
 
 def test_shares_of_outliers_are_their_own_test_sets(tmp_path: Path) -> None:
@@ -270,7 +275,7 @@ def test_shares_of_outliers_are_their_own_test_sets(tmp_path: Path) -> None:
         for verdict in judged(config, tmp_path)
         if verdict.published.place == "Table 5" and verdict.published.run_method == "cae_grad"
     }
-    assert found["F1", 0.2].detail == "no test sets with 20% outliers"
+    assert detail(found["F1", 0.2]) == "no test sets with 20% outliers"
     assert found["AUROC", 0.1].runs == 20
     table = metrics.compute(config, tmp_path).table
     rows = table.query(
@@ -286,7 +291,7 @@ def test_several_folds_have_the_test_samples_in_their_spread(tmp_path: Path) -> 
             outlier_ratios=[0.5],
         )  # fmt: skip
         make_results(config, tmp_path, inliers=40)
-        known = Evidence(config, metrics.compute(config, tmp_path))
+        known = Reproduced(config, metrics.compute(config, tmp_path))
         variance = known.test_variance(Quantity("fashion_mnist", "cae_grad"))
         assert (variance > 0) == (folds == [0])
 
@@ -298,7 +303,7 @@ def test_two_of_our_data_sets_may_be_one_of_the_papers(tmp_path: Path) -> None:
     )
     make_results(config, tmp_path, inliers=8)
     rows = [row for row in PUBLISHED if row.run_method == "ocgan" and row.data_source == "mnist"]
-    found = numbers.judge(Evidence(again, metrics.compute(again, tmp_path)), rows)
+    found = numbers.judge(Reproduced(again, metrics.compute(again, tmp_path)), rows)
     assert [verdict.dataset for verdict in found[:2]] == ["mnist", "second"]
     assert len(found) == 2 * len(rows)
 
@@ -310,7 +315,7 @@ def test_constant_scores_are_told(tmp_path: Path) -> None:
     )
     verdict = of(judged(config, tmp_path), "Table 3", "cae_grad", 0, "score")
     assert (verdict.outcome, verdict.mean) == ("inconclusive", 0.5)
-    assert verdict.detail == "constant scores of plane"
+    assert detail(verdict) == "constant scores of plane"
     assert verdict.further is None
 
 
@@ -318,7 +323,7 @@ def test_a_row_without_chance_needs_the_margin_only(tmp_path: Path) -> None:
     """Equal runs of a method and an error of the test samples that is next to none."""
     row = next(row for row in PUBLISHED if row.run_method == "cae_grad" and row.inlier == AVERAGE)
     config, root = made(tmp_path, lambda key: 1.0, seeds=[0, 1])
-    known = Evidence(config, metrics.compute(config, root))
+    known = Reproduced(config, metrics.compute(config, root))
 
     def outcome(value: float) -> str:
         wanted: Published = dataclasses.replace(
@@ -332,10 +337,10 @@ def test_a_row_without_chance_needs_the_margin_only(tmp_path: Path) -> None:
 
 def test_epochs_of_the_paper_or_of_the_methods_own() -> None:
     config = make_config("mnist", methods=("cae", "dcae"))
-    assert paper_epochs(config, "cae") == 1000
+    assert published_epochs(config, "cae") == 1000
     own = config.methods["dcae"].model_copy(update={"detector": "baselines.dcae:DCAE"})
     config = config.model_copy(update={"methods": {"dcae": own}})
-    assert paper_epochs(config, "dcae") == 150
+    assert published_epochs(config, "dcae") == 150
 
 
 def test_command_names_every_run(tmp_path: Path) -> None:
@@ -364,7 +369,7 @@ def test_the_configuration_of_the_paper_has_the_papers_settings(path: str) -> No
     for name, method in config.methods.items():
         stated = json.loads(json.dumps(method.params))
         assert stated == defaults(method.detector), name
-        assert stated.get("epochs") == paper_epochs(config, name)
+        assert stated.get("epochs") == published_epochs(config, name)
 
 
 def test_other_hyperparameters_are_never_a_reproduction(tmp_path: Path) -> None:
@@ -373,11 +378,11 @@ def test_other_hyperparameters_are_never_a_reproduction(tmp_path: Path) -> None:
     found = judged(config, root)
     for inlier in (3, AVERAGE):
         verdict = of(found, "Table 3", "cae_grad", inlier, "score")
-        assert (verdict.outcome, verdict.detail) == ("other settings", "batch_size 8, not 64")
+        assert (verdict.outcome, detail(verdict)) == ("other settings", "batch_size 8, not 64")
     assert of(found, "Table 3", "cae_grad", 0, "score").outcome == "reproduced"
     rewritten(root, "cifar10/cae_grad/fold-0/inlier-3/seed-2", epochs=20)
     verdict = of(judged(config, root), "Table 3", "cae_grad", 3, "score")
-    assert (verdict.outcome, verdict.detail) == (
+    assert (verdict.outcome, detail(verdict)) == (
         "short run",
         "20 to 1000 epochs; batch_size 8, not 64",
     )
@@ -396,7 +401,7 @@ def test_another_score_or_image_size_is_never_a_reproduction(
         update={"beta": 0.12, **setting, "methods": {**config.methods, "cae_grad": own}}
     )
     verdict = of(judged(config, root), "Table 3", "cae_grad", 0, "score")
-    assert (verdict.outcome, verdict.detail) == ("other settings", told)
+    assert (verdict.outcome, detail(verdict)) == ("other settings", told)
 
 
 def test_only_the_runs_of_a_class_shorten_it(tmp_path: Path) -> None:
@@ -412,7 +417,7 @@ def test_parameters_of_other_settings_are_not_the_papers(tmp_path: Path) -> None
     make_results(config, tmp_path, inliers=8)
     rewritten(tmp_path, "mnist/cae_grad/fold-0/inlier-0/seed-0", batch_size=8)
     verdict = of(judged(config, tmp_path), "Table 6", "cae_grad", AVERAGE, "")
-    assert (verdict.outcome, verdict.detail) == ("other settings", "batch_size 8, not 64")
+    assert (verdict.outcome, detail(verdict)) == ("other settings", "batch_size 8, not 64")
 
 
 def named(method: str, detector: str, **over: object) -> Config:
@@ -429,7 +434,7 @@ def test_epochs_of_another_phase_do_not_count(tmp_path: Path) -> None:
     rewritten(tmp_path, place, epochs=80, pretrain_epochs=80)
     verdict = of(judged(config, tmp_path), "Table 3", "deep_svdd", 0, "score")
     assert (verdict.outcome, verdict.epochs) == ("short run", "80")
-    assert verdict.detail == "80 epochs; pretrain_epochs 80, not the default"
+    assert detail(verdict) == "80 epochs; pretrain_epochs 80, not the default"
 
 
 def test_a_fit_without_chance_asks_for_no_seeds(tmp_path: Path) -> None:
@@ -437,7 +442,7 @@ def test_a_fit_without_chance_asks_for_no_seeds(tmp_path: Path) -> None:
     make_results(config, tmp_path, inliers=20, epochs=0)
     verdict = of(judged(config, tmp_path), "Table 3", "kde", AVERAGE, "score")
     assert (verdict.outcome, verdict.further, verdict.epochs) == ("inconclusive", None, "")
-    assert verdict.detail == "fitted without chance: further seeds give the same"
+    assert detail(verdict) == "fitted without chance: further seeds give the same"
 
 
 def test_runs_without_a_number_are_told(tmp_path: Path) -> None:
@@ -448,11 +453,11 @@ def test_runs_without_a_number_are_told(tmp_path: Path) -> None:
     found = judged(config, root)
     one = of(found, "Table 3", "cae_grad", 5, "score")
     assert one.outcome == "inconclusive"
-    assert one.detail.endswith("; 1 of 2 runs has no number")
-    assert of(found, "Table 3", "cae_grad", AVERAGE, "score").detail.endswith(
+    assert detail(one).endswith("; 1 of 2 runs has no number")
+    assert detail(of(found, "Table 3", "cae_grad", AVERAGE, "score")).endswith(
         "1 of 20 runs has no number"
     )
-    assert of(found, "Table 3", "cae_grad", 4, "score").detail == ""
+    assert detail(of(found, "Table 3", "cae_grad", 4, "score")) == ""
 
 
 def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path) -> None:
@@ -461,7 +466,7 @@ def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path)
         "fashion_mnist", methods=("cae_grad",), folds={"fashion_mnist": [0]}, outlier_ratios=[0.5]
     )
     make_results(config, tmp_path, inliers=40, epochs=1000)
-    known = Evidence(config, metrics.compute(config, tmp_path))
+    known = Reproduced(config, metrics.compute(config, tmp_path))
     found = numbers.judge(known, PUBLISHED)
     (f1,) = (
         verdict
@@ -472,9 +477,11 @@ def test_one_run_without_a_level_of_test_samples_has_no_interval(tmp_path: Path)
     assert np.isfinite(f1.mean)
     assert np.isnan([f1.mean_low, f1.mean_high, f1.low, f1.high, f1.p]).all()
     assert (f1.outcome, f1.further) == ("inconclusive", None)
-    assert f1.detail == "one run per class: the spread over seeds is not known"
-    table = verdict_table.verdict_table(known, [f1])
-    assert not any(" to " in cell.text for cell in table.rows[0].cells)
+    assert detail(f1) == "one run per class: the spread over seeds is not known"
+    table = verdict_table.build(source(config, tmp_path), "fashion_mnist")
+    rows = [row for row in table.rows if row.labels[0].startswith("GradCon, F1") and not row.fold]
+    assert len(rows) == 1
+    assert not any(" to " in cell.text for cell in rows[0].cells)
 
 
 def test_seeds_that_would_decide_are_counted_by_folds(tmp_path: Path) -> None:
@@ -485,18 +492,18 @@ def test_seeds_that_would_decide_are_counted_by_folds(tmp_path: Path) -> None:
     )  # fmt: skip
     draw = exactly(lambda key, _: 0.7 + 0.1 * (key.fold - 2))
     make_results(config, tmp_path, inliers=100, draw=draw, epochs=1000)
-    known = Evidence(config, metrics.compute(config, tmp_path))
+    known = Reproduced(config, metrics.compute(config, tmp_path))
     wanted = dataclasses.replace(
         row, value=0.775, data_source="fashion_mnist", metric="AUROC", run_component="score",
         outlier_ratio=None, method="GradCon",
     )  # fmt: skip
     (verdict,) = numbers.judge(known, [wanted])
     cube = known.values(Quantity("fashion_mnist", "cae_grad"))
-    runs = statistics.runs_to_decide(statistics.sample(columns(cube)), 0.775)
+    runs = statistics.runs_to_decide(statistics.sample(by_inlier(cube)), 0.775)
     assert runs is not None
     assert verdict.further == -(-runs // 5)
     plural = "s" * (verdict.further != 1)
-    assert verdict.detail == f"{verdict.further} further seed{plural}"
+    assert detail(verdict) == f"{verdict.further} further seed{plural}"
 
 
 def test_only_data_sets_with_runs_stand_in_the_caption(tmp_path: Path) -> None:
@@ -504,7 +511,6 @@ def test_only_data_sets_with_runs_stand_in_the_caption(tmp_path: Path) -> None:
     both = make_config(
         "mnist", "cifar10", methods=("cae_grad",), seeds=[0], outlier_ratios=[0.5], milestones=[]
     )
-    known = Evidence(both, metrics.compute(both, root))
-    caption = verdict_table.verdict_table(known, numbers.judge(known, PUBLISHED)).caption
+    caption = verdict_table.build(source(both, root)).caption
     assert "CIFAR-10; 1,000 epochs; 1 seed (0)" in caption
     assert "MNIST" not in caption

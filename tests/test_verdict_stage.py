@@ -1,0 +1,48 @@
+"""The stage of the verdicts: what it writes is all that later stages need, and has no sentences."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark import layout, tables, verdicts
+from benchmark.verdicts import challenge_claim, numbers, selection, third_party
+from tests.conftest import Results
+
+
+def test_writes_what_it_says(results: Results) -> None:
+    paths = {Path(path) for path in layout.verdicts(results.config, results.root)}
+    assert set((results.root / "verdicts").iterdir()) == paths
+
+
+def test_files_give_what_was_computed(results: Results) -> None:
+    written = verdicts.load(results.config, results.root)
+    computed = verdicts.compute(results.config, results.root)
+    for name in ("numbers", "claims", "selection", "third_party", "challenge_claim"):
+        here, there = getattr(written, name), getattr(computed, name)
+        pd.testing.assert_frame_equal(here, there, check_dtype=False)
+    assert set(numbers.PUBLISHED) < set(written.numbers)
+    assert list(written.third_party) == list(third_party.COLUMNS)
+    assert list(written.challenge_claim) == list(challenge_claim.COLUMNS)
+    assert set(selection.RULES) < set(written.selection)
+
+
+def test_tables_need_no_scores_once_there_are_verdicts(results: Results, tmp_path: Path) -> None:
+    for name in ("metrics", "verdicts"):
+        (tmp_path / name).symlink_to(results.root / name)
+    built = tables.build(results.config, tmp_path)
+    there = tables.build(results.config, results.root)
+    assert {name: table.rows for name, table in built.items()} == {
+        name: table.rows for name, table in there.items()
+    }
+
+
+def test_verdicts_are_data_not_sentences(results: Results) -> None:
+    """Texts are labels of a few words; what is quoted from the paper or typed in a shell is not."""
+    quoted = {"claim", "source", "copied_from", "command", "place", "comparison", "missing"}
+    quoted |= {"borrowed", "claim_borrowed"}  # names of methods
+    stage = verdicts.load(results.config, results.root)
+    for frame in (stage.numbers, stage.claims, stage.selection, stage.third_party):
+        for column in frame.select_dtypes(["object", "string"]):
+            if column not in quoted and not column.endswith("_missing"):
+                longest = max((len(str(text).split()) for text in frame[column]), default=0)
+                assert longest <= 6, (column, longest)

@@ -1,21 +1,12 @@
-"""What all methods share: the detector interface, data, splits, runs, metrics, tables, figures.
+"""What all methods share, one folder or module per stage, in the order of the data:
 
-From the configuration to the report, and what each step is made of:
+``config`` → ``data`` → ``splits`` → ``runs`` → ``scores`` → ``metrics`` → ``verdicts`` →
+``tables``, ``figures`` → ``report``
 
-=============  ====================================================================================
-configuration  ``config``; ``plan``: the jobs it means; ``methods``, ``modules``, ``digest``: where
-               the code of a method is, and its hash
-images         ``datasets``, ``cure_tsr``: read and prepared; ``splits``: which train, which test
-runs           ``detector``: the interface of a method; ``runs``: fit, score, write; ``device``
-numbers        ``scores``: read back and checked; ``measures``, ``metrics``, ``summary``,
-               ``statistics``; ``selection``: what the choice of the model is worth
-judgement      ``published``, ``evidence``, ``verdicts``, ``reported``, ``comparisons``, ``claims``,
-               ``findings``
-pages          ``outputs``: where they lie; ``captions``, ``marks``, ``render``, ``tables``,
-               ``figures``, ``report``; ``provenance``: what they were made from
-committed      ``publish``, ``alike``: gathered; ``reanalyse``: made again; ``drift``: checked
-underneath     ``errors``, ``files``, ``console``
-=============  ====================================================================================
-
-Everything from the numbers on is computed from ``scores.parquet`` and ``run.json`` alone.
+Each stage writes files and reads only those of earlier ones; ``layout`` knows where they lie, and
+``jobs`` what Snakemake is asked to make. Everything from the metrics on is computed from the scores
+alone, without PyTorch: ``reanalyse`` does it in one go, ``reference`` keeps the committed results.
+``published`` has the numbers of the paper, ``captions`` the words that tables, figures and report
+share. ``detector`` is the interface of a method, ``base_detector`` what our methods share of it.
+``statistics`` and ``utils`` know nothing of the rest.
 """

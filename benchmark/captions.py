@@ -9,7 +9,7 @@ from benchmark.data.challenges.gtsrb import NAME as STAND_IN
 from benchmark.layout import main_ratio
 from benchmark.metrics import challenge_study
 from benchmark.metrics.conditions import differing_settings
-from benchmark.statistics import LEVEL
+from benchmark.statistics.intervals import LEVEL
 from benchmark.utils.text import counted, listed, span
 
 

@@ -13,7 +13,7 @@ from benchmark import figures, layout, metrics
 from benchmark.figures import beta, epochs, histograms, reconstructions, style
 from benchmark.figures.style import Drawing
 from benchmark.metrics import Metrics
-from benchmark.statistics import BINS
+from benchmark.statistics.overlap import BINS
 from tests.conftest import Results
 from tests.stages import source
 from tests.synthetic import make_config, make_results

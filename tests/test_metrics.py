@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import layout, metrics
 from benchmark.metrics.compute import POOLED
-from benchmark.statistics import BINS, auroc, bin_edges, counts, f1, overlap, placements
+from benchmark.statistics.overlap import BINS, bin_edges, counts, overlap
+from benchmark.statistics.roc import auroc, f1, placements
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 

@@ -7,24 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from benchmark import statistics
-from benchmark.statistics import (
-    Sample,
-    auroc_interval,
-    bootstrap_means,
-    decide,
-    delong,
-    holm,
-    overlap,
-    overlap_interval,
-    paired_delong,
-    percentiles,
-    prediction_interval,
-    prediction_p,
-    runs_to_decide,
-    sample,
-    tost,
-)
+from benchmark.statistics import decisions
+from benchmark.statistics.bootstrap import bootstrap_means
+from benchmark.statistics.decisions import decide, holm, runs_to_decide, tost
+from benchmark.statistics.intervals import percentiles
+from benchmark.statistics.overlap import overlap, overlap_interval
+from benchmark.statistics.replicates import Sample, prediction_interval, prediction_p, sample
+from benchmark.statistics.roc import auroc_interval, delong, paired_delong
 
 COARSE = st.integers(-4, 4).map(float)
 SOME = st.integers(2, 12).flatmap(lambda n: arrays(np.float64, n, elements=COARSE))
@@ -295,10 +284,10 @@ def test_decisions_agree_with_the_prediction_interval(
     difference = found.mean - 0.5
     if decision in ("above", "below"):
         assert not low <= 0.5 <= high
-        assert abs(difference) > statistics.MARGIN
+        assert abs(difference) > decisions.MARGIN
         assert (decision == "above") == (difference > 0)
     if decision == "same":
-        assert low <= 0.5 <= high or abs(difference) < statistics.MARGIN
+        assert low <= 0.5 <= high or abs(difference) < decisions.MARGIN
 
 
 @given(st.floats(-0.1, 0.1), st.floats(0.001, 0.05), st.integers(2, 5), st.integers(1, 4))

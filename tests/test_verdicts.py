@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from benchmark import config as configuration
-from benchmark import metrics, published, statistics
+from benchmark import metrics, published
 from benchmark.config import Config
 from benchmark.config.methods import defaults
 from benchmark.layout import RunKey
 from benchmark.metrics.conditions import published_epochs
 from benchmark.published import AVERAGE, Published
 from benchmark.runs.command import command
+from benchmark.statistics import decisions, replicates
 from benchmark.tables import verdict_table
 from benchmark.verdicts import numbers
 from benchmark.verdicts.numbers import Verdict
@@ -499,7 +500,7 @@ def test_seeds_that_would_decide_are_counted_by_folds(tmp_path: Path) -> None:
     )  # fmt: skip
     (verdict,) = numbers.judge(known, [wanted])
     cube = known.values(Quantity("fashion_mnist", "cae_grad"))
-    runs = statistics.runs_to_decide(statistics.sample(by_inlier(cube)), 0.775)
+    runs = decisions.runs_to_decide(replicates.sample(by_inlier(cube)), 0.775)
     assert runs is not None
     assert verdict.further == -(-runs // 5)
     plural = "s" * (verdict.further != 1)

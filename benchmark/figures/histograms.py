@@ -13,7 +13,7 @@ from benchmark.figures.style import INLIER, OUTLIER, Drawing, nothing, panels
 from benchmark.layout import main_ratio
 from benchmark.metrics import Metrics
 from benchmark.metrics.averages import Estimate, Numbers, pooled
-from benchmark.statistics import BINS, TAIL
+from benchmark.statistics.overlap import BINS, TAIL
 
 SIDES = (("inliers", INLIER, ""), ("outliers", OUTLIER, "////"))
 LOSSES = {

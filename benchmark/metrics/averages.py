@@ -53,14 +53,19 @@ def estimate(cube: Cube) -> Estimate:
 
 
 class Numbers:
-    """The table of all numbers, found by what they are of; the beta sweep aside."""
+    """The table of all numbers, found by what they are of."""
 
-    AXES = ("dataset", "method", "component", "metric", "model", "outlier_ratio")
+    AXES = (
+        *("dataset", "method", "component", "metric", "outlier_ratio"),
+        *("model", "beta_multiple"),
+    )
 
     def __init__(self, table: pd.DataFrame) -> None:
-        plain = table[table["beta_multiple"].isna()]
-        self._empty = plain.iloc[:0]
-        self._parts = {key: part for key, part in plain.groupby(list(self.AXES), sort=False)}
+        self._empty = table.iloc[:0]
+        # NaN is no key; no multiple is negative.
+        keyed = table.assign(beta_multiple=table["beta_multiple"].fillna(-1.0))
+        groups = keyed.groupby(list(self.AXES), sort=False).indices
+        self._parts = {key: table.iloc[places] for key, places in groups.items()}
 
     def select(
         self,
@@ -70,9 +75,14 @@ class Numbers:
         metric: str,
         outlier_ratio: float,
         model: str = "best",
+        beta_multiple: float | None = None,
     ) -> pd.DataFrame:
-        """The rows of one number over inlier classes, folds and seeds."""
-        key = (dataset, method, component, metric, model, outlier_ratio)
+        """The rows of one number over inlier classes, folds and seeds.
+
+        ``beta_multiple`` is that of the beta sweep; None for all other numbers.
+        """
+        multiple = -1.0 if beta_multiple is None else beta_multiple
+        key = (dataset, method, component, metric, outlier_ratio, model, multiple)
         return self._parts.get(key, self._empty)
 
 

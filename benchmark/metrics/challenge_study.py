@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark import layout, statistics
+from benchmark import layout
 from benchmark.config import Config
 from benchmark.data.prepared import GROUPS
 from benchmark.scores import Run, TestScores, collect, read_scores
-from benchmark.statistics import placements
+from benchmark.statistics import replicates
+from benchmark.statistics.roc import placements
 from benchmark.utils.files import atomic
 
 Array = npt.NDArray[np.float64]
@@ -100,14 +101,14 @@ def estimate(values: Sequence[float], moved: Sequence[Array]) -> Estimate:
     """Mean over seeds, from each seed's value and influences, (G,) each.
 
     The variance is that over test images, of the mean's influences, plus that of the mean of the
-    seeds where there are several, and the quantile Student's (``statistics.mean_interval``), as few
+    seeds where there are several, and the quantile Student's (``replicates.mean_interval``), as few
     seeds tell little of their spread; with one seed the interval is over test images only.
     """
     average = np.mean(moved, axis=0)
     variance = float((average**2).sum()) * average.size / max(average.size - 1, 1)
-    found = statistics.sample([np.asarray(values, np.float64)])
-    low, high = statistics.mean_interval(found, variance)
-    return Estimate(found.mean, low, high, statistics.mean_p_not_above(found, variance))
+    found = replicates.sample([np.asarray(values, np.float64)])
+    low, high = replicates.mean_interval(found, variance)
+    return Estimate(found.mean, low, high, replicates.mean_p_not_above(found, variance))
 
 
 def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:

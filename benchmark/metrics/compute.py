@@ -24,7 +24,8 @@ from benchmark import layout
 from benchmark.config import Config
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
-from benchmark.statistics import bin_edges, counts, delong_error, f1, overlap, placements
+from benchmark.statistics.overlap import bin_edges, counts, overlap
+from benchmark.statistics.roc import delong_error, f1, placements
 from benchmark.utils.files import atomic
 
 Array = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark import published
 from benchmark.config import Config
 from benchmark.config.methods import defaults
-from benchmark.statistics import Array
+from benchmark.statistics.intervals import Array
 
 
 def differing_settings(config: Config, runs: pd.DataFrame) -> str:

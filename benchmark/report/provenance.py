@@ -1,14 +1,13 @@
-"""Where a file came from: what it says of itself about the configuration, the scores, the commit.
+"""Which scores made a file: the record that every table, figure and report carries.
 
-Every table, figure and report carries the same record, the one that ``metrics/provenance.json``
-holds. ``python -m benchmark provenance FILE...`` prints it. A CSV file has no room for it, so its
-record is that of the Markdown file, the picture or the report beside it.
+It is that of ``metrics/provenance.json``, in the line that ``metrics.stamp`` writes; the report has
+it as ``meta`` elements. A CSV file has no room for it, so its record is that of the Markdown file
+or the picture beside it.
 """
 
 import re
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping
 from html import unescape
 from pathlib import Path
 
@@ -20,6 +19,11 @@ NAMES = ("commit", "config", "config_sha256", "runs_sha256")
 """What a record has: the commits that the runs were made at, the name and the hash of their
 configuration, and the hash over their manifests (scores and code of each run)."""
 
+KINDS = (".csv", ".html", ".md", ".png", ".svg", ".tex")
+
+_STAMP = re.compile(", ".join(f"{name} ([^,<>]+?)" for name in NAMES) + r"(?= -->|\s*<|\s*$)", re.M)
+_META = re.compile(rf'<meta name="({"|".join(NAMES)})" content="([^"]*)">')
+
 
 def read(path: Path) -> dict[str, str]:
     """The record of a file.
@@ -29,71 +33,30 @@ def read(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(sorted(_READERS))
-        raise InputError(f"{path}: only files of these kinds carry their provenance: {known}")
-    found = reader(path)
-    if not found:
+    if path.suffix.lower() not in KINDS:
+        raise InputError(
+            f"{path}: only files of these kinds carry their provenance: {', '.join(KINDS)}"
+        )
+    text = _text(path)
+    stamp, meta = _STAMP.search(text), _META.findall(text)
+    record = dict(zip(NAMES, stamp.groups(), strict=True)) if stamp else dict(meta)
+    if record.keys() != set(NAMES):
         raise InputError(f"{path}: it does not say where it came from; make it again")
-    return found
-
-
-def parse(stamp: str) -> dict[str, str]:
-    """The record in a line that ``render.stamp`` wrote."""
-    pairs = (part.partition(" ") for part in stamp.split(", "))
-    found = {name: value for name, _, value in pairs if value}
-    return found if {"config_sha256", "runs_sha256"} <= found.keys() else {}
-
-
-def _png(path: Path) -> dict[str, str]:
-    try:
-        with Image.open(path) as picture:
-            return parse(str(picture.info.get("Source", "")))
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture; make it again") from None
-
-
-def _svg(path: Path) -> dict[str, str]:
-    found = re.search(r"<dc:source>(.*?)</dc:source>", _text(path), re.DOTALL)
-    return parse(unescape(found[1]).strip()) if found else {}
-
-
-def _markdown(path: Path) -> dict[str, str]:
-    found = re.match(r"<!-- (.*) -->", _text(path))
-    return parse(found[1]) if found else {}
-
-
-def _latex(path: Path) -> dict[str, str]:
-    found = re.match(r"% (.*)", _text(path))
-    return parse(found[1]) if found else {}
-
-
-def _html(path: Path) -> dict[str, str]:
-    pairs = re.findall(r'<meta name="(\w+)" content="([^"]*)">', _text(path))
-    found = {name: unescape(value) for name, value in pairs if name in NAMES}
-    return found if {"config_sha256", "runs_sha256"} <= found.keys() else {}
-
-
-def _csv(path: Path) -> dict[str, str]:
-    for suffix in (".md", ".png"):
-        if path.with_suffix(suffix).is_file():
-            return _READERS[suffix](path.with_suffix(suffix))
-    return {}
+    return {name: unescape(value) for name, value in record.items()}
 
 
 def _text(path: Path) -> str:
+    """The part of a file that its record is in."""
+    if path.suffix.lower() == ".png":
+        try:
+            with Image.open(path) as picture:
+                return str(picture.info.get("Source", ""))
+        except UnidentifiedImageError:
+            raise InputError(f"{path}: not a picture; make it again") from None
+    if path.suffix.lower() == ".csv":
+        beside = (path.with_suffix(suffix) for suffix in (".md", ".png"))
+        return next((_text(file) for file in beside if file.is_file()), "")
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-_READERS: Mapping[str, Callable[[Path], dict[str, str]]] = {
-    ".png": _png,
-    ".svg": _svg,
-    ".md": _markdown,
-    ".tex": _latex,
-    ".html": _html,
-    ".csv": _csv,
-}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -106,12 +69,12 @@ def run(chosen: Namespace) -> int:
     failed = False
     for path in chosen.files:
         try:
-            found = read(path)
+            record = read(path)
         except InputError as error:
             print(error, file=sys.stderr)
             failed = True
             continue
         print(path)
-        for name, value in found.items():
+        for name, value in record.items():
             print(f"  {name:14} {value}")
     return int(failed)

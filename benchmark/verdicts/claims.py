@@ -21,9 +21,9 @@ import pandas as pd
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from benchmark import statistics
 from benchmark.errors import InputError
 from benchmark.published import Published
+from benchmark.statistics import decisions, intervals
 from benchmark.utils.text import first
 from benchmark.verdicts.comparisons import Comparison, Model, Result, Workbench
 from benchmark.verdicts.reproduced import Reproduced
@@ -117,7 +117,7 @@ def judge(
         for claim in claims
     ]
     tested = [index for index, finding in enumerate(findings) if np.isfinite(finding.p)]
-    adjusted = statistics.holm([findings[index].p for index in tested])
+    adjusted = decisions.holm([findings[index].p for index in tested])
     for index, p in zip(tested, adjusted, strict=True):
         findings[index] = _after_holm(findings[index], float(p))
     return findings
@@ -247,8 +247,8 @@ def _rank(method: str, results: Sequence[Result]) -> tuple[int, int]:
 def _after_holm(finding: Finding, p_holm: float) -> Finding:
     """The verdict of a tested claim."""
     finding = replace(finding, p_holm=p_holm)
-    if p_holm >= 1 - statistics.LEVEL:
+    if p_holm >= 1 - intervals.LEVEL:
         return finding
-    reversed_ = min(result.p_not_below for result in finding.results) < 0.5 - statistics.LEVEL / 2
-    held = max(result.p_not_above for result in finding.results) < 0.5 - statistics.LEVEL / 2
+    reversed_ = min(result.p_not_below for result in finding.results) < 0.5 - intervals.LEVEL / 2
+    held = max(result.p_not_above for result in finding.results) < 0.5 - intervals.LEVEL / 2
     return replace(finding, outcome="holds" if held and not reversed_ else "fails")

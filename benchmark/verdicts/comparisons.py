@@ -2,7 +2,7 @@
 
 Each is a weighted sum of quantities, such as one method's average AUROC minus another's, paired run
 by run (same seed and fold). Its interval and one-sided p-values are those of
-``statistics.bootstrap_means``, with the test samples by DeLong's variance of the same sum on the
+``bootstrap.bootstrap_means``, with the test samples by DeLong's variance of the same sum on the
 same images, or for overlaps by the variance of the histograms; F1 has no such level.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmark import layout, scores, statistics
+from benchmark import layout, scores
 from benchmark import published as papers
 from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
@@ -24,6 +24,7 @@ from benchmark.metrics import challenge_study
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
+from benchmark.statistics import bootstrap, intervals, replicates, roc
 from benchmark.utils.text import first
 from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
 
@@ -307,15 +308,15 @@ class Workbench:
             if not all(group.size for group in groups):
                 missing = "no runs of the same seed and fold with numbers"
                 return Result(replace(case, missing=missing))
-            sample = statistics.sample(groups)
+            sample = replicates.sample(groups)
             # Other draws for the next data set, so that the two are independent.
-            draws += statistics.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
+            draws += bootstrap.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
             effect += sample.mean
             runs += int(sample.counts.sum())
             spread_known &= sample.spread_known
             if 0 < sample.replicated < sample.counts.size and not spread[0]:
                 spread = sample.replicated, sample.counts.size, dataset
-        low, high = statistics.percentiles(draws)
+        low, high = intervals.percentiles(draws)
         return Result(
             case,
             effect,
@@ -360,7 +361,7 @@ class Workbench:
             inliers, outliers = scores.split(np.asarray(values))
             rows.append((inliers, outliers[: outlier_count(inliers.size, what.ratio)]))
         inliers, outliers = (np.stack(side) for side in zip(*rows, strict=True))
-        return statistics.paired_delong(inliers, outliers, [w for w, _ in parts]).error ** 2
+        return roc.paired_delong(inliers, outliers, [w for w, _ in parts]).error ** 2
 
     def _scores(self, key: RunKey) -> tuple[TestScores, float]:
         """The best model's scores of a complete run, and its weight of the gradient loss."""

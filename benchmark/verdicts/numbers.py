@@ -1,6 +1,6 @@
 """A verdict for every published number.
 
-The rule is ``statistics.decide``: a published number is one draw, so it is compared with the spread
+The rule is ``decisions.decide``: a published number is one draw, so it is compared with the spread
 of our runs, not with the interval of their mean.
 
 reproduced
@@ -28,12 +28,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmark import statistics
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics.conditions import comparable_epochs, published_epochs, seeds
 from benchmark.published import AVERAGE, Published
 from benchmark.runs.command import command
-from benchmark.statistics import Array, Sample
+from benchmark.statistics import bootstrap, decisions, intervals, replicates
+from benchmark.statistics.intervals import Array
+from benchmark.statistics.replicates import Sample
 from benchmark.utils.text import first, listed, span
 from benchmark.verdicts.reproduced import POOLED_METRICS, Quantity, Reproduced, by_inlier
 
@@ -45,7 +46,7 @@ Reason = Literal["", "no chance", "one run per class", "further seeds"]
 """Why a verdict is inconclusive: the method gives the same in every run, nothing is known of the
 spread, or more seeds are needed."""
 
-MARGINS = {"AUROC": statistics.MARGIN, "F1": statistics.MARGIN, "parameters": 0.01, "overlap": 1.0}
+MARGINS = {"AUROC": decisions.MARGIN, "F1": decisions.MARGIN, "parameters": 0.01, "overlap": 1.0}
 """Largest difference that counts as none: of AUROC and F1, of parameter counts as a share of the
 published one, of overlap in percentage points."""
 
@@ -53,7 +54,7 @@ OVERLAP = "overlap difference, percentage points"
 LOSSES = (("cae", "reconstruction"), ("vae", "latent"))
 """What the gradient loss of CAE + Grad is compared with in the paper's Fig. 5 and 6."""
 
-_OUTCOMES: dict[statistics.Decision, Outcome] = {
+_OUTCOMES: dict[decisions.Decision, Outcome] = {
     "same": "reproduced",
     "above": "higher",
     "below": "lower",
@@ -170,7 +171,7 @@ def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     )
     adjusted = pd.Series(np.nan, table.index)
     tested = table["p"].notna()
-    adjusted[tested] = statistics.holm(table.loc[tested, "p"].tolist())
+    adjusted[tested] = decisions.holm(table.loc[tested, "p"].tolist())
     return table.assign(p_holm=adjusted)
 
 
@@ -202,7 +203,7 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
         return replace(verdict, missing="scores without a number")
     pooled = quantities[-1].metric in POOLED_METRICS
     made = len(runs.drop_duplicates(["fold", "seed"])) if pooled else len(runs)
-    sample = statistics.sample(values)
+    sample = replicates.sample(values)
     verdict = replace(
         verdict,
         **differences,
@@ -285,22 +286,22 @@ def _decided(
 ) -> Verdict:
     """The verdict by the runs' values, whatever their epochs; ``sample`` is of ``values``."""
     value, margin = verdict.published.value, _margin(verdict.published)
-    outcome = _OUTCOMES[statistics.decide(sample, value, test_variance, margin)]
+    outcome = _OUTCOMES[decisions.decide(sample, value, test_variance, margin)]
     verdict = replace(verdict, outcome=outcome, mean=sample.mean)
     if not test_variance and not any(np.ptp(group) for group in values):
         return verdict
-    mean = statistics.percentiles(statistics.bootstrap_means(values, test_variance))
+    mean = intervals.percentiles(bootstrap.bootstrap_means(values, test_variance))
     verdict = replace(verdict, mean_low=mean.low, mean_high=mean.high)
     if not sample.spread_known:
         return verdict
-    low, high = statistics.prediction_interval(sample, test_variance)
+    low, high = replicates.prediction_interval(sample, test_variance)
     error = float(np.sqrt(sample.mean_variance))
     return replace(
         verdict,
         low=low,
         high=high,
-        p=statistics.prediction_p(sample, value, test_variance),
-        equivalence_p=statistics.tost(sample.mean - value, error, sample.freedom, margin),
+        p=replicates.prediction_p(sample, value, test_variance),
+        equivalence_p=decisions.tost(sample.mean - value, error, sample.freedom, margin),
     )
 
 
@@ -321,9 +322,9 @@ def _with_reason(
     if not test_variance and not sample.spread_known:
         return replace(verdict, reason="one run per class")
     number, folds = verdict.published, len(reproduced.config.datasets[verdict.dataset].folds)
-    runs = statistics.runs_to_decide(sample, number.value, test_variance, _margin(number))
+    runs = decisions.runs_to_decide(sample, number.value, test_variance, _margin(number))
     if runs is None:
-        limit = statistics.MOST_RUNS // folds
+        limit = decisions.MOST_RUNS // folds
         return replace(verdict, reason="further seeds", further_limit=limit)
     # A seed is a run in each fold.
     return replace(verdict, reason="further seeds", further=-(-runs // folds))

@@ -18,7 +18,8 @@ from benchmark.metrics.averages import Cube, Numbers, spread_out
 from benchmark.metrics.compute import POOLED
 from benchmark.metrics.conditions import comparable_epochs, differing_settings, published_epochs
 from benchmark.published import Published, data_source
-from benchmark.statistics import Array, overlap_draws
+from benchmark.statistics.intervals import Array
+from benchmark.statistics.overlap import overlap_draws
 from benchmark.utils.text import span
 
 POOLED_METRICS = ("overlap",)
@@ -55,7 +56,7 @@ class Reproduced:
 
     @cached_property
     def numbers(self) -> Numbers:
-        """All numbers but those of the beta sweep."""
+        """All numbers, to be selected by what they are of."""
         return Numbers(self.metrics.table)
 
     def datasets(self, source: str) -> list[str]:
@@ -173,17 +174,8 @@ class Reproduced:
         return differing_settings(self.config, self.runs(dataset, method, inlier))
 
     def _rows(self, what: Quantity) -> pd.DataFrame:
-        identity = (what.dataset, what.method, what.component, what.metric, what.ratio)
-        if what.beta_multiple is None:
-            return self.numbers.select(*identity)
-        return self._swept.get((*identity, what.beta_multiple), self.metrics.table.iloc[:0])
-
-    @cached_property
-    def _swept(self) -> dict[Any, pd.DataFrame]:
-        """The beta sweep of the best models."""
-        table = self.metrics.table
-        names = ["dataset", "method", "component", "metric", "outlier_ratio", "beta_multiple"]
-        return dict(iter(table[table["model"] == "best"].groupby(names, sort=False)))
+        of = (what.dataset, what.method, what.component, what.metric, what.ratio)
+        return self.numbers.select(*of, beta_multiple=what.beta_multiple)
 
     def _cube(self, what: Quantity, column: str) -> Cube:
         classes = [POOLED] if what.metric in POOLED_METRICS else list(self.classes(what.dataset))

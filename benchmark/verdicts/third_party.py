@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark import statistics
 from benchmark.metrics.conditions import seeds
 from benchmark.published import AVERAGE, Published, by_run, data_source, find
+from benchmark.statistics import replicates
 from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
 
 COLUMNS = (
@@ -63,7 +63,7 @@ def _row(
         or reproduced.constant_classes(what)
     ):
         return
-    sample = statistics.sample(
+    sample = replicates.sample(
         [
             np.append(ours, [numbers[inlier].value for numbers in others.values()])
             for inlier, ours in zip(classes, by_inlier(reproduced.values(what)), strict=True)
@@ -75,6 +75,6 @@ def _row(
         *(len(seeds(reproduced.runs(dataset, method))), len(others)),
         ", ".join(dict.fromkeys(place for place, _ in others)),
         sample.mean,
-        *statistics.prediction_interval(sample, variance),
-        statistics.prediction_p(sample, printed.value, variance),
+        *replicates.prediction_interval(sample, variance),
+        replicates.prediction_p(sample, printed.value, variance),
     )

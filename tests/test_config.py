@@ -14,8 +14,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-import benchmark.config.load
-from benchmark.config import Config, DatasetConfig, MethodConfig, load, methods, models, read
+from benchmark.config import (
+    Config,
+    DatasetConfig,
+    MethodConfig,
+    load,
+    loading,
+    methods,
+    models,
+    read,
+)
 from benchmark.config.methods import METHODS
 from benchmark.config.schema import SCHEMA, schema
 from benchmark.errors import InputError
@@ -95,7 +103,7 @@ def test_schema_refuses_what_load_refuses():
         problems(mapping)
 
 
-@pytest.mark.parametrize("module", [benchmark.config.load, methods, models])
+@pytest.mark.parametrize("module", [loading, methods, models])
 def test_examples(module, monkeypatch):
     monkeypatch.chdir(ROOT)
     examples = doctest.testmod(module)

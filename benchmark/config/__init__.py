@@ -1,21 +1,15 @@
 """The configuration: what to run, checked in full before any job starts.
 
-``models`` says what a configuration may hold, ``methods`` finds the methods by name, ``load`` reads
-and checks files, ``schema`` writes the JSON schema for editors.
+``models`` states the keys, ``methods`` finds the methods and their hyperparameters, ``loading``
+reads files and words the errors, ``data_check`` opens the data sets' files, ``schema`` serves
+editors.
 """
 
-from benchmark.config.load import check_data, load, merged, read
-from benchmark.config.models import (
-    COMMITTED,
-    REFERENCE,
-    RESULTS,
-    Config,
-    DatasetConfig,
-    MethodConfig,
-)
+from benchmark.config.data_check import check_data
+from benchmark.config.loading import load, merged, read
+from benchmark.config.models import REFERENCE, RESULTS, Config, DatasetConfig, MethodConfig
 
 __all__ = [
-    "COMMITTED",
     "REFERENCE",
     "RESULTS",
     "Config",

@@ -1,8 +1,11 @@
 """The methods: where each one is, and which hyperparameters it takes.
 
 A method is a class with the interface of ``benchmark.detector``. Its hyperparameters are read from
-the source text of its ``__init__``: a configuration is checked without importing any method, and a
-method that is not installed costs nothing until it is used.
+the source text of its ``__init__``, so that a configuration is checked without importing methods,
+and a method that is not installed is no error until it is used.
+
+>>> defaults(METHODS["kde"].path)
+{'bandwidth': None, 'grid': 'paper', 'variance': 0.95}
 """
 
 import ast
@@ -62,41 +65,41 @@ def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
     Raises:
         InputError: the class, or a package that it needs, is missing.
     """
-    found: detector.Detector = imports.load(path)(**params)
-    return found
+    built: detector.Detector = imports.load(path)(**params)
+    return built
 
 
 @cache
 def hyperparameters(path: str) -> type[BaseModel]:
-    """The hyperparameters of a method as a strict model: types, ranges and defaults.
+    """The hyperparameters of a method as a pydantic model: types, ranges and defaults.
 
-    They are the keyword-only arguments of the class's ``__init__``, or of its base's where it has
-    none. Their annotations and defaults may use the built-in types, ``typing``,
-    ``annotated_types``, the names of ``benchmark.detector``, and names that the module assigns.
+    They are the keyword-only arguments of the class's own or inherited ``__init__``. Annotations
+    and defaults may use the built-in types, ``typing``, ``annotated_types``, the names of
+    ``benchmark.detector``, and names that the module assigns or imports from the same project.
 
     Args:
         path: ``package.module:Class``.
 
     Raises:
-        InputError: no such module or class, or an ``__init__`` that cannot be read so.
+        InputError: no such module or class, or an ``__init__`` of another form.
     """
     module, name = imports.split(path)
-    found = _find_init(module, name)
-    if found is None:
+    definition = _find_init(module, name)
+    if definition is None:
         return create_model(name, __config__=_STRICT)
-    module, init = found
+    module, init = definition
     arguments = init.args
     if len([*arguments.posonlyargs, *arguments.args]) > 1 or arguments.vararg or arguments.kwarg:
         raise InputError(
             f"{path}: the arguments of __init__ must be keyword-only and named; "
             "write `def __init__(self, *, ...)`"
         )
-    names = _Names(module)
+    namespace = _Namespace(module)
     fields: dict[str, Any] = {}
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         try:
-            annotation = names.annotation(argument.annotation)
-            value = ... if default is None else names.evaluate(default)
+            annotation = namespace.annotation(argument.annotation)
+            value = ... if default is None else namespace.evaluate(default)
         except Exception as error:
             raise InputError(
                 f"{path}: the argument {argument.arg!r} of __init__ cannot be read "
@@ -109,13 +112,13 @@ def hyperparameters(path: str) -> type[BaseModel]:
 
 @cache
 def defaults(path: str) -> dict[str, Any]:
-    """The hyperparameters of a method that is given none, as ``run.json`` writes them.
+    """The default values of a method's hyperparameters, in the form of ``run.json``.
 
-    Those of the methods here are the paper's or, for a compared method, of its own paper or code.
+    Those of ``METHODS`` are the paper's or, for a compared method, of its own paper or code.
     """
     fields = hyperparameters(path).model_fields
-    stated = {name: field.default for name, field in fields.items() if not field.is_required()}
-    plain: dict[str, Any] = json.loads(json.dumps(stated))
+    values = {name: field.default for name, field in fields.items() if not field.is_required()}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
 
@@ -129,19 +132,22 @@ def _find_init(module: str, name: str) -> tuple[str, ast.FunctionDef] | None:
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":
                     return module, member
-            bases = (_origin(module, base) for base in node.bases)
+            bases = (_definition(module, base) for base in node.bases)
             inits = (_find_init(*base) for base in bases if base)
             return next((init for init in inits if init), None)
-    imported = _origin(module, ast.Name(name))
+    imported = _definition(module, ast.Name(name))
     if imported:
         return _find_init(*imported)
     raise InputError(f"{imports.find(module)} has no class {name!r}; correct `{module}:{name}`")
 
 
-def _origin(module: str, node: ast.expr) -> tuple[str, str] | None:
-    """The module in the project that defines a name used in another, and its name there."""
-    if isinstance(node, ast.Subscript):
-        return _origin(module, node.value)
+def _definition(module: str, node: ast.expr) -> tuple[str, str] | None:
+    """The module of the project that defines what a name in ``module`` means, and its name there.
+
+    None for a name that is neither a class of the module nor imported from the project.
+    """
+    if isinstance(node, ast.Subscript):  # Base[Type]
+        return _definition(module, node.value)
     dotted = ast.unparse(node)
     prefix, _, name = dotted.rpartition(".")
     tree = imports.parse(module)
@@ -153,30 +159,31 @@ def _origin(module: str, node: ast.expr) -> tuple[str, str] | None:
         for alias in statement.names:
             if (alias.asname or alias.name) != (prefix or name):
                 continue
-            found = alias.name
+            source = alias.name
             if isinstance(statement, ast.ImportFrom):
-                source = imports.imported_from(statement, module)
+                package = imports.imported_from(statement, module)
                 if not prefix:
-                    return _in_project(source, module, found)
-                found = f"{source}.{found}"
-            return _in_project(found, module, name)
+                    return _in_project(package, source, module)
+                source = f"{package}.{source}"
+            return _in_project(source, name, module)
     return None
 
 
-def _in_project(module: str, user: str, name: str) -> tuple[str, str] | None:
-    known = imports.PACKAGES | {imports.top(user)}
-    return (module, name) if imports.top(module) in known and imports.find(module) else None
+def _in_project(module: str, name: str, user: str) -> tuple[str, str] | None:
+    """The two names, if the module belongs to the benchmark or to the project of its user."""
+    projects = imports.PACKAGES | {imports.top(user)}
+    return (module, name) if imports.top(module) in projects and imports.find(module) else None
 
 
 @cache
 def _assigned(module: str) -> dict[str, ast.expr]:
     """The expressions that a module assigns to names of its own."""
-    found: dict[str, ast.expr] = {}
+    expressions: dict[str, ast.expr] = {}
     for node in imports.parse(module).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found |= {to.id: node.value for to in targets if isinstance(to, ast.Name)}
-    return found
+            expressions |= {to.id: node.value for to in targets if isinstance(to, ast.Name)}
+    return expressions
 
 
 def _public(module: ModuleType) -> dict[str, Any]:
@@ -187,7 +194,7 @@ def _public(module: ModuleType) -> dict[str, Any]:
     }
 
 
-_KNOWN: Mapping[str, Any] = {
+_TYPES: Mapping[str, Any] = {
     **_public(typing),
     **_public(collections.abc),
     **_public(annotated_types),
@@ -198,29 +205,30 @@ _KNOWN: Mapping[str, Any] = {
 }
 
 
-class _Names(dict[str, Any]):
+class _Namespace(dict[str, Any]):
     """What annotations and defaults can name: known types, and what the module itself assigns."""
 
     def __init__(self, module: str) -> None:
-        super().__init__(_KNOWN)
+        super().__init__(_TYPES)
         self._module = module
 
     def __missing__(self, name: str) -> Any:
         assigned = _assigned(self._module)
         if name in assigned:
             return self.evaluate(assigned[name])
-        origin = _origin(self._module, ast.Name(name))
-        if origin and origin[0] != self._module:
-            return _Names(origin[0])[origin[1]]
+        imported = _definition(self._module, ast.Name(name))
+        if imported and imported[0] != self._module:
+            module, original = imported
+            return _Namespace(module)[original]
         raise KeyError(name)
 
     def evaluate(self, node: ast.expr) -> Any:
-        """The value of an expression; there is nothing in it to call but what is known."""
+        """The value of an expression, in which only the names of this namespace exist."""
         expression = compile(ast.Expression(node), self._module, "eval")
         return eval(expression, {"__builtins__": {}}, self)
 
     def annotation(self, node: ast.expr | None) -> Any:
-        """The type that an annotation means, quoted or not."""
+        """The type that an annotation means, quoted or not; Any without an annotation."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node = ast.parse(node.value, mode="eval").body
         return Any if node is None else self.evaluate(node)

@@ -1,4 +1,4 @@
-"""The JSON schema of configuration files."""
+"""Write ``config/schema.json``, the JSON schema by which editors complete and check YAML files."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -14,42 +14,39 @@ SCHEMA = Path(__file__).parents[2] / "config" / "schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of configuration files, with the hyperparameters of the methods found."""
-    whole = Config.model_json_schema()
-    own = whole["$defs"].pop("MethodConfig")["properties"]
-    entry = {key: own[key] for key in ("detector", "title")}
-    known = {}
+    """The JSON schema of configuration files, with the hyperparameters of the methods.
+
+    A method of ``METHODS`` whose source code is not installed is left out.
+    """
+    document = Config.model_json_schema()
+    method_keys = document["$defs"].pop("MethodConfig")["properties"]
+    own_keys = {key: method_keys[key] for key in ("detector", "title")}
+    entries = {}
     for slug, method in METHODS.items():
         try:
-            found = hyperparameters(method.path).model_json_schema()
+            entry = hyperparameters(method.path).model_json_schema()
         except InputError:
             continue
-        found["properties"] = entry | found.get("properties", {})
-        known[slug] = found | {"type": ["object", "null"], "title": method.title}
-    whole["properties"]["methods"] |= {
-        "properties": known,
-        "additionalProperties": {
-            "type": "object",
-            "properties": entry,
-            "required": ["detector"],
-        },
+        entry["properties"] = own_keys | entry.get("properties", {})
+        entries[slug] = entry | {"type": ["object", "null"], "title": method.title}
+    methods = document["properties"]["methods"]
+    methods["properties"] = entries
+    methods["additionalProperties"] = {
+        "type": "object",
+        "properties": own_keys,
+        "required": ["detector"],
     }
-    del whole["properties"]["methods"]["patternProperties"]
-    return whole
-
-
-def write_schema(path: Path = SCHEMA) -> None:
-    """Write the JSON schema."""
-    with atomic(path) as beside:
-        beside.write_text(json.dumps(schema(), indent=2) + "\n")
+    del methods["patternProperties"]
+    return document
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The command ``schema`` has none."""
+    """The command ``schema`` takes no arguments."""
 
 
 def run(chosen: Namespace) -> int:
-    """Write the schema; the exit status."""
-    write_schema()
+    """Write the file; the exit status."""
+    with atomic(SCHEMA) as partial:
+        partial.write_text(json.dumps(schema(), indent=2) + "\n")
     print(f"{SCHEMA}: written")
     return 0

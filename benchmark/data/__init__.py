@@ -5,7 +5,7 @@ images at the size that the models take, ``prepare`` and ``load`` keep them on d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Reader(Protocol):
-    """What a source offers; a module with these three functions is one."""
+    """A source of images; a module with these three functions is one."""
 
     def read(self, path: Path, image_size: int) -> Dataset:
         """Read everything; images at ``image_size``."""
@@ -44,56 +44,39 @@ class Reader(Protocol):
         ...
 
 
-_EMBEDDED: dict[str, Reader] = {"digits": digits}
-_FROM_PATH: dict[str, Reader] = {
-    "mnist": torchvision_sets.MNIST,
-    "fashion_mnist": torchvision_sets.FASHION_MNIST,
-    "cifar10": torchvision_sets.CIFAR10,
-    "npz": npz,
-    "folder": folder,
-}
-
-
 class ChallengeReader(Protocol):
     """A source of clean and challenged images; a module with these three functions is one."""
 
-    def read(self, path: Path, selection: Selection, image_size: int, keep: Path | None) -> Dataset:
-        """Read what is selected; ``keep`` is a folder for an index and an account of problems."""
+    def read(self, path: Path, image_size: int, selection: Selection, keep: Path | None) -> Dataset:
+        """Read what is selected; ``keep`` is a folder for what else the reader writes."""
         ...
 
     def class_names(self, path: Path, selection: Selection) -> tuple[str, ...]:
         """``clean``, then the conditions."""
         ...
 
-    def has_official_split(self, path: Path, selection: Selection) -> bool:
+    def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
         ...
 
 
-@dataclass(frozen=True)
-class _Selected:
-    """A source of challenges as a plain reader."""
+_READERS: Mapping[str, Reader] = {
+    "digits": digits,
+    "mnist": torchvision_sets.MNIST,
+    "fashion_mnist": torchvision_sets.FASHION_MNIST,
+    "cifar10": torchvision_sets.CIFAR10,
+    "npz": npz,
+    "folder": folder,
+}
+_CHALLENGE_READERS: Mapping[str, ChallengeReader] = {
+    "cure_tsr": cure_tsr,
+    "gtsrb_challenges": gtsrb,
+}
 
-    source: ChallengeReader
-    selection: Selection
-    keep: Path | None = None
-
-    def read(self, path: Path, image_size: int) -> Dataset:
-        return self.source.read(path, self.selection, image_size, self.keep)
-
-    def class_names(self, path: Path) -> tuple[str, ...]:
-        return self.source.class_names(path, self.selection)
-
-    def has_official_split(self, path: Path) -> bool:
-        return self.source.has_official_split(path, self.selection)
-
-
-_CHALLENGES: dict[str, ChallengeReader] = {"cure_tsr": cure_tsr, "gtsrb_challenges": gtsrb}
-
-CHALLENGED = tuple(_CHALLENGES)
+CHALLENGED = tuple(_CHALLENGE_READERS)
 """The sources with challenges, which take a ``Selection``."""
 
-SOURCES = (*_EMBEDDED, *_FROM_PATH, *CHALLENGED)
+SOURCES = (*_READERS, *CHALLENGED)
 """The sources that a configuration can name."""
 
 
@@ -106,6 +89,10 @@ def read(
 ) -> Dataset:
     """Read a data set, check it, and resize it to ``image_size`` x ``image_size``.
 
+    >>> dataset = read("digits", None, 28)
+    >>> dataset.images.shape, dataset.labels[:3]
+    ((1797, 28, 28, 1), array([0, 1, 2]))
+
     Args:
         source: one of ``SOURCES``.
         path: for ``mnist``, ``fashion_mnist`` and ``cifar10`` torchvision's root folder, which is
@@ -114,54 +101,55 @@ def read(
         image_size: height and width in pixels. Lanczos resampling with antialiasing, as in the
             paper, where the size differs.
         selection: for the sources in ``CHALLENGED``, which challenges and signs.
-        keep: for ``cure_tsr``, a folder for its index and its account of what was left out.
+        keep: for the sources in ``CHALLENGED``, a folder for pictures of one sign and, for
+            ``cure_tsr``, for its index and its account of what was left out.
 
     Raises:
         InputError: a missing, corrupt or malformed file, or a class too small to split.
     """
-    reader, place = _reader(source, path, selection, keep)
-    dataset = replace(reader.read(place, image_size), source=source)
-    # A challenge that is absent has been accounted for; without clean signs there is no model.
+    place = _place(source, path)
+    if source in CHALLENGED:
+        chosen = Selection.model_validate(selection or {})
+        dataset = _CHALLENGE_READERS[source].read(place, image_size, chosen, keep)
+    else:
+        dataset = _READERS[source].read(place, image_size)
+    # An absent challenge only lacks outliers; without clean signs there is no model.
     check(dataset, source if path is None else place, [0] if source in CHALLENGED else None)
-    return dataset
+    return replace(dataset, source=source)
 
 
 def class_names(
     source: str, path: str | Path | None, selection: Selection | None = None
 ) -> tuple[str, ...]:
-    """Name the classes, in the order of their labels, without reading images.
+    """The classes, in the order of their labels; reads no images.
+
+    >>> class_names("cifar10", "data")[:3]
+    ('plane', 'car', 'bird')
 
     Raises:
         InputError: an unknown source, or a missing or malformed file or folder. Files that can be
             downloaded may be missing.
     """
-    reader, place = _reader(source, path, selection)
-    return reader.class_names(place)
+    place = _place(source, path)
+    if source in CHALLENGED:
+        return _CHALLENGE_READERS[source].class_names(place, selection or Selection())
+    return _READERS[source].class_names(place)
 
 
-def has_official_split(
-    source: str, path: str | Path | None, selection: Selection | None = None
-) -> bool:
-    """Whether the protocol ``official`` is possible; reads no images, errors as above."""
-    reader, place = _reader(source, path, selection)
+def has_official_split(source: str, path: str | Path | None) -> bool:
+    """Whether the protocol ``official`` is possible; reads no images.
+
+    Arguments and errors are those of ``class_names``.
+    """
+    place = _place(source, path)
+    reader = _CHALLENGE_READERS[source] if source in CHALLENGED else _READERS[source]
     return reader.has_official_split(place)
 
 
-def _reader(
-    source: str,
-    path: str | Path | None,
-    selection: Selection | Mapping[str, Any] | None = None,
-    keep: Path | None = None,
-) -> tuple[Reader, Path]:
-    if source in _EMBEDDED:
-        return _EMBEDDED[source], Path()
+def _place(source: str, path: str | Path | None) -> Path:
+    """The path that a reader gets, with ``~`` replaced."""
     if source not in SOURCES:
         raise InputError(f"unknown data source {source!r}; choose one of {', '.join(SOURCES)}")
-    if path is None:
+    if path is None and source != "digits":
         raise InputError(f"the data source {source!r} needs a path; give `path:` in the config")
-    place = Path(path).expanduser()
-    if source in _CHALLENGES:
-        return _Selected(
-            _CHALLENGES[source], Selection.model_validate(selection or {}), keep
-        ), place
-    return _FROM_PATH[source], place
+    return Path(path or "").expanduser()

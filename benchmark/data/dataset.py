@@ -1,4 +1,4 @@
-"""The form that every data set takes."""
+"""The form that every data set is read into."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Labels = npt.NDArray[np.int64]
 """Class indices, (N,), in 0..K-1."""
 
 FEWEST_IMAGES = 10
-"""The least that a class can have: a tenth of it is still an image."""
+"""The smallest number of images in a class: a tenth of it, for validation, is still an image."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Dataset:
         class_names: one name per class, in the order of the indices.
         n_train: the first ``n_train`` rows are the official training part and the others the
             official test part; None when the source has no such split.
-        source: what it was read from, a key of the readers' registry.
-        groups: (N,) int64, the same number for images of one thing, such as the frames of a film,
-            which no split takes apart; None when each image stands for itself.
+        source: the name of the source, one of ``benchmark.data.SOURCES``.
+        groups: (N,) int64, the same number for images of the same object, such as the frames of a
+            film, which a split keeps together; None when each image is of another object.
     """
 
     images: Images
@@ -41,9 +41,12 @@ class Dataset:
 
 
 def check(dataset: Dataset, where: str | Path, inliers: Collection[int] | None = None) -> None:
-    """Hold a data set to what splits and models rely on.
+    """Refuse a data set that splits and models cannot use.
 
-    Only the classes that can be ``inliers``, by default all, need a certain size.
+    Args:
+        dataset: what a reader returned.
+        where: the file or source, for the messages.
+        inliers: the classes that can be inliers, by default all; the others may be small or empty.
 
     Raises:
         InputError: images and labels of different lengths, a label without a class, fewer than
@@ -62,17 +65,16 @@ def check(dataset: Dataset, where: str | Path, inliers: Collection[int] | None =
         )
     if len(set(names)) < len(names):
         raise InputError(f"{where}: class names repeat: {', '.join(names)}; make each unique")
-    strays = np.setdiff1d(dataset.labels, np.arange(len(names)))
-    if len(strays):
+    invalid = np.setdiff1d(dataset.labels, np.arange(len(names)))
+    if len(invalid):
         raise InputError(
-            f"{where}: label {strays[0]} is not a class; label the {len(names)} classes "
+            f"{where}: label {invalid[0]} is not a class; label the {len(names)} classes "
             f"0 to {len(names) - 1}"
         )
-    for name, count in zip(
-        names, np.bincount(dataset.labels, minlength=len(names)).tolist(), strict=True
-    ):
-        if count < FEWEST_IMAGES and (inliers is None or names.index(name) in inliers):
+    counts = np.bincount(dataset.labels, minlength=len(names)).tolist()
+    for index in range(len(names)) if inliers is None else inliers:
+        if counts[index] < FEWEST_IMAGES:
             raise InputError(
-                f"{where}: class {name!r} has {count or 'no'} images; a class needs at least "
-                f"{FEWEST_IMAGES}: add images or leave the class out"
+                f"{where}: class {names[index]!r} has {counts[index] or 'no'} images; a class "
+                f"needs at least {FEWEST_IMAGES}: add images or leave the class out"
             )

@@ -14,12 +14,12 @@ def class_names(path: Path) -> tuple[str, ...]:
 
 
 def has_official_split(path: Path) -> bool:
-    """There is none."""
+    """scikit-learn has no split."""
     return False
 
 
 def read(path: Path, image_size: int) -> Dataset:
-    """Spread the 8x8 images' values from 0..16 to 0..255, and resize them."""
+    """Scale the 8x8 images from 0..16 to 0..255, and resize them."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

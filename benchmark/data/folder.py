@@ -1,23 +1,19 @@
 """A folder of images: ``<class>/*.png``, or ``train/<class>/*.png`` and ``test/<class>/*.png``.
 
 Images may differ in size and format. They are read as gray when all of them are gray, and as RGB
-otherwise. Folders beside ``train`` and ``test`` are passed over.
+otherwise. Folders beside ``train`` and ``test`` are ignored.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.data.dataset import Dataset
-from benchmark.data.images import resize
-from benchmark.detector import Images
+from benchmark.data.images import open_image, read_images
 from benchmark.errors import InputError
 
-SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"},
-)
-"""The files that count as images, in lower or upper case; others are passed over."""
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""The files that count as images, in lower or upper case; others are ignored."""
 
 _LAYOUT = "sort them as <class>/*.png, or train/<class>/*.png and test/<class>/*.png"
 _GRAY = frozenset({"1", "L", "LA"})
@@ -25,10 +21,9 @@ _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """The names of the class folders, sorted; lists folders only.
+    """The names of the class folders, sorted; opens no image.
 
-    With an official split, a class may stand in one of the parts only: such a class of the test
-    part gives outliers but is no inlier class.
+    A class may have images in the test part only: it gives outliers but cannot be an inlier class.
     """
     return tuple(sorted({folder.name for part in _parts(path) for folder in _classes(part)}))
 
@@ -46,27 +41,26 @@ def read(path: Path, image_size: int) -> Dataset:
             as an 8-bit image (names it).
     """
     names, parts = class_names(path), _parts(path)
-    files: list[Path] = []
-    labels: list[int] = []
-    ends: list[int] = []
-    for part in parts:
-        for folder in _classes(part):
-            found = _files(folder)
-            files += found
-            labels += [names.index(folder.name)] * len(found)
-        ends.append(len(files))
+    labelled = [
+        [(file, names.index(folder.name)) for folder in _classes(part) for file in _files(folder)]
+        for part in parts
+    ]
+    files = [file for part in labelled for file, _ in part]
+    # The channels must be known before the first image is stored; this reads headers only.
+    mode = "L" if all(_mode(file) in _GRAY for file in files) else "RGB"
     return Dataset(
-        images=_images(files, image_size),
-        labels=np.array(labels, np.int64),
+        images=read_images(files, image_size, mode),
+        labels=np.array([label for part in labelled for _, label in part], np.int64),
         class_names=names,
-        n_train=ends[0] if len(parts) == 2 else None,
+        n_train=len(labelled[0]) if len(parts) == 2 else None,
     )
 
 
 def _parts(path: Path) -> tuple[Path, ...]:
+    """The folders ``train`` and ``test``, or else the folder itself."""
     if not path.is_dir():
-        found = "is a file" if path.exists() else "no such folder"
-        raise InputError(f"{path}: {found}; `path:` must be a folder of images by class")
+        problem = "is a file" if path.exists() else "no such folder"
+        raise InputError(f"{path}: {problem}; `path:` must be a folder of images by class")
     official = path / "train", path / "test"
     return official if set(official) <= set(_classes(path)) else (path,)
 
@@ -97,43 +91,13 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
         ) from error
     folders = [entry for entry in entries if entry.is_dir()]
     images = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
-    return folders, [image for image in images if image not in set(folders)]
-
-
-def _images(files: Sequence[Path], image_size: int) -> Images:
-    # Only headers are read here: the channels must be known before the first image is stored.
-    mode = "L" if all(_mode(file) in _GRAY for file in files) else "RGB"
-    images = np.empty((len(files), image_size, image_size, 1 if mode == "L" else 3), np.uint8)
-    for file, target in zip(files, images, strict=True):
-        target[...] = resize(_pixels(file, mode)[np.newaxis], image_size)[0]
-    return images
+    return folders, [image for image in images if not image.is_dir()]
 
 
 def _mode(file: Path) -> str:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            mode = picture.mode
-    except Exception as error:
-        raise _unreadable(file, error) from error
+    """Pillow's name for the kind of pixels in a file, such as ``L`` or ``RGB``."""
+    with open_image(file) as image:
+        mode = image.mode
     if mode not in _GRAY | _COLOUR:
         raise InputError(f"{file}: more than 8 bits per channel (mode {mode}); convert it to 8")
     return mode
-
-
-def _pixels(file: Path, mode: str) -> Images:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as picture:
-            pixels = np.asarray(picture.convert(mode))
-    except Exception as error:
-        raise _unreadable(file, error) from error
-    return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def _unreadable(file: Path, error: Exception) -> InputError:
-    # Pillow's decoders raise errors of any type for a damaged file.
-    reason = " ".join(str(error).split())
-    return InputError(f"{file}: cannot be read as an image ({reason}); replace or remove it")

@@ -1,17 +1,81 @@
-"""Arrays of images: their form and their size."""
+"""Images: reading them from files, their form as arrays, and their size."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from benchmark.detector import Images
 from benchmark.errors import InputError
 
+if TYPE_CHECKING:  # a check of the configuration does without Pillow
+    from PIL.Image import Image
+
+
+class UnreadableImage(InputError):
+    """An image file that cannot be read; ``reason`` is what the decoder says, in one line."""
+
+    def __init__(self, file: Path, error: Exception) -> None:
+        self.reason = " ".join(str(error).split())
+        super().__init__(
+            f"{file}: cannot be read as an image ({self.reason}); replace or remove it"
+        )
+
+
+@contextmanager
+def open_image(file: Path) -> Iterator["Image"]:
+    """Open an image file with Pillow, which decodes it when its pixels are asked for.
+
+    Raises:
+        UnreadableImage: a missing or damaged file.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            yield image
+    except Exception as error:  # Pillow's decoders raise errors of any type for a damaged file.
+        raise UnreadableImage(file, error) from error
+
+
+def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
+    """Read an image file and resize it to (size, size, C) uint8.
+
+    Args:
+        file: of any format that Pillow knows.
+        size: height and width in pixels.
+        mode: ``RGB``, C = 3, or ``L``, gray, C = 1.
+
+    Raises:
+        UnreadableImage: a missing or damaged file.
+    """
+    with open_image(file) as image:
+        pixels = np.asarray(image.convert(mode))
+    (resized,) = resize(pixels.reshape(1, *pixels.shape[:2], -1), size)
+    return np.asarray(resized)
+
+
+def read_images(files: Sequence[Path], size: int, mode: str = "RGB", title: str = "") -> Images:
+    """Read image files into (N, size, size, C), with a progress bar if it gets a title.
+
+    Other arguments and errors are those of ``read_image``.
+    """
+    images = np.empty((len(files), size, size, 1 if mode == "L" else 3), np.uint8)
+    progress = tqdm(files, title, unit=" images", mininterval=1, disable=not title)
+    for row, file in enumerate(progress):
+        images[row] = read_image(file, size, mode)
+    return images
+
 
 def as_images(array: npt.NDArray[Any], where: str | Path) -> Images:
-    """Give gray images their channel axis, and hold every array to (N, H, W, C) uint8.
+    """Give gray images their channel axis, and refuse arrays that are not (N, H, W, C) uint8.
+
+    >>> as_images(np.zeros((5, 8, 8), np.uint8), "mine.npz").shape
+    (5, 8, 8, 1)
 
     Args:
         array: (N, H, W), (N, H, W, 1) or (N, H, W, 3), uint8.
@@ -33,8 +97,8 @@ def as_images(array: npt.NDArray[Any], where: str | Path) -> Images:
 def resize(images: Images, size: int) -> Images:
     """Resize (N, H, W, C) to (N, size, size, C) with Pillow's antialiased Lanczos filter.
 
-    The filter of the paper's CIFAR-10 (there still under its old name, antialias). Images that
-    have the size already come back as they are.
+    It is the filter of the paper's CIFAR-10, which names it antialias, as Pillow did then. Images
+    that have the size already are returned as they are.
     """
     if images.shape[1:3] == (size, size):
         return images
@@ -42,7 +106,7 @@ def resize(images: Images, size: int) -> Images:
 
     resized = np.empty((len(images), size, size, images.shape[3]), np.uint8)
     for image, target in zip(images, resized, strict=True):
-        # Pillow has no (H, W, 1): squeeze going in, and shape it back coming out.
+        # Pillow takes gray images without a channel axis.
         picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
         target[...] = np.asarray(picture).reshape(target.shape)

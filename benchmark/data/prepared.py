@@ -1,4 +1,4 @@
-"""A data set on disk, resized, so that each job maps it into memory instead of reading it anew."""
+"""A resized data set on disk, which each job maps into memory instead of reading the source."""
 
 import hashlib
 import json
@@ -18,11 +18,10 @@ GROUPS = "groups.npy"
 def prepare(dataset: Dataset, directory: Path) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
-    With groups, ``groups.npy`` is written first.
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
-    sha256 of each array's bytes in C order.
+    sha256 of each array's bytes in C order. With groups, ``groups.npy`` is written first.
     """
-    facts = {
+    description = {
         "source": dataset.source,
         "class_names": dataset.class_names,
         "n_train": dataset.n_train,
@@ -32,9 +31,9 @@ def prepare(dataset: Dataset, directory: Path) -> None:
     groups = directory / GROUPS
     groups.unlink(missing_ok=True)
     if dataset.groups is not None:
-        with atomic(groups) as beside:
-            np.save(beside, dataset.groups)
-    # The innermost is renamed first, so dataset.json appears once the arrays are there.
+        with atomic(groups) as partial:
+            np.save(partial, dataset.groups)
+    # The innermost is renamed first, so dataset.json appears once the arrays exist.
     with (
         atomic(directory / "dataset.json") as json_path,
         atomic(directory / "labels.npy") as labels_path,
@@ -42,26 +41,27 @@ def prepare(dataset: Dataset, directory: Path) -> None:
     ):
         np.save(images_path, dataset.images)
         np.save(labels_path, dataset.labels)
-        json_path.write_text(json.dumps(facts, indent=2) + "\n")
+        json_path.write_text(json.dumps(description, indent=2) + "\n")
 
 
 def load(directory: Path) -> Dataset:
-    """Map what ``prepare`` wrote into memory, read-only.
+    """Open what ``prepare`` wrote; the images are mapped into memory, read-only.
 
     Raises:
         InputError: a missing or damaged file.
     """
     try:
-        facts = json.loads((directory / "dataset.json").read_text())
+        description = json.loads((directory / "dataset.json").read_text())
         dataset = Dataset(
             images=np.load(directory / "images.npy", mmap_mode="r"),
             labels=np.load(directory / "labels.npy"),
-            class_names=tuple(facts["class_names"]),
-            n_train=facts["n_train"],
-            source=facts["source"],
+            class_names=tuple(description["class_names"]),
+            n_train=description["n_train"],
+            source=description["source"],
             groups=np.load(directory / GROUPS) if (directory / GROUPS).exists() else None,
         )
-        if list(dataset.images.shape) != facts["shape"] or len(dataset.labels) != facts["shape"][0]:
+        shape = description["shape"]
+        if list(dataset.images.shape) != shape or len(dataset.labels) != shape[0]:
             raise ValueError("the arrays do not have the shape that dataset.json states")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         reason = " ".join(str(error).split())

@@ -1,7 +1,7 @@
-"""MNIST, Fashion-MNIST and CIFAR-10, as torchvision lays them out, downloads and verifies them.
+"""MNIST, Fashion-MNIST and CIFAR-10, in the folders that torchvision downloads them to.
 
-The compressed files are read where they lie: nothing is unpacked beside them, so that the folder
-may be read-only. No byte is used whose checksum is not the one that torchvision knows.
+The compressed files are read in place: nothing is unpacked beside them, so that the folder may be
+read-only. No byte is used before its checksum is found to be the one that torchvision states.
 """
 
 import gzip
@@ -29,27 +29,27 @@ Pooled = tuple[Images, Labels, int]
 
 
 @dataclass(frozen=True)
-class Standard:
+class TorchvisionSet:
     """A data set of torchvision.
 
     Attributes:
-        names: the class names, as the paper's tables have them.
-        pooled: reads both parts, given the root folder and the torchvision class's name.
-        torchvision: the name of the class in ``torchvision.datasets``.
+        torchvision_class: the name of the class in ``torchvision.datasets``.
+        names: the class names, as in the paper's tables.
+        read_parts: reads both parts, given the root folder and ``torchvision_class``.
     """
 
+    torchvision_class: str
     names: tuple[str, ...]
-    pooled: Callable[[Path, str], Pooled]
-    torchvision: str
+    read_parts: Callable[[Path, str], Pooled]
 
     def class_names(self, path: Path) -> tuple[str, ...]:
-        """The known names; the files may still have to be downloaded."""
+        """The names, also when the files still have to be downloaded."""
         if _is_copy(path):
             npz.has_official_split(path)
         elif path.exists() and not path.is_dir():
             raise InputError(
                 f"{path}: is a file; `path:` must be the folder that holds or will hold "
-                f"{self.torchvision}"
+                f"{self.torchvision_class}"
             )
         return self.names
 
@@ -58,10 +58,10 @@ class Standard:
         return npz.has_official_split(path) if _is_copy(path) else True
 
     def read(self, path: Path, image_size: int) -> Dataset:
-        """Read both parts, downloading what is absent, and resize them.
+        """Read and resize both parts; absent files are downloaded first.
 
-        A ``path`` that ends in ``.npz`` is taken as another copy of the same images, which nothing
-        verifies: see ``benchmark.data.npz``.
+        A ``path`` that ends in ``.npz`` is read by ``benchmark.data.npz``, as a copy of the same
+        images without checksums.
 
         Raises:
             InputError: a corrupt file (names its checksums), or one that is absent and cannot be
@@ -69,7 +69,7 @@ class Standard:
         """
         if _is_copy(path):
             return replace(npz.read(path, image_size), class_names=self.names)
-        images, labels, n_train = self.pooled(path, self.torchvision)
+        images, labels, n_train = self.read_parts(path, self.torchvision_class)
         return Dataset(resize(images, image_size), labels, self.names, n_train)
 
 
@@ -79,9 +79,11 @@ def _is_copy(path: Path) -> bool:
 
 def _read_idx(root: Path, torchvision_class: str) -> Pooled:
     """Read ``<root>/<class>/raw/*.gz``."""
-    known = _torchvision(torchvision_class)
+    source = _torchvision(torchvision_class)
     raw = root / torchvision_class / "raw"
-    arrays = {name: _idx(_obtain(raw / name, md5, known.mirrors)) for name, md5 in known.resources}
+    arrays = {
+        name: _idx(_obtain(raw / name, md5, source.mirrors)) for name, md5 in source.resources
+    }
     images, labels = (
         [arrays[f"{part}-{kind}-ubyte.gz"] for part in ("train", "t10k")]
         for kind in ("images-idx3", "labels-idx1")
@@ -93,28 +95,28 @@ def _read_idx(root: Path, torchvision_class: str) -> Pooled:
 def _idx(path: Path) -> npt.NDArray[np.uint8]:
     """Read a gzipped IDX file of bytes: type, dimensions, big-endian sizes, then the values."""
     with gzip.open(path) as stream:
-        data = stream.read()
-    dimensions = data[3]
-    shape = np.frombuffer(data, ">i4", dimensions, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+        content = stream.read()
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def _read_cifar(root: Path, torchvision_class: str) -> Pooled:
     """Read the batches from torchvision's unpacked folder, or else from the archive."""
-    known = _torchvision(torchvision_class)
-    folder, archive = root / known.base_folder, root / known.filename
-    batches = [*known.train_list, *known.test_list]
+    source = _torchvision(torchvision_class)
+    folder, archive = root / source.base_folder, root / source.filename
+    batches = [*source.train_list, *source.test_list]
     if folder.is_dir():
         contents = [_verified(folder / name, md5).read_bytes() for name, md5 in batches]
     else:
-        _obtain(archive, known.tgz_md5, [known.url.removesuffix(known.filename)])
+        _obtain(archive, source.tgz_md5, [source.url.removesuffix(source.filename)])
         with tarfile.open(archive) as tar:
-            contents = [_member(tar, f"{known.base_folder}/{name}") for name, _ in batches]
-    # Only now that the checksums hold: a pickle can run code.
+            contents = [_member(tar, f"{source.base_folder}/{name}") for name, _ in batches]
+    # A pickle can run code: it is loaded only after its checksum was verified.
     loaded = [pickle.loads(content, encoding="latin1") for content in contents]
     planes = np.concatenate([batch["data"] for batch in loaded]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([batch["labels"] for batch in loaded]).astype(np.int64)
-    n_train = sum(len(batch["labels"]) for batch in loaded[: len(known.train_list)])
+    n_train = sum(len(batch["labels"]) for batch in loaded[: len(source.train_list)])
     return planes.transpose(0, 2, 3, 1), labels, n_train
 
 
@@ -125,14 +127,14 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 def _torchvision(name: str) -> Any:
-    """The class that knows the names, addresses and checksums of the files."""
+    """The class of torchvision, which states the files' names, addresses and checksums."""
     import torchvision.datasets
 
     return getattr(torchvision.datasets, name)
 
 
 def _obtain(path: Path, md5: str, mirrors: Sequence[str]) -> Path:
-    """Return ``path``, verified, after downloading it if it is absent."""
+    """The file with its checksum verified, downloaded first if it is absent."""
     if path.exists():
         return _verified(path, md5)
     from torchvision.datasets.utils import download_url
@@ -140,8 +142,8 @@ def _obtain(path: Path, md5: str, mirrors: Sequence[str]) -> Path:
     reason = ""
     for mirror in mirrors:
         try:
-            with atomic(path) as beside:
-                download_url(mirror + path.name, str(beside.parent), beside.name, md5)
+            with atomic(path) as partial:
+                download_url(mirror + path.name, str(partial.parent), partial.name, md5)
             return path
         except (OSError, RuntimeError, HTTPException) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -164,25 +166,15 @@ def _verified(path: Path, md5: str) -> Path:
     return path
 
 
-MNIST = Standard(tuple("0123456789"), _read_idx, "MNIST")
-FASHION_MNIST = Standard(
-    (
-        "T-shirt",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-    _read_idx,
+MNIST = TorchvisionSet("MNIST", tuple("0123456789"), _read_idx)
+FASHION_MNIST = TorchvisionSet(
     "FashionMNIST",
-)
-CIFAR10 = Standard(
+    ("T-shirt", "Trouser", "Pullover", "Dress", "Coat",
+     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    _read_idx,
+)  # fmt: skip
+CIFAR10 = TorchvisionSet(
+    "CIFAR10",
     ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     _read_cifar,
-    "CIFAR10",
 )

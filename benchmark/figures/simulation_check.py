@@ -1,32 +1,36 @@
-"""Two figures from the images alone: Fig. 8 of the paper, and how near the simulation comes.
+"""Compare the simulated challenges with real files of CURE-TSR, in two figures of images alone.
 
->>> python -m benchmark simulation-check data/CURE-TSR gtsrb.npz results/likeness  # doctest: +SKIP
+    python -m benchmark simulation-check data/CURE-TSR gtsrb.npz results/simulation-check
 
-``signs`` takes the real files where they exist and the simulation elsewhere, and frames each
-picture by its source. ``likeness`` has real files beside simulated ones of the same type and level.
+``signs`` is Fig. 8 of the paper: real files where they exist and the simulation elsewhere, each
+picture framed by its source. ``simulation`` shows real files beside simulated challenges of the
+same type and level, and measures both.
 """
 
 import hashlib
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.figure import Figure
 
-from benchmark.data.challenges import cure_tsr_images, cure_tsr_index, file_names, gtsrb, sign_sheet
+from benchmark.data.challenges import cure_tsr, cure_tsr_index, file_names, gtsrb, sign_sheet
 from benchmark.data.challenges.selection import Selection
-from benchmark.data.images import resize
+from benchmark.data.images import read_images, resize
 from benchmark.detector import Images
-from benchmark.errors import InputError
-from benchmark.figures import likeness, signs
-from benchmark.figures.likeness import EACH, Condition
-from benchmark.figures.style import look, save
+from benchmark.figures import signs
+from benchmark.figures.style import WIDTH, Drawing, bare, look, save
+from benchmark.utils.text import spaced
 
-MOST = 100
-"""Images of a source per type and level for the numbers of ``likeness``."""
+MEASURED, SHOWN = 100, 4
+"""How many images of a source, challenge type and level are at most measured, and shown."""
 
+ByCondition = Mapping[tuple[str, int], Images]
+"""Images, (N, H, W, 3) uint8, of each challenge type and level."""
 
 FIG8 = Selection(signs=(sign_sheet.SIGN,), on_problem="go")
 """What Fig. 8 shows: a stop sign under the paper's challenges."""
@@ -34,57 +38,172 @@ FIG8 = Selection(signs=(sign_sheet.SIGN,), on_problem="go")
 
 def fig8(
     root: Path,
-    found: pd.DataFrame,
+    index: pd.DataFrame,
     photographs: Path,
     image_size: int = 28,
     selection: Selection = FIG8,
-) -> sign_sheet.Plate:
-    """One sign under the challenges, real where there are files, else simulated.
+) -> sign_sheet.SignSheet:
+    """One sign under the challenges: real where there are files, else simulated.
 
     Args:
         root: the folder of CURE-TSR, whole or in part.
-        found: its index.
-        photographs: of GTSRB, as ``benchmark.data.challenges.gtsrb`` reads them.
+        index: its index.
+        photographs: GTSRB, as ``benchmark.data.challenges.gtsrb`` reads it.
         image_size: height and width in pixels.
         selection: the challenges and the sign.
     """
-    rows = cure_tsr_images.chosen(found, selection, split=_is_split(root))
+    rows = cure_tsr.select(index, selection, split=_is_split(root))
     rows = rows[rows["test"]].reset_index(drop=True).assign(sign=sign_sheet.SIGN)
-    with TemporaryDirectory() as kept:
-        gtsrb.read(photographs, selection, image_size, Path(kept))
-        simulated = sign_sheet.load(Path(kept))
+    with TemporaryDirectory() as folder:
+        gtsrb.read(photographs, image_size, selection, Path(folder))
+        simulated = sign_sheet.load(Path(folder))
     assert simulated is not None
     if rows.empty:
         return simulated
-    real = sign_sheet.of_photographs(_images(root, rows, image_size), rows, selection.class_names)
-    return sign_sheet.merged(real, simulated)
+    real = sign_sheet.from_files(_read(root, rows, image_size), rows, selection.class_names)
+    return sign_sheet.completed(real, simulated)
 
 
-def pairs(
-    root: Path, found: pd.DataFrame, photographs: Path, image_size: int = 28
-) -> tuple[dict[Condition, Images], dict[Condition, Images]]:
-    """Real and simulated images of all twelve types and five levels, at most ``MOST`` of each.
+def real_and_simulated(
+    root: Path, index: pd.DataFrame, photographs: Path, image_size: int = 28
+) -> tuple[ByCondition, ByCondition]:
+    """Real and simulated images of all twelve types and five levels, at most ``MEASURED`` of each.
 
     Arguments as those of ``fig8``. A condition without a file has no real images.
     """
-    selection = Selection.model_validate({"types": file_names.TYPES, "on_problem": "go"})
-    rows = cure_tsr_images.chosen(found, selection, split=_is_split(root))
-    images, classes, _ = gtsrb.load(photographs)
-    picked = np.sort(np.random.default_rng(0).permutation(len(classes))[:MOST])
-    # Pictures shown first: of different signs.
-    picked = picked[np.argsort([_rank(classes[picked], k) for k in range(len(picked))])]
+    selection = Selection(types=file_names.TYPES, on_problem="go")
+    rows = cure_tsr.select(index, selection, split=_is_split(root))
+    images, classes, _ = gtsrb.load_photographs(photographs)
+    sample = np.sort(np.random.default_rng(0).permutation(len(classes))[:MEASURED])
+    sample = sample[_varied(classes[sample])]
     real, simulated = {}, {}
     for label, condition in enumerate(selection.conditions, start=1):
-        mine = _varied(rows[rows["label"] == label])[:MOST]
-        if len(mine):
-            real[condition] = _images(root, mine, image_size)
-        simulated[condition] = resize(gtsrb.under(images, picked, *condition), image_size)
+        files = rows[rows["label"] == label]
+        files = files.iloc[_varied(files["sign"])].head(MEASURED)
+        if len(files):
+            real[condition] = _read(root, files, image_size)
+        simulated[condition] = resize(gtsrb.simulated(images, sample, *condition), image_size)
     return real, simulated
 
 
-def _rank(classes: npt.NDArray[np.int64], k: int) -> int:
-    """How many images before image k have its class."""
-    return int((classes[:k] == classes[k]).sum())
+def draw(real: ByCondition, simulated: ByCondition) -> Drawing:
+    """A block per challenge type, a row per level: real files on the left, simulated on the right.
+
+    Args:
+        real: the images of each condition that has files.
+        simulated: the images of every condition.
+    """
+    types = list(dict.fromkeys(name for name, _ in simulated))
+    levels = sorted({level for _, level in simulated})
+    across = 2
+    down = -(-len(types) // across)
+    figure = Figure(figsize=(WIDTH, down * len(levels) * 0.43 + 0.7))
+    figure.suptitle(f"CURE-TSR beside {gtsrb.NAME}")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for axis, name in zip(axes, types, strict=False):
+        block = _block(
+            [[side.get((name, level)) for side in (real, simulated)] for level in levels]
+        )
+        bare(axis)
+        axis.imshow(block)
+        height = block.shape[0] / len(levels)
+        middles = [height * (row + 0.5) for row in range(len(levels))]
+        for level, middle in zip(levels, middles, strict=True):
+            if (name, level) not in real:
+                axis.text(
+                    block.shape[1] * 0.22, middle, "no real file",
+                    ha="center", va="center", fontsize=6, color="0.5",
+                )  # fmt: skip
+        axis.set_yticks(middles, [str(level) for level in levels])
+        axis.tick_params(length=0)
+        axis.set_title(spaced(name))
+        for x, source, text in (
+            (0.25, sign_sheet.REAL, "CURE-TSR"),
+            (0.75, sign_sheet.SIMULATED, "simulated on GTSRB"),
+        ):
+            axis.text(
+                x, -0.02, text, transform=axis.transAxes, ha="center", va="top",
+                fontsize=7, color=signs.COLOURS[source],
+            )  # fmt: skip
+    for spare in axes[len(types) :]:
+        spare.remove()
+    lacking = len(simulated.keys() - real.keys())
+    caption = (
+        f"Real files of CURE-TSR (left of each block) beside {gtsrb.NAME} (right), the levels 1 to "
+        "5 from above, resized as the models see them. The signs differ."
+    )
+    if lacking:
+        caption += (
+            f" {lacking} of the {len(simulated)} conditions have no real counterpart in the files "
+            "at hand; how near their simulation comes is not known."
+        )
+    return Drawing(figure, caption, _measured(real, simulated))
+
+
+def _measured(real: ByCondition, simulated: ByCondition) -> pd.DataFrame:
+    """The means over the images of each condition and source; values in 0..255.
+
+    Contrast is the standard deviation over an image's values, saturation a pixel's largest less its
+    smallest channel, sharpness the difference of horizontal neighbours.
+    """
+    rows = []
+    for challenge, level in simulated:
+        for source, side in (("CURE-TSR", real), (gtsrb.NAME, simulated)):
+            if (challenge, level) in side:
+                values = side[challenge, level].astype(np.float64)
+                rows.append(
+                    {
+                        "challenge": challenge,
+                        "level": level,
+                        "images": source,
+                        "count": len(values),
+                        "brightness": values.mean(),
+                        "contrast": values.std(axis=(1, 2, 3)).mean(),
+                        "saturation": np.ptp(values, axis=3).mean(),
+                        "sharpness": np.abs(np.diff(values, axis=2)).mean(),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _block(rows: list[list[Images | None]]) -> npt.NDArray[np.uint8]:
+    """Rows of real and simulated pictures on white; grey where there are no real ones."""
+    size = next(side.shape[1] for row in rows for side in row if side is not None)
+    step, aisle = size + 2, size // 2
+    half = SHOWN * step
+    block = np.full((len(rows) * step, 2 * half + aisle, 3), 255, np.uint8)
+    for row, sides in enumerate(rows):
+        band = block[row * step : row * step + size]
+        for left, side in zip((0, half + aisle), sides, strict=True):
+            if side is None:
+                band[:, left : left + half - 2] = 235
+                continue
+            for k, image in enumerate(side[:SHOWN]):
+                band[:, left + k * step :][:, :size] = image
+    return block
+
+
+def _varied(signs: Iterable[object]) -> npt.NDArray[np.intp]:
+    """An order that begins with one image of each sign, then a second of each, and so on."""
+    series = pd.Series(list(signs))
+    return np.argsort(series.groupby(series).cumcount().to_numpy(), kind="stable")
+
+
+def _is_split(root: Path) -> bool:
+    return file_names.parts(root) != ("",)
+
+
+def _read(root: Path, rows: pd.DataFrame, image_size: int) -> Images:
+    names = rows[["part", "folder", "file"]].itertuples(index=False)
+    return read_images([root.joinpath(*filter(None, place)) for place in names], image_size)
+
+
+def _checksum(images: Iterable[Images]) -> dict[str, str]:
+    """What a figure was made of, for its metadata."""
+    sha256 = hashlib.sha256()
+    for array in images:
+        sha256.update(np.ascontiguousarray(array).data)
+    return {"images_sha256": sha256.hexdigest()}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -96,45 +215,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(chosen: Namespace) -> int:
     """Draw both figures; the exit status."""
-    root, photographs = chosen.root, chosen.photographs
-    found = cure_tsr_index.obtain(root, chosen.results / "index.parquet")
-    shown = fig8(root, found, photographs)
-    real, simulated = pairs(root, found, photographs)
+    root, photographs, results = chosen.root, chosen.photographs, chosen.results
+    index = cure_tsr_index.obtain(root, results / "index.parquet")
+    sheet = fig8(root, index, photographs)
+    real, simulated = real_and_simulated(root, index, photographs)
     with look():
-        drawing = signs.sheet(shown, "CURE-TSR where it has the file")
-        save(drawing, chosen.results, "signs", _source(shown.images))
-        drawing = likeness.draw(real, simulated)
-        made_of = _source(*real.values(), *simulated.values())
-        save(drawing, chosen.results, "likeness", made_of)
-    print(f"{chosen.results}/signs.png, {chosen.results}/likeness.png ({EACH} of each condition)")
-    print(f"{chosen.results}/likeness.csv: means over up to {MOST} images of each")
+        drawing = signs.draw_sheet(sheet, "CURE-TSR where it has the file")
+        save(drawing, results, "signs", _checksum([sheet.images]))
+        checksum = _checksum([*real.values(), *simulated.values()])
+        save(draw(real, simulated), results, "simulation", checksum)
+    print(f"{results}/signs.png, {results}/simulation.png ({SHOWN} of each condition)")
+    print(f"{results}/simulation.csv: means over up to {MEASURED} images of each")
     return 0
-
-
-def _source(*images: Images) -> dict[str, str]:
-    """What a figure was made of."""
-    whole = hashlib.sha256()
-    for some in images:
-        whole.update(np.ascontiguousarray(some).data)
-    return {"images_sha256": whole.hexdigest()}
-
-
-def _is_split(root: Path) -> bool:
-    return file_names.parts(root) != ("",)
-
-
-def _varied(rows: pd.DataFrame) -> pd.DataFrame:
-    """The first of each sign type, then the second, and so on."""
-    turn = rows.groupby("sign").cumcount()
-    return rows.assign(turn=turn).sort_values(["turn", "sign"], ignore_index=True)
-
-
-def _images(root: Path, rows: pd.DataFrame, image_size: int) -> Images:
-    images = []
-    for names in rows[["part", "folder", "file"]].itertuples(index=False):
-        file = root.joinpath(*filter(None, names))
-        try:
-            images.append(cure_tsr_images.picture(file, image_size))
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error}); mend or remove it") from error
-    return np.stack(images)

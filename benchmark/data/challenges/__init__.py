@@ -1,7 +1,6 @@
 """Traffic signs under challenging conditions: CURE-TSR (Temel et al. 2017; the paper's A.4).
 
-``cure_tsr`` reads the data set, of which ``cure_tsr_index`` knows the files and ``file_names`` the
-names. Where CURE-TSR is not at hand, ``gtsrb`` reads photographs of another data set and
-``simulation`` puts them under the same conditions. ``selection`` says which of them a study is on,
-``sign_sheet`` keeps one sign under all of them for a figure.
+``cure_tsr`` reads the data set; ``file_names``, ``cure_tsr_index`` and ``file_problems`` are about
+its files. Without CURE-TSR, ``gtsrb`` reads photographs of GTSRB and ``simulation`` makes similar
+challenges. ``selection`` holds the configuration's choice, ``sign_sheet`` the pictures of Fig. 8.
 """

@@ -1,13 +1,18 @@
-"""What the names of CURE-TSR's files and folders say.
+"""The names of CURE-TSR's files and folders.
 
-A file is ``sequenceType_signType_challengeType_challengeLevel_index.bmp``, such as
-``01_06_03_02_0417.bmp``: the real stop sign 417 under codec errors of level 2. It lies in a folder
-of its challenge and level, ``CodecError-2``, or in ``ChallengeFree``.
+A file is ``sequenceType_signType_challengeType_challengeLevel_index.bmp``. It lies in a folder of
+its challenge type and level, such as ``CodecError-2``, or in ``ChallengeFree``.
+
+>>> parse("01_06_03_02_0417.bmp")  # a real stop sign under codec errors of level 2
+Codes(sequence=1, sign=6, challenge=3, level=2, number=417)
+>>> condition("CodecError-2")
+(3, 2)
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from benchmark.errors import InputError
 
@@ -15,77 +20,57 @@ SEQUENCES = {1: "real", 2: "simulated"}
 """Photographs, or renderings of a game engine."""
 
 SIGNS = {
-    1: "speed_limit",
-    2: "goods_vehicles",
-    3: "no_overtaking",
-    4: "no_stopping",
-    5: "no_parking",
-    6: "stop",
-    7: "bicycle",
-    8: "hump",
-    9: "no_left",
-    10: "no_right",
-    11: "priority_to",
-    12: "no_entry",
-    13: "yield",
-    14: "parking",
-}
+    1: "speed_limit", 2: "goods_vehicles", 3: "no_overtaking", 4: "no_stopping", 5: "no_parking",
+    6: "stop", 7: "bicycle", 8: "hump", 9: "no_left", 10: "no_right", 11: "priority_to",
+    12: "no_entry", 13: "yield", 14: "parking",
+}  # fmt: skip
 
-CLEAN = 0
-"""Challenge type and level of the images without a challenge."""
-
-CHALLENGES = {
-    CLEAN: "ChallengeFree",
-    1: "Decolorization",
-    2: "LensBlur",
-    3: "CodecError",
-    4: "Darkening",
-    5: "DirtyLens",
-    6: "Exposure",
-    7: "GaussianBlur",
-    8: "Noise",
-    9: "Rain",
-    10: "Shadow",
-    11: "Snow",
-    12: "Haze",
-}
-TYPES = tuple(name for code, name in CHALLENGES.items() if code != CLEAN)
+ChallengeType = Literal[
+    "Decolorization", "LensBlur", "CodecError", "Darkening", "DirtyLens", "Exposure",
+    "GaussianBlur", "Noise", "Rain", "Shadow", "Snow", "Haze",
+]  # fmt: skip
+TYPES: tuple[ChallengeType, ...] = get_args(ChallengeType)
 """The twelve challenge types, in the order of their codes."""
+
+CHALLENGES = dict(enumerate(("ChallengeFree", *TYPES)))
 
 LEVELS = (1, 2, 3, 4, 5)
 """From the mildest to the most severe."""
 
-PARTS = ("Real_Train", "Real_Test", "Sim_Train", "Sim_Test")
+Condition = tuple[int, int]
+"""The codes of a challenge type and a level."""
+
+NO_CHALLENGE: Condition = (0, 0)
+
+FOLDERS: Mapping[Condition, str] = {NO_CHALLENGE: CHALLENGES[0]} | {
+    (code, level): f"{name}-{level}" for code, name in enumerate(TYPES, 1) for level in LEVELS
+}
+"""The folder of each condition."""
+
+TRAIN, TEST = "Real_Train", "Real_Test"
+PARTS = (TRAIN, TEST, "Sim_Train", "Sim_Test")
 """The folders of the distribution; a flat folder of challenge folders has the one part ``""``."""
 
-MOST_NUMBER = 2**31 - 1
-"""The largest index of a file that an index keeps, in 32 bits."""
+MAX_NUMBER = 2**31 - 1
+"""The largest image number that an index can hold, in 32 bits."""
 
 _FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d+)\.bmp", re.IGNORECASE | re.ASCII)
-_FOLDERS = {
-    CHALLENGES[CLEAN].lower(): (CLEAN, CLEAN),
-    **{
-        f"{name}-{level}".lower(): (code, level)
-        for code, name in CHALLENGES.items()
-        if code != CLEAN
-        for level in LEVELS
-    },
-}
+_CONDITIONS = {folder.lower(): condition for condition, folder in FOLDERS.items()}
 
 
 class Codes(NamedTuple):
-    """What a file's name says."""
+    """The codes in a file's name."""
 
     sequence: int
     sign: int
     challenge: int
     level: int
     number: int
-    """The image: the same number under other challenges is the same photograph."""
+    """The image: the same number under another challenge is the same photograph."""
 
 
 class BadName(ValueError):
-    """A name that breaks the scheme; ``kind`` is one of ``cure_tsr_index.PROBLEMS``."""
+    """A name that breaks the scheme; ``kind`` is one of ``file_problems.KINDS``."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -96,56 +81,53 @@ def parse(file: str) -> Codes:
     """The codes in a file's name.
 
     Raises:
-        BadName: it does not parse, has an unknown code, or a level that its challenge has not.
+        BadName: another form, an unknown code, or a level that the challenge type does not have.
     """
     match = _FILE.fullmatch(file)
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
     codes = Codes(*map(int, match.groups()))
-    if codes.number > MOST_NUMBER:
-        raise BadName("unparsable name", f"its index is beyond {MOST_NUMBER}")
-    for what, code, known in (
+    if codes.number > MAX_NUMBER:
+        raise BadName("unparsable name", f"its index is beyond {MAX_NUMBER}")
+    for name, code, table in (
         ("sequence type", codes.sequence, SEQUENCES),
         ("sign type", codes.sign, SIGNS),
         ("challenge type", codes.challenge, CHALLENGES),
     ):
-        if code not in known:
-            raise BadName("unknown code", f"{what} {code:02} is none of {_span(known)}")
-    if codes.challenge == CLEAN and codes.level != CLEAN:
-        raise BadName("level out of range", f"level {codes.level:02} of no challenge; must be 00")
-    if codes.challenge != CLEAN and codes.level not in LEVELS:
-        raise BadName("level out of range", f"level {codes.level:02} is none of 01 to 05")
+        if code not in table:
+            valid = f"{min(table):02} to {max(table):02}"
+            raise BadName("unknown code", f"{name} {code:02} is none of {valid}")
+    if (codes.challenge, codes.level) not in FOLDERS:
+        valid = "is none of 01 to 05" if codes.challenge else "of no challenge; must be 00"
+        raise BadName("level out of range", f"level {codes.level:02} {valid}")
     return codes
 
 
-def condition(folder: str) -> tuple[int, int] | None:
-    """Challenge type and level of a folder, such as ``CodecError-2``; None for another name."""
-    return _FOLDERS.get(folder.lower())
+def condition(folder: str) -> Condition | None:
+    """The condition that a folder is for, in any case of letters; None for another name."""
+    return _CONDITIONS.get(folder.lower())
 
 
-def folder(challenge: int, level: int) -> str:
-    """The folder of a challenge type and level."""
-    name = CHALLENGES[challenge]
-    return name if challenge == CLEAN else f"{name}-{level}"
+def title(condition: Condition, part: str = "") -> str:
+    """A condition's name for readers.
 
-
-def title(challenge: int, level: int) -> str:
-    """A condition's name for readers, such as ``CodecError level 2``."""
-    name = CHALLENGES[challenge]
-    return name if challenge == CLEAN else f"{name} level {level}"
+    >>> title((2, 3), "Real_Test")
+    'Real_Test, LensBlur level 3'
+    """
+    return (f"{part}, " if part else "") + FOLDERS[condition].replace("-", " level ")
 
 
 def printable(name: str) -> str:
-    """A name from the file system in one line of text: what cannot be shown is escaped."""
+    """A name from the file system as one line of text: unprintable characters are escaped."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in name
     )
 
 
-def code(name: str) -> int:
+def code(challenge: str) -> int:
     """The code of a challenge type."""
-    return next(code for code, known in CHALLENGES.items() if known == name)
+    return TYPES.index(challenge) + 1
 
 
 def parts(root: Path) -> tuple[str, ...]:
@@ -155,13 +137,9 @@ def parts(root: Path) -> tuple[str, ...]:
         InputError: no such folder.
     """
     if not root.is_dir():
-        found = "is a file" if root.exists() else "no such folder"
+        problem = "is a file" if root.exists() else "no such folder"
         raise InputError(
-            f"{root}: {found}; `path:` must be the folder of CURE-TSR that holds Real_Train and "
+            f"{root}: {problem}; `path:` must be the folder of CURE-TSR that holds Real_Train and "
             "Real_Test, which its authors give out (IEEE DataPort)"
         )
     return tuple(part for part in PARTS if (root / part).is_dir()) or ("",)
-
-
-def _span(known: dict[int, str]) -> str:
-    return f"{min(known):02} to {max(known):02}"

@@ -1,25 +1,25 @@
-"""Photographs of GTSRB under simulated challenges, to stand in for CURE-TSR.
+"""Photographs of GTSRB under simulated challenges, in the place of CURE-TSR.
 
 The source is torchvision's folder of GTSRB, or an ``.npz`` file with ``images`` (N, H, W, 3) uint8,
-``sign_class`` (N,), GTSRB's class numbers, and ``track`` (N,): its frames show one physical sign. A
-fifth of each class's tracks test, clean and under every chosen challenge and level, and no sign is
-on both sides. What comes of it is not CURE-TSR, and is to be called ``NAME`` wherever it is shown.
+``sign_class`` (N,), GTSRB's class numbers, and ``track`` (N,): a track is a film of one physical
+sign. A fifth of each class's tracks is for testing, clean and under every chosen challenge and
+level, so that no sign is in both parts. These are no images of CURE-TSR: what is made of them bears
+``NAME`` wherever it is shown.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from benchmark.data import npz
 from benchmark.data.challenges import sign_sheet
 from benchmark.data.challenges.selection import Selection
-from benchmark.data.challenges.sign_sheet import Plate
-from benchmark.data.dataset import Dataset
-from benchmark.data.images import as_images, resize
+from benchmark.data.challenges.sign_sheet import SignSheet
+from benchmark.data.dataset import Dataset, Labels
+from benchmark.data.images import as_images, read_images, resize
+from benchmark.data.npz import Arrays, open_npz, read_labels
 from benchmark.detector import Images
 from benchmark.errors import InputError
 
@@ -28,8 +28,8 @@ class Photographs(NamedTuple):
     """Images (N, H, W, 3) uint8, their GTSRB class numbers and their tracks, (N,)."""
 
     images: Images
-    signs: npt.NDArray[np.int64]
-    tracks: npt.NDArray[np.int64]
+    signs: Labels
+    tracks: Labels
 
 
 NAME = "simulated challenges on GTSRB"
@@ -42,22 +42,20 @@ SIGNS = {
     17: "no_entry",
     25: "road_work",
 }
-"""The class numbers of GTSRB that have a name here, the others are called by their number; names
-are those of CURE-TSR where it has the sign."""
+"""Names of GTSRB's class numbers, those of CURE-TSR for the signs that it has too; other classes
+are named by their number."""
 
 FOLDER = Path("gtsrb", "GTSRB", "Training")
 """Where torchvision unpacks the training part: ``<class>/<track>_<frame>.ppm`` below it."""
 
 SIDE = 32
-"""Files of a folder, which differ in size, are first resized to ``SIDE`` x ``SIDE``."""
+"""Height and width that the files of a folder, which differ in size, are first resized to."""
 
 CLASSES = 43
-"""Sign classes of GTSRB."""
+"""Number of sign classes of GTSRB."""
 
-TEST_SHARE = 5
-"""One of so many tracks tests."""
-
-_TRACKS = 0  # what randomness is for
+TEST_TRACKS = 5
+"""One of so many tracks is for testing."""
 
 
 def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
@@ -67,29 +65,30 @@ def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
         InputError: a missing or malformed file, or an unknown sign.
     """
     if _is_file(path):
-        with npz.open_file(path) as arrays:
-            _chosen(_numbers(arrays, "sign_class", path), selection)
+        with open_npz(path) as arrays:
+            _check_arrays(arrays, path)
+            numbers = read_labels(arrays, "sign_class", path)
     else:
-        names = tuple(sign(number) for number in range(CLASSES))
-        _known(selection, names)
+        numbers = np.arange(CLASSES)
+    _chosen_signs(numbers, selection)
     return selection.class_names
 
 
-def has_official_split(path: Path, selection: Selection) -> bool:
+def has_official_split(path: Path) -> bool:
     """Always, by track."""
     return True
 
 
-def read(path: Path, selection: Selection, image_size: int, keep: Path | None = None) -> Dataset:
+def read(path: Path, image_size: int, selection: Selection, keep: Path | None = None) -> Dataset:
     """Split by track, put the test images under the challenges, and resize all.
 
-    The challenges act on the photographs as they are in the file, then all are resized. The seed of
-    an image is its place in the file.
+    The challenges act on the photographs at their size in the file, then all are resized. An
+    image's row in the file is the seed of its challenges.
 
     Args:
-        path: the file.
-        selection: which challenges, levels and signs.
+        path: torchvision's root folder, or the ``.npz`` file.
         image_size: height and width in pixels.
+        selection: which challenges, levels and signs.
         keep: a folder for ``signs.npz``, pictures of one sign; by default they are not kept.
 
     Returns:
@@ -98,17 +97,24 @@ def read(path: Path, selection: Selection, image_size: int, keep: Path | None = 
     Raises:
         InputError: a missing or malformed file, an unknown sign, or fewer than five tracks.
     """
-    images, signs, tracks = load(path)
-    rows = np.flatnonzero(_chosen(signs, selection))
-    held = _test_tracks(signs[rows], tracks[rows])
-    train, test = (rows[np.isin(tracks[rows], held) == side] for side in (False, True))
+    images, numbers, tracks = load_photographs(path)
+    signs = np.array([sign(number) for number in numbers.tolist()])
+    rows = np.flatnonzero(np.isin(signs, _chosen_signs(numbers, selection)))
+    is_test = np.isin(tracks[rows], _test_tracks(numbers[rows], tracks[rows]))
+    train, test = rows[~is_test], rows[is_test]
     if not len(train) or not len(test):
         raise InputError(f"{path}: too few tracks of the chosen signs; a class needs five or more")
     clean = resize(images[np.r_[train, test]], image_size)
-    shown = tqdm(selection.conditions, "Simulating challenges", unit=" conditions", mininterval=1)
-    challenged = [resize(under(images, test, name, level), image_size) for name, level in shown]
+    progress = tqdm(
+        selection.conditions, "Simulating challenges", unit=" conditions", mininterval=1
+    )
+    challenged = [
+        resize(simulated(images, test, challenge, level), image_size)
+        for challenge, level in progress
+    ]
     if keep is not None:
-        _keep_pictures(clean[len(train) :], challenged, signs[test], selection, keep)
+        conditions = [clean[len(train) :], *challenged]
+        _sign_sheet(conditions, signs[test], selection.class_names).save(keep)
     labels = np.repeat(np.arange(1, len(challenged) + 1), len(test))
     return Dataset(
         images=np.concatenate([clean, *challenged]),
@@ -119,7 +125,7 @@ def read(path: Path, selection: Selection, image_size: int, keep: Path | None = 
     )
 
 
-def load(path: Path) -> Photographs:
+def load_photographs(path: Path) -> Photographs:
     """The photographs of an ``.npz`` file, or of torchvision's folder, downloaded if absent.
 
     Raises:
@@ -127,15 +133,16 @@ def load(path: Path) -> Photographs:
     """
     if not _is_file(path):
         return _from_folder(_obtain(path))
-    with npz.open_file(path) as arrays:
-        signs, tracks = (_numbers(arrays, name, path) for name in ("sign_class", "track"))
-        images = as_images(_array(arrays, "images", path), f"{path}, images")
+    with open_npz(path) as arrays:
+        _check_arrays(arrays, path)
+        signs, tracks = (read_labels(arrays, name, path) for name in ("sign_class", "track"))
+        images = as_images(arrays["images"], f"{path}, images")
     if not len(images) == len(signs) == len(tracks):
         raise InputError(f"{path}: images, sign_class and track differ in length")
     return Photographs(images, signs, tracks)
 
 
-def under(images: Images, rows: npt.NDArray[np.intp], challenge: str, level: int) -> Images:
+def simulated(images: Images, rows: npt.NDArray[np.intp], challenge: str, level: int) -> Images:
     """Some of the images under a challenge, (len(rows), H, W, C) uint8."""
     # It takes scipy, which a check of the configuration does without.
     from benchmark.data.challenges.simulation import simulate
@@ -144,28 +151,27 @@ def under(images: Images, rows: npt.NDArray[np.intp], challenge: str, level: int
 
 
 def sign(number: int) -> str:
-    """The name of a GTSRB class."""
+    """The name of a GTSRB class.
+
+    >>> sign(14), sign(42)
+    ('stop', '42')
+    """
     return SIGNS.get(number, str(number))
 
 
-def _chosen(signs: npt.NDArray[np.int64], selection: Selection) -> npt.NDArray[np.bool_]:
-    there = np.unique(signs)
-    known = tuple(sign(number) for number in there.tolist())
-    names = _known(selection, known)
-    return np.isin(
-        signs, [number for number, name in zip(there, known, strict=True) if name in names]
-    )
-
-
-def _known(selection: Selection, known: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return selection.known_signs(known, "GTSRB")
-    except ValueError as error:
-        raise InputError(str(error)) from error
+def _chosen_signs(numbers: Labels, selection: Selection) -> tuple[str, ...]:
+    """The names of the chosen signs among those with these class numbers."""
+    return selection.signs_among(tuple(map(sign, np.unique(numbers).tolist())), "GTSRB")
 
 
 def _is_file(path: Path) -> bool:
     return path.is_file() or path.suffix == ".npz"
+
+
+def _check_arrays(arrays: Arrays, path: Path) -> None:
+    for name in ("images", "sign_class", "track"):
+        if name not in arrays:
+            raise InputError(f"{path}: no array {name!r}; needs images, sign_class and track")
 
 
 def _obtain(root: Path) -> Path:
@@ -187,68 +193,36 @@ def _obtain(root: Path) -> Path:
 
 
 def _from_folder(folder: Path) -> Photographs:
-    # Pillow comes in here, as a check of the configuration does without it.
-    from benchmark.data.challenges.cure_tsr_images import picture
-
     files = sorted(folder.glob("*/*_*.ppm"))
     if not files:
-        raise InputError(f"{folder}: no <class>/<track>_<frame>.ppm; remove it to download it anew")
-    images = np.empty((len(files), SIDE, SIDE, 3), np.uint8)
-    for row, file in enumerate(tqdm(files, "Reading GTSRB", unit=" images", mininterval=1)):
-        try:
-            images[row] = picture(file, SIDE)
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error}); download it again") from error
+        raise InputError(
+            f"{folder}: no <class>/<track>_<frame>.ppm; remove it to have it downloaded again"
+        )
+    images = read_images(files, SIDE, title="Reading GTSRB")
     signs = np.array([int(file.parent.name) for file in files])
-    # Tracks are counted anew in each class.
+    # Each class numbers its tracks from 0; the class makes them unique.
     tracks = signs * 1000 + np.array([int(file.name.split("_")[0]) for file in files])
     return Photographs(images, signs, tracks)
 
 
-def _test_tracks(signs: npt.NDArray[np.int64], tracks: npt.NDArray[np.int64]) -> list[int]:
-    """A fifth of the tracks of each class, drawn once and for all."""
-    held: list[int] = []
+def _test_tracks(signs: Labels, tracks: Labels) -> list[int]:
+    """A fifth of the tracks of each class, the same ones whenever they are drawn."""
+    chosen: list[int] = []
     for number in np.unique(signs).tolist():
-        mine = np.unique(tracks[signs == number])
-        seed = np.random.SeedSequence(number, spawn_key=(_TRACKS,))
-        # Raw output, as in benchmark.splits: the same tracks with any numpy.
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(mine)), kind="stable")
-        held += mine[order[: len(mine) // TEST_SHARE]].tolist()
-    return held
+        candidates = np.unique(tracks[signs == number])
+        seed = np.random.SeedSequence(number, spawn_key=(0,))
+        # Raw output, as in benchmark.splits: the same tracks with any version of numpy.
+        order = np.argsort(np.random.PCG64(seed).random_raw(len(candidates)), kind="stable")
+        chosen += candidates[order[: len(candidates) // TEST_TRACKS]].tolist()
+    return chosen
 
 
-def _numbers(arrays: Mapping[str, Any], name: str, path: Path) -> npt.NDArray[np.int64]:
-    found = _array(arrays, name, path)
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        raise InputError(
-            f"{path}, {name}: {found.dtype} of shape {found.shape}; save integers (N,)"
-        )
-    return found.astype(np.int64)
-
-
-def _array(arrays: Mapping[str, Any], name: str, path: Path) -> npt.NDArray[Any]:
-    if name not in arrays:
-        raise InputError(f"{path}: no array {name!r}; needs images, sign_class and track")
-    return np.asarray(arrays[name])
-
-
-def _keep_pictures(
-    clean: Images,
-    challenged: list[Images],
-    signs: npt.NDArray[np.int64],
-    selection: Selection,
-    directory: Path,
-) -> None:
-    """Keep one test sign under all conditions, for the figure: the most colourful."""
-    names = np.array([sign(number) for number in signs.tolist()])
-    name = sign_sheet.SIGN if sign_sheet.SIGN in names else str(names[0])
-    colour = np.where(names == name, np.ptp(clean, axis=3).mean(axis=(1, 2)), -1)
-    best = int(colour.argmax())
-    count = 1 + len(challenged)
-    Plate(
-        np.stack([clean[best], *(condition[best] for condition in challenged)]),
-        selection.class_names,
-        (sign_sheet.SIMULATED,) * count,
-        np.ones(count, bool),
-        name,
-    ).save(directory)
+def _sign_sheet(
+    conditions: list[Images], signs: npt.NDArray[np.str_], class_names: tuple[str, ...]
+) -> SignSheet:
+    """The most colourful photograph of one sign, from (N, H, W, 3) images of each condition."""
+    name = sign_sheet.SIGN if sign_sheet.SIGN in signs else str(signs[0])
+    colour = np.where(signs == name, np.ptp(conditions[0], axis=3).mean(axis=(1, 2)), -1)
+    images = np.stack([condition[colour.argmax()] for condition in conditions])
+    sources = (sign_sheet.SIMULATED,) * len(conditions)
+    return SignSheet(images, class_names, sources, np.ones(len(conditions), bool), name)

@@ -1,47 +1,44 @@
-"""Which part of the challenges a study is made on; the keys under ``challenges`` of a data set."""
+"""Which challenges a study covers: the keys under ``challenges`` of a data set."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from benchmark.data.challenges import file_names
+from benchmark.data.challenges.file_names import LEVELS, ChallengeType
+from benchmark.errors import InputError
 
 CLEAN = "clean"
 """The class of the images without a challenge, the inliers."""
 
-Type = Literal[
-    "Decolorization",
-    "LensBlur",
-    "CodecError",
-    "Darkening",
-    "DirtyLens",
-    "Exposure",
-    "GaussianBlur",
-    "Noise",
-    "Rain",
-    "Shadow",
-    "Snow",
-    "Haze",
-]
-PAPER: tuple[Type, ...] = (
-    "Decolorization",
-    "CodecError",
-    "DirtyLens",
-    "Exposure",
-    "GaussianBlur",
-    "Noise",
-    "Rain",
-    "Haze",
-)
-"""Eight of the twelve types. Which eight the paper took could not be checked: Fig. 8 probably lacks
-darkening, shadow, snow and one more, here lens blur, which is the nearest to another type."""
+PAPER: tuple[ChallengeType, ...] = (
+    "Decolorization", "CodecError", "DirtyLens", "Exposure", "GaussianBlur", "Noise", "Rain", "Haze"
+)  # fmt: skip
+"""Eight of the twelve types. Which eight the paper used could not be checked: its Fig. 8 probably
+lacks darkening, shadow, snow and one more. Here that one is lens blur, the most like another type.
+"""
 
 
-def _distinct(values: tuple[str | int, ...]) -> tuple[str | int, ...]:
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) < len(values):
         raise ValueError(f"{list(values)} repeats a value; give each once")
     return values
+
+
+def _non_empty(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("is empty; give at least one")
+    return values
+
+
+Value = TypeVar("Value")
+Distinct = Annotated[tuple[Value, ...], AfterValidator(_distinct)]
+"""Values, none of them twice."""
+
+NonEmpty = Annotated[
+    Distinct[Value], AfterValidator(_non_empty), Field(json_schema_extra={"minItems": 1})
+]
+"""One or more values, none of them twice."""
 
 
 class Selection(BaseModel):
@@ -49,19 +46,17 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    types: Annotated[tuple[Type, ...], MinLen(1), AfterValidator(_distinct)] = Field(
-        default=PAPER, description="The challenge types."
+    types: NonEmpty[ChallengeType] = Field(default=PAPER, description="The challenge types.")
+    levels: NonEmpty[Annotated[int, Ge(1), Le(5)]] = Field(
+        default=LEVELS, description="The levels, 1 (mildest) to 5."
     )
-    levels: Annotated[
-        tuple[Annotated[int, Ge(1), Le(5)], ...], MinLen(1), AfterValidator(_distinct)
-    ] = Field(default=file_names.LEVELS, description="The levels, 1 (mildest) to 5.")
-    signs: Annotated[tuple[str, ...], MinLen(1), AfterValidator(_distinct)] | None = Field(
+    signs: NonEmpty[str] | None = Field(
         default=None, description="The sign types, such as `stop`; all by default."
     )
     on_problem: Literal["stop", "go"] = Field(
         default="stop",
-        description="Whether a missing folder or a bad file stops the run, or is counted and "
-        "left out.",
+        description="`stop`: a missing folder or a bad file ends the run. `go`: it is reported "
+        "and left out.",
     )
 
     @property
@@ -71,16 +66,21 @@ class Selection(BaseModel):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """``clean``, then the conditions, such as ``CodecError 2``."""
+        """``clean``, then the conditions.
+
+        >>> Selection(types=("CodecError", "Rain"), levels=(1, 5)).class_names
+        ('clean', 'CodecError 1', 'CodecError 5', 'Rain 1', 'Rain 5')
+        """
         return (CLEAN, *(f"{name} {level}" for name, level in self.conditions))
 
-    def known_signs(self, known: tuple[str, ...], where: str) -> tuple[str, ...]:
-        """The chosen signs among those of a data set.
+    def signs_among(self, available: tuple[str, ...], dataset: str) -> tuple[str, ...]:
+        """The chosen signs; all of the available ones by default.
 
         Raises:
-            ValueError: a sign that is not among them.
+            InputError: a chosen sign is not available.
         """
         for sign in self.signs or ():
-            if sign not in known:
-                raise ValueError(f"no sign {sign!r} in {where}; choose from {', '.join(known)}")
-        return self.signs or known
+            if sign not in available:
+                choices = ", ".join(available)
+                raise InputError(f"no sign {sign!r} in {dataset}; choose from {choices}")
+        return self.signs or available

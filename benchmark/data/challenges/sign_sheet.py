@@ -15,14 +15,14 @@ if TYPE_CHECKING:  # a check of the configuration does without pandas
 
 FILE = "signs.npz"
 REAL, SIMULATED, ABSENT = "real", "simulated", ""
-"""Where a picture is from; absent ones are blank."""
+"""Where a picture comes from; absent ones are blank."""
 
 SIGN = "stop"
-"""The sign of Fig. 8, taken where it is among the chosen ones."""
+"""The sign of Fig. 8, shown if it is among the chosen ones."""
 
 
 @dataclass(frozen=True)
-class Plate:
+class SignSheet:
     """Pictures of the clean sign and then of each condition.
 
     Attributes:
@@ -40,61 +40,51 @@ class Plate:
     sign: str
 
     def save(self, directory: Path) -> None:
-        """Write ``signs.npz``."""
-        with atomic(directory / FILE) as beside:
-            np.savez_compressed(
-                beside,
-                images=self.images,
-                names=np.array(self.names),
-                sources=np.array(self.sources),
-                same=self.same,
-                sign=np.array(self.sign),
-            )
+        """Write ``signs.npz``, an array per attribute."""
+        with atomic(directory / FILE) as partial:
+            np.savez_compressed(partial, **vars(self))
 
 
-def load(directory: Path) -> Plate | None:
-    """What ``Plate.save`` wrote; None where there is none."""
+def load(directory: Path) -> SignSheet | None:
+    """What ``SignSheet.save`` wrote; None if there is no file."""
     path = directory / FILE
     if not path.is_file():
         return None
     with np.load(path) as arrays:
         names, sources = (tuple(arrays[name].tolist()) for name in ("names", "sources"))
-        return Plate(arrays["images"], names, sources, arrays["same"], str(arrays["sign"]))
+        return SignSheet(arrays["images"], names, sources, arrays["same"], str(arrays["sign"]))
 
 
-def of_photographs(images: Images, rows: "pd.DataFrame", names: tuple[str, ...]) -> Plate:
-    """Pictures from real files: of the photograph that most labels have, else of another one.
+def from_files(images: Images, rows: "pd.DataFrame", names: tuple[str, ...]) -> SignSheet:
+    """Pictures of the photograph that most conditions have, and of others where it is missing.
 
     Args:
         images: (N, H, W, 3) uint8.
-        rows: of the images that may be taken, indexed by their place in ``images``: ``label``,
-            ``sign`` (a name) and ``number``.
+        rows: of the images to choose from, indexed by their place in ``images``: ``label``,
+            ``sign`` (a name) and ``number`` (of the photograph).
         names: the class names.
     """
     signs = set(rows["sign"])
     sign = SIGN if SIGN in signs else min(signs)
-    mine = rows[rows["sign"] == sign]
-    common = mine.drop_duplicates(["number", "label"]).groupby("number").size().idxmax()
-    mine = mine.assign(other=mine["number"] != common).sort_values("other", kind="stable")
-    best = mine.drop_duplicates("label").reset_index(names="place").set_index("label")
+    rows = rows[rows["sign"] == sign]
+    common = rows.drop_duplicates(["number", "label"]).groupby("number").size().idxmax()
+    rows = rows.assign(other=rows["number"] != common).sort_values("other", kind="stable")
+    shown = rows.drop_duplicates("label").reset_index(names="place").set_index("label")
     pictures = np.full((len(names), *images.shape[1:]), 255, np.uint8)
-    pictures[best.index] = images[best["place"]]
+    pictures[shown.index] = images[shown["place"]]
     same = np.ones(len(names), bool)
-    same[best.index] = ~best["other"]
-    there = tuple(REAL if label in best.index else ABSENT for label in range(len(names)))
-    return Plate(pictures, names, there, same, sign)
+    same[shown.index] = ~shown["other"]
+    sources = tuple(REAL if label in shown.index else ABSENT for label in range(len(names)))
+    return SignSheet(pictures, names, sources, same, sign)
 
 
-def merged(real: Plate, simulated: Plate) -> Plate:
-    """The real pictures, and simulated ones where there is none."""
-    absent = np.array([source == ABSENT for source in real.sources])
-    return Plate(
+def completed(real: SignSheet, simulated: SignSheet) -> SignSheet:
+    """The real pictures, and simulated ones for the conditions without."""
+    absent = np.array(real.sources) == ABSENT
+    return SignSheet(
         np.where(absent[:, np.newaxis, np.newaxis, np.newaxis], simulated.images, real.images),
         real.names,
-        tuple(
-            theirs if lacking else own
-            for lacking, own, theirs in zip(absent, real.sources, simulated.sources, strict=True)
-        ),
+        tuple(np.where(absent, simulated.sources, real.sources).tolist()),
         np.where(absent, simulated.same, real.same),
         real.sign,
     )

@@ -1,14 +1,14 @@
 """Simulated challenges: what the twelve challenge types of CURE-TSR do, as short models.
 
 These are not the filters that made CURE-TSR, but other models of the same twelve effects, for signs
-that were cut out already. The strengths of
-decolorization, codec error, darkening, dirty lens, exposure, Gaussian blur and haze were set by
-hand, so that means of brightness, contrast, saturation and sharpness change from level to level
-about as they do over 1,546 real files (haze beyond level 3 is extrapolated); those of lens blur,
-noise, rain, shadow and snow, of which no real file was at hand, by eye. Lengths are shares of the
-image's shorter side, as a sign fills its image whatever its size.
+that were cut out already. The strengths of decolorization, codec error, darkening, dirty lens,
+exposure, Gaussian blur and haze were set by hand so that the means of brightness, contrast,
+saturation and sharpness change with the level about as they do over 1,546 real files (haze beyond
+level 3 is extrapolated). Of lens blur, noise, rain, shadow and snow no real file was available:
+their strengths were set by eye. Lengths are shares of the image's shorter side, as a sign fills its
+image whatever its size.
 
-The random parts (where drops, flakes and dirt lie) depend on image and challenge, not on the level:
+The random parts (where drops, flakes and dirt are) depend on image and challenge, not on the level:
 a higher level is more of the same.
 """
 
@@ -25,7 +25,6 @@ from benchmark.detector import Images
 Pixels = npt.NDArray[np.float64]
 """One image, (H, W, C), 0 is black and 1 is white."""
 
-Strengths = tuple[float, float, float, float, float]
 Model = Callable[[Pixels, float, np.random.Generator], Pixels]
 """``(image, strength, generator) -> image``; values beyond 0..1 are clipped by the caller."""
 
@@ -34,15 +33,18 @@ _GREY_VEIL = 0.62
 """The brightness of haze and of the thickest dirt in the real files."""
 
 
-class Challenge(NamedTuple):
-    """A model and its strength at the levels 1 to 5."""
+class Effect(NamedTuple):
+    """The model of a challenge type and its strength at the levels 1 to 5."""
 
     model: Model
-    strengths: Strengths
+    strengths: tuple[float, float, float, float, float]
 
 
 def simulate(image: Images, challenge: str, level: int, seed: int) -> Images:
     """Put one image under a challenge.
+
+    >>> simulate(np.full((8, 8, 3), 100, np.uint8), "Darkening", level=2, seed=0)[0, 0]
+    array([38, 38, 38], dtype=uint8)
 
     Args:
         image: (H, W, C) uint8, C = 1 or 3, of any size.
@@ -54,12 +56,12 @@ def simulate(image: Images, challenge: str, level: int, seed: int) -> Images:
         (H, W, C) uint8.
 
     Raises:
-        KeyError: an unknown challenge.
+        KeyError: an unknown challenge type.
         IndexError: a level beyond 5.
     """
     model, strengths = SIMULATED[challenge]
-    purpose = np.random.SeedSequence(seed, spawn_key=(file_names.code(challenge),))
-    result = model(image / 255, strengths[level - 1], np.random.default_rng(purpose))
+    seeds = np.random.SeedSequence(seed, spawn_key=(file_names.code(challenge),))
+    result = model(image / 255, strengths[level - 1], np.random.default_rng(seeds))
     return np.rint(np.clip(result, 0, 1) * 255).astype(np.uint8)
 
 
@@ -70,12 +72,12 @@ def _decolorization(image: Pixels, strength: float, _: np.random.Generator) -> P
 
 
 def _lens_blur(image: Pixels, radius: float, _: np.random.Generator) -> Pixels:
-    """Average over a disk: a point out of focus."""
+    """Average over a disk, the image of a point out of focus."""
     pixels = radius * _side(image)
     reach = int(np.ceil(pixels))
     span = np.arange(-reach, reach + 1)
     distance = np.hypot(*np.meshgrid(span, span))
-    # Its border pixels count by how far the disk covers them, so that radii between pixels differ.
+    # Pixels at the border count as far as the disk covers them: radii need not be whole pixels.
     disk = np.clip(pixels + 0.5 - distance, 0, 1)
     return ndimage.convolve(image, (disk / disk.sum())[..., np.newaxis], mode="reflect")
 
@@ -83,9 +85,9 @@ def _lens_blur(image: Pixels, radius: float, _: np.random.Generator) -> Pixels:
 def _codec_error(image: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
     """Blocks predicted from a wrong place of the last frame, with the right residual added.
 
-    A decoder that lost a motion vector copies a block from elsewhere, and the detail that was sent
-    lies over it: outlines double. Blocks are half as long as the image. Most errors hit
-    all of an image or nothing of it, as in the real files. The strength is the share of lost
+    A decoder that lost a motion vector copies a block from elsewhere and adds the detail that was
+    sent for the right one: outlines double. Blocks are half as long as the image. As in the real
+    files, most errors hit all of an image or nothing of it. The strength is the share of lost
     blocks, and scales the displacement.
     """
     height, width = image.shape[:2]
@@ -148,31 +150,31 @@ def _shadow(image: Pixels, depth: float, rng: np.random.Generator) -> Pixels:
 
 
 def _snow(image: Pixels, density: float, rng: np.random.Generator) -> Pixels:
-    """White flakes of differing size, out of focus, under a thin white veil."""
+    """White flakes of different sizes, out of focus, under a thin white veil."""
     flakes = _streaks(image, density, rng, length=0.04, width=0.035, slant=0)
     veiled = image + 0.3 * density * (0.9 - image)
     return veiled + 0.9 * flakes[..., np.newaxis] * (1 - veiled)
 
 
 def _haze(image: Pixels, thickness: float, rng: np.random.Generator) -> Pixels:
-    """Koschmieder's law: light is lost on its way, and grey airlight comes in instead."""
+    """Koschmieder's law: light is lost on its way to the camera and replaced by grey airlight."""
     veil = np.clip(thickness * (0.95 + 0.1 * _patches(image, 0.5, rng)), 0, 1)
     return image + veil * (_GREY_VEIL - image)
 
 
-SIMULATED: dict[str, Challenge] = {
-    "Decolorization": Challenge(_decolorization, (0.2, 0.35, 0.6, 0.87, 1.0)),
-    "LensBlur": Challenge(_lens_blur, (0.06, 0.12, 0.18, 0.24, 0.30)),
-    "CodecError": Challenge(_codec_error, (0.3, 0.4, 0.52, 0.65, 0.8)),
-    "Darkening": Challenge(_darkening, (0.72, 0.38, 0.20, 0.11, 0.057)),
-    "DirtyLens": Challenge(_dirty_lens, (0.03, 0.06, 0.12, 0.22, 0.55)),
-    "Exposure": Challenge(_exposure, (1.6, 2.1, 3.3, 4.8, 7.5)),
-    "GaussianBlur": Challenge(_gaussian_blur, (0.07, 0.15, 0.22, 0.27, 0.32)),
-    "Noise": Challenge(_noise, (0.04, 0.08, 0.14, 0.22, 0.32)),
-    "Rain": Challenge(_rain, (0.15, 0.3, 0.5, 0.75, 1.0)),
-    "Shadow": Challenge(_shadow, (0.2, 0.35, 0.5, 0.65, 0.8)),
-    "Snow": Challenge(_snow, (0.15, 0.3, 0.5, 0.75, 1.0)),
-    "Haze": Challenge(_haze, (0.36, 0.53, 0.72, 0.82, 0.9)),
+SIMULATED: dict[str, Effect] = {
+    "Decolorization": Effect(_decolorization, (0.2, 0.35, 0.6, 0.87, 1.0)),
+    "LensBlur": Effect(_lens_blur, (0.06, 0.12, 0.18, 0.24, 0.30)),
+    "CodecError": Effect(_codec_error, (0.3, 0.4, 0.52, 0.65, 0.8)),
+    "Darkening": Effect(_darkening, (0.72, 0.38, 0.20, 0.11, 0.057)),
+    "DirtyLens": Effect(_dirty_lens, (0.03, 0.06, 0.12, 0.22, 0.55)),
+    "Exposure": Effect(_exposure, (1.6, 2.1, 3.3, 4.8, 7.5)),
+    "GaussianBlur": Effect(_gaussian_blur, (0.07, 0.15, 0.22, 0.27, 0.32)),
+    "Noise": Effect(_noise, (0.04, 0.08, 0.14, 0.22, 0.32)),
+    "Rain": Effect(_rain, (0.15, 0.3, 0.5, 0.75, 1.0)),
+    "Shadow": Effect(_shadow, (0.2, 0.35, 0.5, 0.65, 0.8)),
+    "Snow": Effect(_snow, (0.15, 0.3, 0.5, 0.75, 1.0)),
+    "Haze": Effect(_haze, (0.36, 0.53, 0.72, 0.82, 0.9)),
 }
 """All twelve types, in the order of their codes. Strengths: see each model."""
 
@@ -200,15 +202,14 @@ def _streaks(
     slant: float,
 ) -> Pixels:
     """How far soft strokes cover each pixel, (H, W) in 0..1; ``density`` 1 is forty strokes."""
-    height, width_ = image.shape[:2]
-    y, x = np.mgrid[:height, :width_] / _side(image)
-    tall, wide = height / _side(image), width_ / _side(image)
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]] / _side(image)
+    tall, wide = (pixels / _side(image) for pixels in image.shape[:2])
     places = rng.uniform((-length, 0, 0.6), (tall, wide, 1.4), (40, 3))
     clear = np.ones(image.shape[:2])
     for top, left, scale in places[: round(40 * density)]:
         along = np.clip((y - top) / (scale * length), 0, 1) * scale * length
         distance = np.hypot(y - top - along, x - left - slant * along)
-        # A stroke thinner than a pixel still leaves its share of light.
+        # A stroke thinner than a pixel is drawn a pixel wide, and fainter.
         reach = max(scale * width, 0.5 / _side(image))
         clear *= 1 - min(1.0, scale * width / reach) * np.exp(-((distance / reach) ** 2))
     return 1 - clear

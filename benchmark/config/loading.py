@@ -1,0 +1,183 @@
+"""Reading configuration files, and saying in one line per mistake what is wrong with them."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from benchmark.config.data_check import check_data
+from benchmark.config.methods import METHODS, hyperparameters
+from benchmark.config.models import Config, DatasetConfig, suggestion
+from benchmark.data import CHALLENGED
+from benchmark.data.challenges.gtsrb import NAME as STAND_IN
+from benchmark.data.challenges.selection import CLEAN, Selection
+from benchmark.errors import InputError
+
+
+def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) -> Config:
+    """Check a configuration that was read already.
+
+    >>> config = load({
+    ...     "name": "example",
+    ...     "seeds": [0],
+    ...     "datasets": {"digits": {"source": "digits", "protocol": "folds"}},
+    ...     "methods": {"cae_grad": {"epochs": 3}},
+    ... })
+    >>> config.methods["cae_grad"].title, config.methods["cae_grad"].params["epochs"]
+    ('CAE + Grad', 3)
+
+    Args:
+        mapping: the keys and values of the file, see ``config/README.md``.
+        source: the file or files, for the messages.
+        data: whether to check the data sets' files too, see ``check_data``. What is computed from
+            scores alone does not need them.
+
+    Raises:
+        InputError: one line per problem: file, key, what is wrong, what to do.
+    """
+    plain = _with_defaults(_with_numbers(dict(mapping)))
+    try:
+        config = Config.model_validate_json(json.dumps(plain, default=str))
+    except ValidationError as error:
+        lines = [f"{source}: {_message(problem, plain)}" for problem in error.errors()]
+        raise InputError("\n".join(lines)) from None
+    if data:
+        check_data(config, source)
+    return config
+
+
+def read(*paths: Path, data: bool = True) -> Config:
+    """Read and check configuration files; later ones override single keys of earlier ones.
+
+    >>> config = read(Path("config/demo.yaml"))
+    >>> config.name, list(config.datasets)
+    ('demo', ['digits'])
+
+    Raises:
+        InputError: as ``merged`` and ``load`` do.
+    """
+    return load(merged(*paths), " + ".join(map(str, paths)), data)
+
+
+def merged(*paths: Path) -> dict[str, Any]:
+    """The keys and values of configuration files, those of later files in the place of earlier.
+
+    Raises:
+        InputError: a file is missing or is not a YAML mapping.
+    """
+    whole: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; name a configuration file") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: no keys at the top level; see config/README.md")
+        whole = _overridden(whole, content)
+    return whole
+
+
+def _overridden(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Two nested mappings as one, the values of the second first."""
+    both = {
+        key: _overridden(base[key], value)
+        for key, value in over.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+    }
+    return base | over | both
+
+
+def _with_numbers(value: Any) -> Any:
+    """Turn the text 1e-4 into a number: YAML 1.1 reads numbers without a point as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_numbers(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_numbers(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _with_defaults(mapping: dict[str, Any]) -> dict[str, Any]:
+    """Add the values that follow from the key of a data set or method, or from its source."""
+    filled = dict(mapping)
+    if isinstance(datasets := mapping.get("datasets"), dict):
+        filled["datasets"] = {
+            key: {"title": key} | _of_challenges(entry) | entry
+            if isinstance(entry, dict)
+            else entry
+            for key, entry in datasets.items()
+        }
+    if isinstance(methods := mapping.get("methods"), dict):
+        filled["methods"] = {key: _method(key, entry or {}) for key, entry in methods.items()}
+    return filled
+
+
+def _of_challenges(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a data set with challenges; none for another one."""
+    if entry.get("source") not in CHALLENGED:
+        return {}
+    fixed = {"protocol": "official", "inliers": [CLEAN], "challenges": {}}
+    if entry["source"] == "gtsrb_challenges":
+        fixed["title"] = STAND_IN[:1].upper() + STAND_IN[1:]
+    return fixed
+
+
+def _method(key: str, entry: Any) -> Any:
+    """A method's entry with its title and class, and its hyperparameters under ``params``."""
+    if not isinstance(entry, dict):
+        return entry
+    defaults = {"title": key}
+    if method := METHODS.get(key):
+        defaults |= {"title": method.title, "detector": method.path}
+    own = {name: value for name, value in entry.items() if name in ("detector", "title")}
+    params = {name: value for name, value in entry.items() if name not in own}
+    return defaults | own | {"params": params}
+
+
+def _message(error: ErrorDetails, mapping: Mapping[str, Any]) -> str:
+    """One problem as ``key: what is wrong; what to do``."""
+    path = error["loc"]
+    key = ".".join(str(part) for part in path if part not in ("params", "[key]"))
+    last = str(path[-1]) if path else ""
+    match error["type"]:
+        case "extra_forbidden":
+            text = f"unknown key; {suggestion(last, _accepted_keys(path, mapping))}"
+        case "missing" if path[0] == "methods" and last == "detector":
+            slug = str(path[1])
+            key = f"methods.{slug}"
+            text = (
+                "no such method, and no `detector: package.module:Class` that says where it is; "
+                f"{suggestion(slug, list(METHODS))}"
+            )
+        case "missing":
+            text = "missing; add this key"
+        case "too_short" if not error["input"]:
+            text = "is empty; give at least one"
+        case "value_error":
+            text = str(error["ctx"]["error"])
+        case "string_pattern_mismatch":
+            text = f"{error['input']!r} becomes part of paths; write lower-case letters, digits, _"
+        case "model_type" | "dict_type":
+            text = f"keys belong here, not {error['input']!r}; see config/README.md"
+        case _:
+            message = error["msg"].removeprefix("Input ")
+            text = f"{message[:1].lower()}{message[1:]}, not {error['input']!r}"
+    return f"{key}: {text}"
+
+
+def _accepted_keys(path: tuple[int | str, ...], mapping: Mapping[str, Any]) -> list[str]:
+    """The keys that exist where an unknown one was given."""
+    if path[0] == "datasets" and len(path) > 1:
+        return list((Selection if path[2] == "challenges" else DatasetConfig).model_fields)
+    if path[0] == "methods" and len(path) > 1:
+        model = hyperparameters(mapping["methods"][path[1]]["detector"])
+        return [*model.model_fields, "detector", "title"]
+    return list(Config.model_fields)

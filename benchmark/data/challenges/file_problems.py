@@ -1,0 +1,85 @@
+"""What can be wrong with the files of CURE-TSR, and how readers are told.
+
+Functions of an index take the table that ``cure_tsr_index.obtain`` returns.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmark.data.challenges.file_names import Condition, condition, title
+
+if TYPE_CHECKING:  # a check of the configuration does without pandas
+    import pandas as pd
+
+KINDS = (
+    "unparsable name", "unknown code", "level out of range", "folder contradicts file", "duplicate",
+    "stray file", "unknown folder", "empty folder", "folder not found", "no such sign",
+    "unreadable image",
+)  # fmt: skip
+"""In the order of accounts. The last three are not in an index: two depend on the selection, and
+indexing opens no image."""
+
+_CONDITION_KINDS = ("empty folder", "folder not found", "no such sign")
+
+
+class Problem(NamedTuple):
+    """Something that is wrong: one of ``KINDS``, where, and why."""
+
+    kind: str
+    place: str
+    reason: str = ""
+
+    @property
+    def place_and_reason(self) -> str:
+        """For a list under the kind."""
+        return f"{self.place} ({self.reason})" if self.reason else self.place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.kind}" + (f" ({self.reason})" if self.reason else "")
+
+
+def account(problems: Iterable[Problem], examples: int = 3) -> list[str]:
+    """One line per kind of problem: how many there are, and the first few by name.
+
+    Missing and empty folders have a line each.
+    """
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    lines = []
+    for kind in sorted(by_kind, key=KINDS.index):
+        same_kind = by_kind[kind]
+        if kind in _CONDITION_KINDS:
+            lines += [str(problem) for problem in same_kind]
+            continue
+        shown = "; ".join(problem.place_and_reason for problem in same_kind[:examples])
+        more = f"; and {len(same_kind) - examples:,} more" if len(same_kind) > examples else ""
+        lines.append(f"{kind}: {len(same_kind):,} ({shown}{more})")
+    return lines
+
+
+def of_index(index: "pd.DataFrame") -> list[Problem]:
+    """The bad files and folders of an index."""
+    bad = index[index["problem"] != ""]
+    part, folder, file = (bad[column].astype(str) for column in ("part", "folder", "file"))
+    places = (part + "/" + folder).str.strip("/").add("/" + file).str.strip("/")
+    return [Problem(*row) for row in zip(bad["problem"], places, bad["reason"], strict=True)]
+
+
+def folders(index: "pd.DataFrame") -> set[tuple[str, Condition | None]]:
+    """The part and the condition of each folder; no condition for a folder of another name."""
+    pairs = index[["part", "folder"]].drop_duplicates().itertuples(index=False)
+    return {(part, condition(folder)) for part, folder in pairs}
+
+
+def absent(
+    index: "pd.DataFrame", parts: Iterable[str], conditions: Collection[Condition]
+) -> list[Problem]:
+    """The conditions that have no folder in a part."""
+    present = folders(index)
+    return [
+        Problem("folder not found", title(each, part))
+        for part in parts
+        for each in conditions
+        if (part, each) not in present
+    ]

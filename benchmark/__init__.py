@@ -1,4 +1,4 @@
-"""What all methods share, one folder or module per stage, in the order of the data:
+"""What all methods share, with one folder or module per stage, in the order of the data.
 
 ``config`` → ``data`` → ``splits`` → ``runs`` → ``scores`` → ``metrics`` → ``verdicts`` →
 ``tables``, ``figures`` → ``report``

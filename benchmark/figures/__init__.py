@@ -21,13 +21,13 @@ KINDS = {
 }
 
 
-def draw(config: Config, found: Metrics, root: Path, name: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, name: str) -> Drawing:
     """One figure, ``<kind>-<dataset>``, that names its data set in the picture and the numbers.
 
     In the picture it stands above the entries of the legend where there is one, else on top.
     """
     kind, _, dataset = name.partition("-")
-    drawing = KINDS[kind](config, found, root, dataset)
+    drawing = KINDS[kind](config, numbers, root, dataset)
     title = captions.dataset(config, dataset)
     if drawing.figure.legends:
         drawing.figure.legends[0].set_title(title)
@@ -41,11 +41,11 @@ def write(config: Config, root: Path, *, pictures: bool = True) -> None:
 
     Without ``pictures`` only their numbers are kept.
     """
-    found = metrics.load(config, root)
+    numbers = metrics.load(config, root)
     for name in layout.figure_names(config):
         with look():
-            drawing = draw(config, found, root, name)
+            drawing = draw(config, numbers, root, name)
             if pictures:
-                save(drawing, root / "figures", name, found.provenance)
+                save(drawing, root / "figures", name, numbers.provenance)
             else:
                 save_numbers(drawing, root / "figures", name)

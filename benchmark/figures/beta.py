@@ -2,25 +2,24 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmark import captions, published
 from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import estimate, spread_out
+from benchmark.metrics.averages import over_classes
 from benchmark.published import AVERAGE, Published, data_source
 
 
-def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """A line per method with a gradient loss, and OCGAN's published average dotted."""
-    frame = _sweep(config, found, dataset)
+    frame = _sweep(config, numbers, dataset)
     if frame.empty:
         return nothing("No beta sweep: no complete run of a method with a gradient loss.")
     figure, (axis,) = panels(1, 3.0)
     for method, line in frame.groupby("method", sort=False):
-        label = captions.title_and_classes(config, found.runs, dataset, str(method))
+        label = captions.title_and_classes(config, numbers.runs, dataset, str(method))
         (drawn,) = axis.plot(line["n"], line["mean"], label=label)
         low, high = line["mean"] - line["spread"], line["mean"] + line["spread"]
         axis.fill_between(line["n"], low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
@@ -45,14 +44,14 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     axis.set_xlabel(f"n, where β = n α and α = {config.alpha:g}")
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside upper center", ncols=4)
-    several = captions.several(found.runs, dataset, "seed")
+    several = captions.several(numbers.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{_dotted(ocgan)}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
-        f"{captions.conditions(config, found.runs, dataset, methods=set(frame['method']))}"
+        f"{captions.conditions(config, numbers.runs, dataset, methods=set(frame['method']))}"
     )
     return Drawing(figure, caption, frame)
 
@@ -64,8 +63,8 @@ def _dotted(ocgan: Published | None) -> str:
     return f"Dotted: OCGAN as the paper prints it{doubt}. "
 
 
-def _sweep(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
-    table, runs = found.table, found.runs
+def _sweep(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
+    table, runs = numbers.table, numbers.runs
     classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
     swept = table[
         (table["dataset"] == dataset)
@@ -73,21 +72,9 @@ def _sweep(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
         & (table["metric"] == "auroc")
         & table["beta_multiple"].notna()
     ]
-    rows = []
-    for (method, multiple), part in swept.groupby(["method", "beta_multiple"], sort=False):
-        cube = spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
-        found_here = estimate(cube)
-        rows.append(
-            {
-                "dataset": dataset,
-                "method": method,
-                "n": multiple,
-                "beta": round(float(str(multiple)) * config.alpha, 9),
-                "mean": found_here.mean,
-                "spread": found_here.spread,
-                "complete": found_here.complete,
-                "lacking": bool(np.isnan(cube).all(axis=(0, 1)).any()),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    return frame.sort_values(["method", "n"]) if rows else frame
+    frame = over_classes(swept, config, dataset, classes, ["method", "beta_multiple"])
+    if frame.empty:
+        return frame
+    frame = frame.rename(columns={"beta_multiple": "n"}).sort_values(["method", "n"])
+    frame.insert(3, "beta", [round(float(str(n)) * config.alpha, 9) for n in frame["n"]])
+    return frame

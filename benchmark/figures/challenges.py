@@ -12,7 +12,7 @@ from benchmark.metrics.challenge_study import PAIRS
 from benchmark.utils.text import spaced
 
 
-def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """A panel per challenge, a line for each loss of the first pair that was run."""
     whole = challenge_study.load(config, root, dataset)
     frame = whole[whole["against_method"] == ""]
@@ -56,6 +56,6 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         f"AUROC of clean signs against signs under each challenge by its level, "
         f"{captions.dataset(config, dataset)}. Bands: the {captions.intervals(frame)} "
         f"{claim} "
-        f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
+        f"{captions.conditions(config, numbers.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)

@@ -9,12 +9,12 @@ from benchmark import captions, scores
 from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import estimate, spread_out
+from benchmark.metrics.averages import over_classes
 
 
-def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """A panel per method, a line per score component."""
-    frame = _curves(config, found, dataset)
+    frame = _curves(config, numbers, dataset)
     if frame.empty:
         return nothing("No AUROC against epoch: no run has models of the configured milestones.")
     methods = frame["method"].unique()
@@ -41,55 +41,40 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
-        axis.set_title(captions.title_and_classes(config, found.runs, dataset, str(method)))
+        axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, str(method)))
         axis.set_xlabel("epoch")
     axes[0].set_ylabel("average AUROC")
     labels = [scores.component(name) for name in names]
     figure.legend(
         [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
     )
-    several = captions.several(found.runs, dataset, "seed")
+    several = captions.several(numbers.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against the epoch of the model that scores, "
         f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve. "
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
-        f"{captions.conditions(config, found.runs, dataset, model='the model of each epoch')}"
+        f"{captions.conditions(config, numbers.runs, dataset, model='the model of each epoch')}"
     )
     return Drawing(figure, caption, frame)
 
 
-def _curves(config: Config, found: Metrics, dataset: str) -> pd.DataFrame:
-    table, runs = found.table, found.runs
+def _curves(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
+    table, runs = numbers.table, numbers.runs
     classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
-    mine = table[
+    milestones = table[
         (table["dataset"] == dataset)
         & (table["metric"] == "auroc")
         & table["model"].str.startswith("epoch-")
     ]
-    rows = []
-    for (method, component, model), part in mine.groupby(
-        ["method", "component", "model"], sort=False
-    ):
-        folds = config.datasets[dataset].folds
-        here = estimate(spread_out(part, config.seeds, folds, classes))
-        rows.append(
-            {
-                "dataset": dataset,
-                "method": method,
-                "component": component,
-                "epoch": int(str(model).removeprefix("epoch-")),
-                "mean": here.mean,
-                "spread": here.spread,
-                "complete": here.complete,
-            }
-        )
+    milestones = milestones.assign(epoch=milestones["model"].str.removeprefix("epoch-").astype(int))
+    by = ["method", "component", "epoch"]
+    frame = over_classes(milestones, config, dataset, classes, by)
+    if frame.empty:
+        return frame
     order = {method: index for index, method in enumerate(config.methods)}
-    frame = pd.DataFrame(rows)
-    return (
-        frame.sort_values(["method", "epoch"], key=lambda c: c.map(order).fillna(c), kind="stable")
-        if rows
-        else frame
+    return frame.drop(columns="lacking").sort_values(
+        ["method", "epoch"], key=lambda c: c.map(order).fillna(c), kind="stable"
     )
 
 

@@ -24,9 +24,9 @@ LOSSES = {
 """Whose loss is shown, the first that was run: as in the paper where its methods were."""
 
 
-def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """One panel per loss, the percentage of overlap written in."""
-    bars = found.histograms
+    bars = numbers.histograms
     mine = bars[(bars["dataset"] == dataset) & (bars["model"] == "best")]
     shown = chosen(mine)
     if not shown:
@@ -40,11 +40,11 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         for side, colour, hatch in SIDES:
             axis.stairs(heights[side], edges, fill=True, color=colour, alpha=0.3)
             axis.stairs(heights[side], edges, color=colour, linewidth=1.2, hatch=hatch)
-        share = _overlap(config, found, dataset, method, component)
+        share = _overlap(config, numbers, dataset, method, component)
         # Head room, so that the number and the legend stand clear of the bars.
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
         axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
-        axis.set_title(captions.title_and_classes(config, found.runs, dataset, method))
+        axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, method))
         axis.set_xlabel(scores.component(component))
         axis.locator_params(axis="x", nbins=5)
         lacking |= not share.complete
@@ -64,7 +64,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
     ]
     figure.legend(handles=patches, loc="outside upper center", ncols=2)
     methods = {method for _, method in shown}
-    several = captions.several(found.runs, dataset, "seed", "fold")
+    several = captions.several(numbers.runs, dataset, "seed", "fold")
     caption = (
         f"Inliers and outliers by loss, the inlier classes pooled, "
         f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
@@ -72,7 +72,7 @@ def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
         f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
         f"{'Means over seeds and folds. ' if several else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
-        f"{captions.conditions(config, found.runs, dataset, methods=methods)}"
+        f"{captions.conditions(config, numbers.runs, dataset, methods=methods)}"
     )
     return Drawing(figure, caption, pd.concat(frames))
 
@@ -88,8 +88,10 @@ def chosen(bars: pd.DataFrame) -> list[tuple[str, str]]:
     return panels or [("score", method) for method in methods.get("score", [])]
 
 
-def _overlap(config: Config, found: Metrics, dataset: str, method: str, component: str) -> Estimate:
-    rows = Numbers(found.table[found.table["metric"] == "overlap"]).select(
+def _overlap(
+    config: Config, numbers: Metrics, dataset: str, method: str, component: str
+) -> Estimate:
+    rows = Numbers(numbers.table[numbers.table["metric"] == "overlap"]).select(
         dataset=dataset,
         method=method,
         component=component,

@@ -25,15 +25,15 @@ EACH = 6
 Images = npt.NDArray[np.uint8]
 
 
-def draw(config: Config, found: Metrics, root: Path, dataset: str) -> Drawing:
+def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """A strip per inlier class: input above, reconstruction below, inliers left."""
-    runs = found.runs
+    runs = numbers.runs
     done = runs[(runs["dataset"] == dataset) & (runs["status"] == "complete")]
     ranked = [name for name in PREFERRED if name in config.methods]
     for method in [*ranked, *config.methods]:
         strips = _strips(done[done["method"] == method], root)
         if strips:
-            return _mosaic(config, found, root, dataset, method, strips)
+            return _mosaic(config, numbers, root, dataset, method, strips)
     return nothing("No reconstructions: no complete run of a method that reconstructs.")
 
 
@@ -51,7 +51,7 @@ def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
 
 def _mosaic(
     config: Config,
-    found: Metrics,
+    numbers: Metrics,
     root: Path,
     dataset: str,
     method: str,
@@ -103,7 +103,7 @@ def _mosaic(
         f"{config.methods[method].title}, one model per inlier class, "
         f"{captions.dataset(config, dataset)}. First complete run of each class "
         f"(seed {key.seed}, fold {key.fold} where it is there). "
-        f"{captions.conditions(config, found.runs, dataset, ratio=False)}"
+        f"{captions.conditions(config, numbers.runs, dataset, ratio=False)}"
     )
     frame = pd.concat(frames).assign(dataset=dataset, method=method)
     return Drawing(figure, caption, frame)

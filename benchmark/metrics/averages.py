@@ -1,7 +1,7 @@
 """Means over folds, seeds and inlier classes, and what they leave out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -94,9 +94,43 @@ def by_class(
     constant = set(rows.loc[rows["flag"] == "constant", "inlier"])
     parts = {inlier: cube[:, :, [index]] for index, inlier in enumerate(classes)}
     estimates = {
-        inlier: _flagged(estimate(part), inlier in constant) for inlier, part in parts.items()
+        inlier: replace(estimate(part), constant=inlier in constant)
+        for inlier, part in parts.items()
     }
-    return estimates | {AVERAGE: _flagged(estimate(cube), bool(constant))}
+    return estimates | {AVERAGE: replace(estimate(cube), constant=bool(constant))}
+
+
+def over_classes(
+    rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int], by: list[str]
+) -> pd.DataFrame:
+    """The average over inlier classes of each group of rows, as a frame.
+
+    Args:
+        rows: of one data set, with the columns of ``metrics``.
+        config: the configuration.
+        dataset: key of the data set.
+        classes: all its inlier classes, as indices.
+        by: the columns that tell groups from one another.
+
+    Returns:
+        Columns ``dataset``, ``by``, ``mean``, ``spread`` over seeds, ``complete``, and ``lacking``:
+        whether a class has no value at all.
+    """
+    records = []
+    for key, part in rows.groupby(by, sort=False):
+        cube = spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
+        average = estimate(cube)
+        records.append(
+            {
+                "dataset": dataset,
+                **dict(zip(by, key, strict=True)),
+                "mean": average.mean,
+                "spread": average.spread,
+                "complete": average.complete,
+                "lacking": bool(np.isnan(cube).all(axis=(0, 1)).any()),
+            }
+        )
+    return pd.DataFrame(records)
 
 
 def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
@@ -104,9 +138,9 @@ def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
 
     A pool that lacks a class counts as missing, though its value enters the mean.
     """
-    found = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
-    lacking = int((rows["flag"] == "incomplete").sum())
-    return Estimate(found.mean, found.spread, found.found - lacking, found.expected)
+    each = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
+    incomplete = int((rows["flag"] == "incomplete").sum())
+    return Estimate(each.mean, each.spread, each.found - incomplete, each.expected)
 
 
 def spread_out(
@@ -129,7 +163,3 @@ def _mean(values: Cube, axis: int) -> Cube:
     number = found.sum(axis=axis)
     total = np.where(found, values, 0).sum(axis=axis)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
-
-
-def _flagged(found: Estimate, constant: bool) -> Estimate:
-    return Estimate(found.mean, found.spread, found.found, found.expected, constant)

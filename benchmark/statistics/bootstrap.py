@@ -1,4 +1,4 @@
-"""The hierarchical bootstrap."""
+"""The hierarchical bootstrap of an average over inlier classes."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ def bootstrap_means(
 ) -> Array:
     """Hierarchical bootstrap of the average over classes, (draws,).
 
-    Runs are drawn with replacement within each class. A few runs make a bootstrap too narrow, so
+    Runs are drawn with replacement within each class. With few runs a bootstrap is too narrow, so
     their deviations from the class's mean are widened: by sqrt(n / (n - 1)) (Rao and Wu, JASA 1988)
-    and, draw by draw, by what makes Student's of a normal with the degrees of freedom of all runs,
-    so that the far tails, which p-values read, are as long as they should be. A class with one run
-    deviates as a run of one of the others, drawn anew each time. ``test_variance`` adds the level
-    of test samples, as a normal.
+    and, draw by draw, by the factor that turns a normal into Student's t with the degrees of
+    freedom of all runs, so that the far tails are long enough for p-values. A class with one run
+    takes the deviation of a run of another class, drawn anew each time. The variance over test
+    samples is added as a normal.
 
     Args:
         groups: the runs' values, one array per class.
@@ -33,20 +33,20 @@ def bootstrap_means(
     widened = [
         (group - group.mean()) * np.sqrt(group.size / max(group.size - 1, 1)) for group in groups
     ]
-    lenders = [own for own in widened if own.size > 1] or [np.zeros(1)]
+    replicated = [own for own in widened if own.size > 1] or [np.zeros(1)]
     for group, own in zip(groups, widened, strict=True):
         if group.size > 1:
             deviations = own[rng.integers(0, group.size, size=(draws, group.size))].mean(axis=1)
         else:
-            deviations = _lent(lenders, draws, rng)
+            deviations = _pooled(replicated, draws, rng)
         total += group.mean() + few * deviations
     return total / len(groups) + rng.normal(scale=np.sqrt(test_variance), size=draws)
 
 
-def _lent(lenders: Sequence[Array], draws: int, rng: np.random.Generator) -> Array:
-    """Deviations of one run, (draws,), each of a class drawn anew."""
-    sizes = np.array([own.size for own in lenders])
-    chosen = rng.integers(0, len(lenders), size=draws)
+def _pooled(replicated: Sequence[Array], draws: int, rng: np.random.Generator) -> Array:
+    """Deviations of one run, (draws,), each of a class with several runs, drawn anew."""
+    sizes = np.array([own.size for own in replicated])
+    chosen = rng.integers(0, len(replicated), size=draws)
     first = np.cumsum(sizes) - sizes
-    lent: Array = np.concatenate(lenders)[first[chosen] + rng.integers(0, sizes[chosen])]
-    return lent
+    drawn: Array = np.concatenate(replicated)[first[chosen] + rng.integers(0, sizes[chosen])]
+    return drawn

@@ -1,4 +1,4 @@
-"""Decisions: equivalence, difference, and correction for several tests."""
+"""Decisions about a published number: equivalent, different, or not decided."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +13,7 @@ MARGIN = 0.01
 """Two AUROCs that differ by less are held to be the same."""
 
 MOST_RUNS = 200
-"""How far ``runs_to_decide`` looks."""
+"""The most further runs that ``runs_to_decide`` considers."""
 
 Decision = Literal["same", "above", "below", "open"]
 
@@ -22,7 +22,7 @@ def tost(difference: float, error: float, freedom: float, margin: float = MARGIN
     """P-value of two one-sided tests (Schuirmann 1987): small if |difference| is under ``margin``.
 
     Args:
-        difference: found.
+        difference: of the two means.
         error: its standard error.
         freedom: degrees of freedom of ``error``, maybe infinite.
         margin: the largest difference that counts as none.
@@ -33,46 +33,46 @@ def tost(difference: float, error: float, freedom: float, margin: float = MARGIN
 
 
 def decide(
-    found: Sample, value: float, test_variance: float = 0.0, margin: float = MARGIN
+    runs: Sample, value: float, test_variance: float = 0.0, margin: float = MARGIN
 ) -> Decision:
-    """Whether ``found`` is the same as a number ``value`` that one run gave.
+    """Whether the mean of ``runs`` is the same as a number ``value`` that one run gave.
 
     ``same``: the mean is shown (``tost``) to be nearer to it than ``margin`` or than one run's own
     spread, whichever is wider. ``above`` or ``below``: it is more than ``margin`` away, outside the
     prediction interval of a new run. Otherwise, or without two runs of any class, ``open``. With
     more and more runs both rules come to the same limit, so that enough of them always decide.
     """
-    if not found.spread_known:
+    if not runs.spread_known:
         return "open"
-    difference = found.mean - value
-    spread = _z(LEVEL) * np.sqrt(found.run_variance + test_variance)
+    difference = runs.mean - value
+    spread = _z(LEVEL) * np.sqrt(runs.run_variance + test_variance)
     allowed = max(margin, float(spread))
-    if tost(difference, np.sqrt(found.mean_variance), found.freedom, allowed) < 1 - LEVEL:
+    if tost(difference, np.sqrt(runs.mean_variance), runs.freedom, allowed) < 1 - LEVEL:
         return "same"
-    low, high = prediction_interval(found, test_variance)
+    low, high = prediction_interval(runs, test_variance)
     if low <= value <= high or abs(difference) <= margin:
         return "open"
     return "above" if difference > 0 else "below"
 
 
 def runs_to_decide(
-    found: Sample, value: float, test_variance: float = 0.0, margin: float = MARGIN
+    runs: Sample, value: float, test_variance: float = 0.0, margin: float = MARGIN
 ) -> int | None:
-    """Further runs of the classes with the fewest, or None if over ``MOST_RUNS``, to ``decide``.
+    """How many further runs would ``decide``, or None if more than ``MOST_RUNS``.
 
-    Classes with more runs wait until the others have as many. All are supposed to have the mean and
-    spread of those that there are. Where these tell no spread, one run is supposed to vary as much
-    as the test samples make it: then it is a lower bound, or None where they tell nothing either.
+    Counted are those of the classes with the fewest; the others get runs once these have as many.
+    Mean and spread are assumed to stay. Where the spread is not known, a run is assumed to vary as
+    the test samples do, which gives a lower bound, or None where that is not known either.
     """
-    if not found.spread_known:
+    if not runs.spread_known:
         if not test_variance:
             return None
-        guess = np.full(found.means.shape, test_variance * found.means.size)
-        found = Sample(found.means, guess, found.counts)
-    there = int(found.counts.min())
-    for number in range(there + 1, there + MOST_RUNS + 1):
-        if decide(found.with_runs(number), value, test_variance, margin) != "open":
-            return number - there
+        guess = np.full(runs.means.shape, test_variance * runs.means.size)
+        runs = Sample(runs.means, guess, runs.counts)
+    fewest = int(runs.counts.min())
+    for number in range(fewest + 1, fewest + MOST_RUNS + 1):
+        if decide(runs.with_runs(number), value, test_variance, margin) != "open":
+            return number - fewest
     return None
 
 

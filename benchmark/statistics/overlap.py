@@ -44,15 +44,16 @@ def overlap_draws(inliers: Counts, outliers: Counts, draws: int = 1000, seed: in
     """Bootstrap draws of the percentage of overlap of two histograms over their samples, (draws,).
 
     Inliers and outliers are drawn anew, each from its own histogram, the bins staying as they are.
-    A minimum of noisy counts is too small on average; the draws are mirrored at the percentage
-    found (the basic bootstrap), which mends as much bias as the drawing shows. They stay in 0..100.
+    A minimum of noisy counts is too small on average; the draws are mirrored at the percentage of
+    the histograms themselves (the basic bootstrap), which removes the bias that drawing adds. They
+    stay in 0..100.
     """
     rng = np.random.default_rng(seed)
     sides = [
         rng.multinomial(bars.sum(), bars / bars.sum(), size=draws) for bars in (inliers, outliers)
     ]
-    found = np.array([overlap(a, b) for a, b in zip(*sides, strict=True)])
-    return np.clip(2 * overlap(inliers, outliers) - found, 0.0, 100.0)
+    drawn = np.array([overlap(a, b) for a, b in zip(*sides, strict=True)])
+    return np.clip(2 * overlap(inliers, outliers) - drawn, 0.0, 100.0)
 
 
 def overlap_interval(

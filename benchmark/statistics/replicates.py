@@ -1,4 +1,4 @@
-"""How sure a number is: intervals, tests and decisions. Arrays in, numbers out.
+"""Runs of the same models as a sample: its mean and spread, and intervals for new runs.
 
 Three sources of chance are kept apart. Test samples: DeLong's variance of an AUROC. Runs (seed and
 fold): the spread of the runs of a class. Inlier classes: they are fixed, not drawn, because the
@@ -25,7 +25,7 @@ class Sample:
     Attributes:
         means: mean over the runs of a class.
         variances: between the runs of a class, with n - 1 in the denominator; of a class with one
-            run the mean of the other classes' own ones, 0 if there is none.
+            run the pooled one, the mean of the other classes' own, 0 if there is none.
         counts: runs of a class, at least 1.
     """
 
@@ -45,9 +45,10 @@ class Sample:
 
     @property
     def spread_known(self) -> bool:
-        """Whether the runs tell of their spread: those of every class, or some that do differ.
+        """Whether the spread over runs can be estimated.
 
-        Runs of some classes that are all the same tell nothing of the other classes.
+        It can if every class has two runs, or if some have and their runs differ: equal runs of
+        some classes say nothing about the other classes.
         """
         every = self.replicated == self.counts.size
         return every or bool(self.replicated and self.variances.any())
@@ -66,37 +67,36 @@ class Sample:
     def freedom(self) -> float:
         """Degrees of freedom of both variances (Welch, Satterthwaite); infinite without spread.
 
-        Where a class borrows, each class that lends has but one, however many runs it has: they do
-        not show how much the spread differs between classes.
+        Where a class of one run takes the pooled variance, each contributing class counts one
+        degree of freedom, however many runs it has: how much the spread differs between classes is
+        then part of the uncertainty.
         """
         own, weights = self.counts > 1, 1 + 1 / self.counts
         if not self.variances[own].any():
             return np.inf
-        # What a borrowed variance weighs, it weighs in those that it is the mean of.
+        # The weight of a pooled variance is shared by the variances that it is the mean of.
         parts = self.variances[own] * (weights[own] + weights[~own].sum() / self.replicated)
         each = self.counts - 1 if own.all() else np.ones(self.replicated)
         return float(parts.sum() ** 2 / (parts**2 / each).sum())
 
     def with_runs(self, number: int) -> "Sample":
-        """The same means and variances, found from at least ``number`` runs of each class."""
+        """The same means and variances, as if from at least ``number`` runs of each class."""
         return Sample(self.means, self.variances, np.maximum(self.counts, float(number)))
 
 
 def sample(groups: Sequence[Array]) -> Sample:
-    """The runs' values, one array per class."""
+    """Summarise runs, given as their values, one array per class."""
     own = [group.var(ddof=1) for group in groups if group.size > 1]
-    borrowed = float(np.mean(own)) if own else 0.0
+    pooled = float(np.mean(own)) if own else 0.0
     return Sample(
         np.array([group.mean() for group in groups]),
-        np.array([group.var(ddof=1) if group.size > 1 else borrowed for group in groups]),
+        np.array([group.var(ddof=1) if group.size > 1 else pooled for group in groups]),
         np.array([float(group.size) for group in groups]),
     )
 
 
-def prediction_interval(
-    found: Sample, test_variance: float = 0.0, level: float = LEVEL
-) -> Interval:
-    """Where the average of one new run per class lies.
+def prediction_interval(runs: Sample, test_variance: float = 0.0, level: float = LEVEL) -> Interval:
+    """Interval of the average of one new run per class.
 
     Its variance is that of the new run, of our mean, and of the test samples it draws. The last is
     known from many samples, so that the degrees of freedom are those of the other two
@@ -104,48 +104,49 @@ def prediction_interval(
     the mean.
 
     Args:
-        found: at least two runs of a class.
+        runs: at least two runs of a class.
         test_variance: variance of the average over test samples.
         level: its coverage.
     """
-    error, freedom = _prediction(found, test_variance)
+    error, freedom = _prediction(runs, test_variance)
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return Interval(found.mean - half, found.mean + half)
+    return Interval(runs.mean - half, runs.mean + half)
 
 
-def mean_interval(found: Sample, test_variance: float = 0.0, level: float = LEVEL) -> Interval:
-    """Where the average over ever more runs and test samples lies, around that of ours.
+def mean_interval(runs: Sample, test_variance: float = 0.0, level: float = LEVEL) -> Interval:
+    """Confidence interval of the average over all runs and test samples that there could be.
 
     Degrees of freedom as in ``prediction_interval``. Without two runs of any class it is that of
     the test samples alone.
     """
-    error, freedom = _error(found, found.mean_variance, test_variance)
+    error, freedom = _error(runs, runs.mean_variance, test_variance)
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return Interval(found.mean - half, found.mean + half)
+    return Interval(runs.mean - half, runs.mean + half)
 
 
-def mean_p_not_above(found: Sample, test_variance: float = 0.0) -> float:
+def mean_p_not_above(runs: Sample, test_variance: float = 0.0) -> float:
     """One-sided p-value of an average that is not above 0; see ``mean_interval``."""
-    error, freedom = _error(found, found.mean_variance, test_variance)
+    error, freedom = _error(runs, runs.mean_variance, test_variance)
     if error == 0:
-        return float(found.mean <= 0)
-    return float(stats.t.sf(found.mean / error, freedom))
+        return float(runs.mean <= 0)
+    return float(stats.t.sf(runs.mean / error, freedom))
 
 
-def prediction_p(found: Sample, value: float, test_variance: float = 0.0) -> float:
+def prediction_p(runs: Sample, value: float, test_variance: float = 0.0) -> float:
     """Two-sided p-value of ``value`` as the average of one new run per class."""
-    error, freedom = _prediction(found, test_variance)
+    error, freedom = _prediction(runs, test_variance)
     if error == 0:
-        return 1.0 if value == found.mean else 0.0
-    return float(2 * stats.t.sf(abs(value - found.mean) / error, freedom))
+        return 1.0 if value == runs.mean else 0.0
+    return float(2 * stats.t.sf(abs(value - runs.mean) / error, freedom))
 
 
-def _prediction(found: Sample, test_variance: float) -> tuple[float, float]:
+def _prediction(runs: Sample, test_variance: float) -> tuple[float, float]:
     """Standard error of a new run about our mean, and its degrees of freedom."""
-    return _error(found, found.run_variance + found.mean_variance, test_variance)
+    return _error(runs, runs.run_variance + runs.mean_variance, test_variance)
 
 
-def _error(found: Sample, runs: float, test_variance: float) -> tuple[float, float]:
-    """Standard error from a variance of ``found`` and that of test samples, and its freedom."""
-    total = runs + test_variance
-    return float(np.sqrt(total)), found.freedom * (total / runs) ** 2 if runs else np.inf
+def _error(runs: Sample, variance: float, test_variance: float) -> tuple[float, float]:
+    """Standard error from a variance of ``runs`` and that of test samples, and its freedom."""
+    total = variance + test_variance
+    freedom = runs.freedom * (total / variance) ** 2 if variance else np.inf
+    return float(np.sqrt(total)), freedom

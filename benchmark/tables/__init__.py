@@ -10,22 +10,24 @@ from pathlib import Path
 
 from benchmark import captions, layout, metrics
 from benchmark.config import Config
-from benchmark.tables import formats
-from benchmark.tables.auroc import ablation_table, auroc_table
-from benchmark.tables.challenge_table import challenge_table
-from benchmark.tables.claim_table import claim_table
-from benchmark.tables.cost import cost_table
-from benchmark.tables.outlier_ratio import outlier_ratio_table
-from benchmark.tables.selection_table import selection_table
+from benchmark.tables import (
+    auroc,
+    challenge_table,
+    claim_table,
+    cost,
+    formats,
+    outlier_ratio,
+    selection_table,
+    verdict_table,
+)
 from benchmark.tables.source import Source
 from benchmark.tables.table import Table
-from benchmark.tables.verdict_table import verdict_table
 from benchmark.utils.files import atomic
 
 OVERALL: dict[str, Callable[[Source], Table]] = {
-    "verdicts": verdict_table,
-    "claims": claim_table,
-    "cost": cost_table,
+    "verdicts": verdict_table.build,
+    "claims": claim_table.build,
+    "cost": cost.build,
 }
 """Tables of all data sets, by kind."""
 
@@ -34,12 +36,12 @@ def build(config: Config, root: Path) -> dict[str, Table]:
     """All tables by name, from what earlier stages wrote under ``root``."""
     source = Source.read(config, root)
     by_dataset: dict[str, Callable[[str], Table]] = {
-        "verdicts": partial(verdict_table, source),
-        "challenges": partial(challenge_table, source, root),
-        "auroc": partial(auroc_table, source),
-        "ablation": partial(ablation_table, source),
-        "outliers": partial(outlier_ratio_table, source),
-        "selection": partial(selection_table, source),
+        "verdicts": partial(verdict_table.build, source),
+        "challenges": partial(challenge_table.build, source, root),
+        "auroc": partial(auroc.build, source),
+        "ablation": partial(auroc.build_ablation, source),
+        "outliers": partial(outlier_ratio.build, source),
+        "selection": partial(selection_table.build, source),
     }
     tables = {}
     for name in layout.table_names(config):
@@ -58,7 +60,7 @@ def write(config: Config, root: Path) -> None:
             ),
             "md": f"<!-- {stamp} -->\n{formats.markdown(table)}",
             "tex": f"% {stamp}\n{formats.latex(table, name)}",
-            "html": formats.html(table),
+            "html": f"<!-- {stamp} -->\n{formats.html(table)}",
         }
         for suffix, text in texts.items():
             with atomic(root / "tables" / f"{name}.{suffix}") as beside:

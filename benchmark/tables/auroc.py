@@ -1,6 +1,7 @@
 """AUROC per inlier class, of the anomaly score and of each loss alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from benchmark import captions, layout, scores
 from benchmark.metrics.averages import by_class
@@ -17,7 +18,7 @@ from benchmark.tables.source import Source
 from benchmark.tables.table import Table
 
 
-def auroc_table(source: Source, dataset: str) -> Table:
+def build(source: Source, dataset: str) -> Table:
     """The anomaly score of every method (paper, Tables 3, 4 and 7)."""
     series = [
         _series(source, dataset, method, component)
@@ -27,7 +28,7 @@ def auroc_table(source: Source, dataset: str) -> Table:
     return _table(source, dataset, series, "AUROC of the anomaly score per inlier class")
 
 
-def ablation_table(source: Source, dataset: str) -> Table:
+def build_ablation(source: Source, dataset: str) -> Table:
     """Each loss of the autoencoders (paper, Table 1)."""
     series = [
         _series(source, dataset, method, component)
@@ -41,7 +42,7 @@ def ablation_table(source: Source, dataset: str) -> Table:
 
 def _series(source: Source, dataset: str, method: str, component: str) -> Series:
     config, ratio = source.config, layout.main_ratio(source.config)
-    of = {"dataset": dataset, "method": method, "component": component}
+    of: dict[str, Any] = {"dataset": dataset, "method": method, "component": component}
     rows = source.reproduced.numbers.select(**of, metric="auroc", outlier_ratio=ratio)
     classes = source.reproduced.classes(dataset)
     published_as = (data_source(config, dataset), method, component, "AUROC")

@@ -14,7 +14,7 @@ from benchmark.tables.table import Cell, Row, Table, number
 ABSENT = "not run, or no images of this condition"
 
 
-def challenge_table(source: Source, root: Path, dataset: str) -> Table:
+def build(source: Source, root: Path, dataset: str) -> Table:
     """The table; its frame has the other losses too."""
     config = source.config
     study = challenge_study.load(config, root, dataset)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import captions
+from benchmark.config import Config
 from benchmark.metrics.challenge_study import STAND_IN
 from benchmark.tables.cells import (
     constant,
@@ -28,7 +29,7 @@ CSV = (
 """Columns of the CSV file."""
 
 
-def claim_table(source: Source) -> Table:
+def build(source: Source) -> Table:
     """The claims, each with its weakest comparison; its frame has all comparisons."""
     frame = source.verdicts.claims
     claims = [part for _, part in frame.groupby("id", sort=False)]
@@ -44,7 +45,7 @@ def claim_table(source: Source) -> Table:
     )
     head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]
     head += ["Weakest comparison"]
-    details = {str(part["id"].iloc[0]): detail(source, part) for part in claims}
+    details = {str(part["id"].iloc[0]): detail(source.config, part) for part in claims}
     rows = [_row(part, details[str(part["id"].iloc[0])]) for part in claims]
     challenges = source.verdicts.challenge_claim
     notes = [
@@ -62,11 +63,11 @@ def claim_table(source: Source) -> Table:
     return Table(caption, head, rows, notes, told[list(CSV)])
 
 
-def detail(source: Source, claim: pd.DataFrame) -> str:
+def detail(config: Config, claim: pd.DataFrame) -> str:
     """What is said beside the verdict on a claim, maybe nothing.
 
     Args:
-        source: for the titles of data sets.
+        config: for the titles of data sets.
         claim: its rows of ``verdicts.claims.frame``.
     """
     row: Any = claim.iloc[0]
@@ -84,7 +85,7 @@ def detail(source: Source, claim: pd.DataFrame) -> str:
     ]
     weakest: Any = next(claim[claim["weakest"]].itertuples())
     if np.isfinite(row.p) and weakest.spread_classes:
-        of = captions.dataset(source.config, weakest.spread_dataset)
+        of = captions.dataset(config, weakest.spread_dataset)
         parts.append(f"{spread(weakest.spread_classes, weakest.classes)} of {of}")
     return "; ".join(filter(None, parts))
 

@@ -13,7 +13,7 @@ from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 
 
-def cost_table(source: Source) -> Table:
+def build(source: Source) -> Table:
     """A row per data set and method, means over complete runs (paper, Table 6)."""
     config, runs = source.config, source.runs
     records, rows = [], []

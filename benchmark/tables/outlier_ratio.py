@@ -1,5 +1,7 @@
 """F1 and AUROC by the share of outliers in the test set (paper, Table 5)."""
 
+from typing import Any
+
 from benchmark import captions, scores
 from benchmark.metrics.averages import by_class
 from benchmark.published import AVERAGE, comparable, data_source, find
@@ -15,7 +17,7 @@ from benchmark.tables.source import Source
 from benchmark.tables.table import Table
 
 
-def outlier_ratio_table(source: Source, dataset: str) -> Table:
+def build(source: Source, dataset: str) -> Table:
     """A column per share, averages over the inlier classes."""
     config = source.config
     series = [
@@ -40,7 +42,7 @@ def outlier_ratio_table(source: Source, dataset: str) -> Table:
 def _series(source: Source, dataset: str, method: str, component: str, metric: str) -> Series:
     config = source.config
     classes = list(source.reproduced.classes(dataset))
-    of = {"dataset": dataset, "method": method, "component": component}
+    of: dict[str, Any] = {"dataset": dataset, "method": method, "component": component}
     published_as = (data_source(config, dataset), method, component, metric.upper())
     records = []
     for ratio in config.outlier_ratios:

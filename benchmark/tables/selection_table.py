@@ -13,7 +13,7 @@ from benchmark.tables.table import Cell, Row, Table, number
 from benchmark.verdicts.selection import RULES
 
 
-def selection_table(source: Source, dataset: str) -> Table:
+def build(source: Source, dataset: str) -> Table:
     """Last epoch, best validation loss and best on test, side by side."""
     frame = source.verdicts.selection
     frame = frame[frame["dataset"] == dataset]

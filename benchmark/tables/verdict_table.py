@@ -47,7 +47,7 @@ CSV = (
 """Columns of the CSV file: those of ``verdicts.numbers.frame``, what is said beside in one."""
 
 
-def verdict_table(source: Source, dataset: str = "") -> Table:
+def build(source: Source, dataset: str = "") -> Table:
     """Every published number of a data set, or the averages of all (its frame has every number).
 
     Where an average has no verdict, the classes that have one stand for it.

@@ -8,8 +8,8 @@ edit of code reruns the rule; an edit of a comment, a docstring or the line brea
 import ast
 import hashlib
 from collections.abc import Collection, Iterator
-from copy import deepcopy
 from functools import cache
+from typing import Any
 
 from benchmark.utils.imports import PACKAGES, find, imported_from, parse, top
 
@@ -54,7 +54,7 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
 def _imports(module: str) -> frozenset[str]:
     """The modules that a module's code imports anywhere, with the packages on the way."""
     names = set(_with_parents(module))
-    for node in _run_time(parse(module)):
+    for node in _statements(parse(module)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names.update(_with_parents(alias.name))
@@ -66,14 +66,16 @@ def _imports(module: str) -> frozenset[str]:
     return frozenset(name for name in names - {module} if find(name))
 
 
-def _run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a tree, except those under ``if TYPE_CHECKING:``."""
-    yield node
-    children = ast.iter_child_nodes(node)
-    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        children = iter(node.orelse)
-    for child in children:
-        yield from _run_time(child)
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The statements of a module, except those under ``if TYPE_CHECKING:``."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += node.orelse
+        elif not isinstance(node, ast.expr):
+            waiting += ast.iter_child_nodes(node)
 
 
 def _with_parents(module: str) -> Iterator[str]:
@@ -84,13 +86,19 @@ def _with_parents(module: str) -> Iterator[str]:
 
 @cache
 def _code(module: str) -> str:
-    return ast.dump(_WithoutText().visit(deepcopy(parse(module))))
+    return _dump(parse(module))
 
 
-class _WithoutText(ast.NodeTransformer):
-    """Removes docstrings, those of attributes included."""
+def _dump(value: Any) -> str:
+    """A part of a syntax tree as text, without positions and docstrings (those of attributes too).
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        """Remove an expression that is only a string."""
-        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if text else node
+    Unlike ``ast.dump`` it needs no copy of the tree from which the docstrings are removed.
+    """
+    if isinstance(value, list):
+        return f"[{','.join(filter(None, map(_dump, value)))}]"
+    if not isinstance(value, ast.AST):
+        return repr(value)
+    if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
+        return ""
+    fields = ",".join(_dump(field) for _, field in ast.iter_fields(value))
+    return f"{type(value).__name__}({fields})"

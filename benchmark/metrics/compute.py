@@ -10,7 +10,8 @@ The component ``score`` is the anomaly score; ``beta_multiple`` is set for the b
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -52,8 +53,6 @@ RUN_COLUMNS = (
     *("split_sha256", "scores_sha256", "code_digest"),
 )
 
-outputs = layout.metrics
-
 
 @dataclass(frozen=True)
 class Metrics:
@@ -73,45 +72,43 @@ class Metrics:
 def compute(config: Config, root: Path) -> Metrics:
     """All numbers of the runs under ``root`` (``results/<name>``)."""
     rows: list[tuple[Any, ...]] = []
-    bars: list[pd.DataFrame] = []
+    histograms: list[pd.DataFrame] = []
     runs: list[Run] = []
     expected = collect(config, root)
     for (dataset, method), group in groupby(expected, lambda run: run.key[:2]):
         pool = _Pool(dataset, method, config)
         for run in group:
+            models: dict[str, TestScores] = {}
             if run.usable:
                 run, models = read_scores(run)
                 rows += _numbers(run, models, config)
-                pool.add(run, models)
+            pool.add(run, models)
             runs.append(run)
-            pool.expect(run)
-        rows += pool.overlaps()
-        bars += pool.histograms()
+        for histogram, share in pool.binned():
+            histograms.append(histogram)
+            rows.append(share)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    histograms = pd.concat(bars) if bars else pd.DataFrame(columns=list(HISTOGRAM_COLUMNS))
-    return Metrics(table, _run_table(runs), histograms, _provenance(runs, config))
+    bins = pd.concat(histograms) if histograms else pd.DataFrame(columns=list(HISTOGRAM_COLUMNS))
+    return Metrics(table, _run_table(runs), bins, _provenance(runs, config))
 
 
 def write_numbers(config: Config, root: Path) -> None:
     """Compute all numbers but the challenge study's and write them under ``root/metrics``."""
-    found = compute(config, root)
-    table, runs, histograms, provenance = (Path(path) for path in outputs(config, root))
-    for path, frame in ((table, found.table), (runs, found.runs), (histograms, found.histograms)):
+    metrics = compute(config, root)
+    *tables, provenance = (Path(path) for path in layout.metrics(config, root))
+    frames = (metrics.table, metrics.runs, metrics.histograms)
+    for path, frame in zip(tables, frames, strict=True):
         with atomic(path) as beside:
             frame.to_parquet(beside, index=False)
     with atomic(provenance) as beside:
-        beside.write_text(json.dumps(found.provenance, indent=2) + "\n")
+        beside.write_text(json.dumps(metrics.provenance, indent=2) + "\n")
 
 
 def load(config: Config, root: Path) -> Metrics:
     """What ``write`` wrote."""
-    table, runs, histograms, provenance = (Path(path) for path in outputs(config, root))
-    return Metrics(
-        pd.read_parquet(table),
-        pd.read_parquet(runs),
-        pd.read_parquet(histograms),
-        json.loads(provenance.read_text()),
-    )
+    *tables, provenance = (Path(path) for path in layout.metrics(config, root))
+    table, runs, histograms = (pd.read_parquet(path) for path in tables)
+    return Metrics(table, runs, histograms, json.loads(provenance.read_text()))
 
 
 def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterable[tuple[Any, ...]]:
@@ -138,8 +135,9 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
                 "auroc": (placed[:, taken].mean(axis=-1), errors),
                 "f1": (f1(inliers[:plain], some), np.full(plain, np.nan)),
             }
-            for metric, found in measured.items():
-                for name, flag, value, error in zip(names, odd, *found, strict=False):
+            for metric, values_and_errors in measured.items():
+                parts = zip(names, odd, *values_and_errors, strict=False)
+                for name, flag, value, error in parts:
                     if name[1] is None or ratio == main:
                         where = (*head, model, *name, ratio, metric)
                         number = float(value), float(error), flag
@@ -176,8 +174,12 @@ def _columns(
             ("score", multiple, combined(scores.components, multiple * config.alpha))
             for multiple in config.beta_multiples
         ]
-    there = [(name, multiple, values) for name, multiple, values in columns if values is not None]
-    return [column[:2] for column in there], np.stack([values for _, _, values in there])
+    scored = [(name, multiple, values) for name, multiple, values in columns if values is not None]
+    return [column[:2] for column in scored], np.stack([values for _, _, values in scored])
+
+
+_Sides = tuple[Array, Array]
+"""Scores of inliers and of outliers."""
 
 
 class _Pool:
@@ -187,59 +189,48 @@ class _Pool:
         self.owner = (dataset, method)
         self.beta = config.beta
         self.ratio = layout.main_ratio(config)
-        self.expected: dict[tuple[int, int], int] = {}
-        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
-
-    def expect(self, run: Run) -> None:
-        """Count an inlier class of the run's fold and seed, scored or not."""
-        part = (run.key.fold, run.key.seed)
-        self.expected[part] = self.expected.get(part, 0) + 1
+        self.expected: Counter[tuple[int, int]] = Counter()
+        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[_Sides]]] = {}
 
     def add(self, run: Run, models: dict[str, TestScores]) -> None:
-        """Pool the scores of a run's best and last models."""
+        """Pool the scores of a run's best and last models, if it has any; count its class."""
+        self.expected[run.key.fold, run.key.seed] += 1
         for model in models.keys() & {"best", "last"}:
             scores = models[model]
-            every = dict(scores.components)
-            score = combined(every, gradient_weight(run.manifest, self.beta))
+            components = dict(scores.components)
+            score = combined(components, gradient_weight(run.manifest, self.beta))
             if score is not None:
-                every["score"] = score
-            for component, values in every.items():
+                components["score"] = score
+            for component, values in components.items():
                 inliers, outliers = scores.split(values)
                 outliers = outliers[: outlier_count(inliers.size, self.ratio)]
                 if np.isfinite(inliers).all() and np.isfinite(outliers).all():
                     pooled = self.parts.setdefault((model, component), {})
                     pooled.setdefault((run.key.fold, run.key.seed), []).append((inliers, outliers))
 
-    def histograms(self) -> list[pd.DataFrame]:
-        """Counts per bin, one frame per model, component, fold and seed."""
-        frames = []
-        for (model, component), edges, part, inliers, outliers, _ in self._binned():
-            frame = pd.DataFrame(
-                {"left": edges[:-1], "right": edges[1:], "inliers": inliers, "outliers": outliers}
-            )
-            frame[["dataset", "method"]] = self.owner
-            frame[["fold", "seed"]] = part
-            frame[["model", "component", "outlier_ratio"]] = [model, component, self.ratio]
-            frames.append(frame[list(HISTOGRAM_COLUMNS)])
-        return frames
+    def binned(self) -> Iterator[tuple[pd.DataFrame, tuple[Any, ...]]]:
+        """Counts per bin as a frame, and their percentage of overlap as a row of the table.
 
-    def overlaps(self) -> Iterable[tuple[Any, ...]]:
-        """The percentage of overlap, one row per model, component, fold and seed."""
-        for (model, component), _, part, inliers, outliers, classes in self._binned():
-            fold, seed = part
-            flag = "" if classes == self.expected[part] else "incomplete"
-            yield (
-                *(*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio),
-                *("overlap", overlap(inliers, outliers), None, flag),
-            )
-
-    def _binned(self) -> Iterable[tuple[Any, ...]]:
+        One of each per model, component, fold and seed; the bins are those of all folds and seeds.
+        """
         for (model, component), parts in sorted(self.parts.items()):
-            every = [values for pairs in parts.values() for pair in pairs for values in pair]
-            edges = bin_edges(np.concatenate(every))
-            for part, pairs in sorted(parts.items()):
-                sides = [counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)]
-                yield (model, component), edges, part, *sides, len(pairs)
+            all_scores = [side for pairs in parts.values() for pair in pairs for side in pair]
+            edges = bin_edges(np.concatenate(all_scores))
+            for (fold, seed), pairs in sorted(parts.items()):
+                inliers, outliers = (
+                    counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)
+                )
+                frame = pd.DataFrame(
+                    {
+                        **dict(zip(HISTOGRAM_COLUMNS, (*self.owner, fold, seed), strict=False)),
+                        **{"model": model, "component": component, "outlier_ratio": self.ratio},
+                        **{"left": edges[:-1], "right": edges[1:]},
+                        **{"inliers": inliers, "outliers": outliers},
+                    }
+                )
+                flag = "" if len(pairs) == self.expected[fold, seed] else "incomplete"
+                of = (*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio)
+                yield frame, (*of, "overlap", overlap(inliers, outliers), None, flag)
 
 
 def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -247,7 +238,7 @@ def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         manifest = run.manifest
         seconds = manifest.get("seconds") or {}
-        known = {
+        values = {
             **(manifest.get("facts") or {}),
             **(manifest.get("environment") or {}),
             **manifest,
@@ -256,7 +247,7 @@ def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
             **run.key._asdict(),
             **{name: getattr(run, name) for name in ("class_name", "status", "reason")},
         }
-        rows.append([known.get(name) for name in RUN_COLUMNS])
+        rows.append([values.get(name) for name in RUN_COLUMNS])
     frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))
     return frame.astype(dict.fromkeys(RUN_NUMBERS, "float64"))
 

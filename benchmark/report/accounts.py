@@ -158,4 +158,5 @@ def environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
     done = runs.loc[runs["status"] == "complete", names]
     done = done.assign(threads=[span([number]) for number in done["threads"]])
     counted = done.astype(str).value_counts(sort=True).reset_index(name="runs")
-    return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
+    rows = counted.assign(commit=counted["commit"].str[:12]).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

@@ -131,7 +131,8 @@ def _table(root: Path, name: str) -> Item:
     kind, _, dataset = name.partition("-")
     verdicts = kind in ("verdicts", "claims")
     title = f"{TABLE_TITLES[kind]}{', number by number' * (verdicts and dataset != '')}"
-    body = (root / "tables" / f"{name}.html").read_text(encoding="utf-8")
+    text = (root / "tables" / f"{name}.html").read_text(encoding="utf-8")
+    _, _, body = text.partition("\n")  # without its provenance, which is the page's
     return Item(name, title, body, judged=verdicts)
 
 

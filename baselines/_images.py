@@ -1,40 +1,12 @@
-"""Images as arrays, images as tensors: the only place where the torch baselines convert."""
+"""Conversions between images as arrays and images as tensors, for the torch baselines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.detector import Images
-
-CHANNELS = (1, 3)
-
-
-def image_shape(images: Images, sizes: Sequence[int], method: str) -> tuple[int, int, int]:
-    """Return (H, W, C) of a batch of images that a method supports.
-
-    Args:
-        images: anything that claims to be a batch of images.
-        sizes: the supported heights (= widths); empty for any square image.
-        method: name for the message.
-
-    Raises:
-        ValueError: not a uint8 array (N, H, W, C), or a size or channel count not supported.
-    """
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise ValueError(
-            f"{method} takes uint8 images of shape (N, H, W, C), "
-            f"not {images.dtype} of shape {tuple(images.shape)}"
-        )
-    height, width, channels = (int(n) for n in images.shape[1:])
-    if height != width or (sizes and height not in sizes) or channels not in CHANNELS:
-        supported = " or ".join(f"{size}x{size}" for size in sizes) or "square"
-        raise ValueError(
-            f"{method} supports {supported} images of 1 or 3 channels, "
-            f"not {height}x{width} of {channels}: set image_size"
-        )
-    return height, width, channels
 
 
 def to_pixels(images: Images, device: str) -> Tensor:

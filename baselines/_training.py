@@ -20,13 +20,16 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from baselines._images import in_batches, to_unit
-from baselines._state import State, StateFile, copy_state
+from baselines._state import StateFile, copy_state, load_state
 from benchmark.detector import FitFailed
+from benchmark.utils.tensors import Arrays
 
 Losses = Mapping[str, Tensor]
 """Named losses of one batch, each a mean over its samples (0-d)."""
 
 CHECKPOINT_SECONDS = 30.0
+PROGRESS = ("epoch", "best_epoch", "best_value", "seconds", "history")
+"""What a training state holds of ``Training`` besides the models."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Training:
     best_value: float = math.inf
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    models: dict[str, State] = field(default_factory=dict)
+    models: dict[str, Arrays] = field(default_factory=dict)
 
 
 def descend(optimizer: Optimizer, loss: Tensor) -> None:
@@ -243,13 +246,7 @@ def _keep(training: Training, networks: nn.Module, milestones: Sequence[int]) ->
 
 
 def _write(state_file: StateFile, training: Training, networks: nn.Module, phase: Phase) -> None:
-    progress = {
-        "epoch": training.epoch,
-        "best_epoch": training.best_epoch,
-        "best_value": training.best_value,
-        "seconds": training.seconds,
-        "history": training.history,
-    }
+    progress = {name: getattr(training, name) for name in PROGRESS}
     models = {"now": copy_state(networks), **training.models}
     state_file.write(progress, models, phase.optimizers)
 
@@ -261,13 +258,10 @@ def _restore(
     plan: Sequence[tuple[Phase, int]],
 ) -> None:
     progress, models, optimizers = state_file.read()
-    training.epoch = progress["epoch"]
-    training.best_epoch = progress["best_epoch"]
-    training.best_value = progress["best_value"]
-    training.seconds = progress["seconds"]
-    training.history = progress["history"]
-    networks.load_state_dict(models.pop("now"))
+    for name in PROGRESS:
+        setattr(training, name, progress[name])
+    load_state(networks, models.pop("now"))
     training.models = models
     for name, optimizer in plan[training.epoch - 1][0].optimizers.items():
-        fresh = optimizer.state_dict()
-        optimizer.load_state_dict({**fresh, "state": optimizers.get(name, {})})
+        state = {**optimizer.state_dict(), "state": optimizers.get(name, {})}
+        optimizer.load_state_dict(state)

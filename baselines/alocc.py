@@ -162,6 +162,7 @@ class ALOCC(TorchDetector[Networks]):
     """
 
     components: ClassVar[tuple[str, ...]] = ("d", "dr")
+    anomaly_component: ClassVar[str] = "dr"
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ class KDE(ShallowDetector):
         variance: share of the variance that PCA keeps; None for pixels.
     """
 
-    least: ClassVar[int] = FOLDS
+    least_images: ClassVar[int] = FOLDS
 
     def __init__(
         self,

@@ -3,11 +3,13 @@
 Runs over all registered methods. Authors of a new one run it on theirs:
 
     pytest tests/test_conformance.py --detector mypackage.mymodule:MyDetector
+
+``-k mistake -s`` prints what each method answers to the mistakes of its users.
 """
 
-import importlib.util
 import inspect
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +24,11 @@ import pytest
 import torch
 from torch.nn.modules import module as torch_module
 
+from benchmark.base_detector import BaseDetector
 from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
+from benchmark.errors import InputError
+from benchmark.scores import combined, gradient_weight
 from tests.digits import of_class
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -62,41 +67,29 @@ class Method:
 
     name: str
     path: str
-    given: str = "{}"
+    option: str = "{}"
+    """The value of ``--hyperparameters``."""
     changes: tuple[tuple[str, Any], ...] = field(default=())
 
     @property
-    def parameters(self) -> dict[str, Any]:
-        known = methods.hyperparameters(self.path).model_fields
-        epochs = {name: 3 for name in known if name.endswith("epochs")}
-        batches = {name: 16 for name in known if name.endswith("batch_size")}
-        small = {**epochs, **batches, **SMALL.get(self.name, {}), **json.loads(self.given)}
-        return small | {name: value for name, value in self.changes if name in known}
+    def hyperparameters(self) -> dict[str, Any]:
+        names = methods.hyperparameters(self.path).model_fields
+        epochs = {name: 3 for name in names if name.endswith("epochs")}
+        batches = {name: 16 for name in names if name.endswith("batch_size")}
+        small = {**epochs, **batches, **SMALL.get(self.name, {}), **json.loads(self.option)}
+        return small | {name: value for name, value in self.changes if name in names}
 
-    def create(self) -> Detector:
-        return methods.create(self.path, self.parameters)
+    def create(self, **changes: Any) -> Detector:
+        return methods.create(self.path, self.hyperparameters | changes)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    chosen = metafunc.config.getoption("--detector")
-    given = metafunc.config.getoption("--hyperparameters")
-    cases = [Method(path, path, given) for path in chosen or ()] or [
+    paths = metafunc.config.getoption("--detector") or ()
+    option = metafunc.config.getoption("--hyperparameters")
+    cases = [Method(path, path, option) for path in paths] or [
         Method(slug, method.path) for slug, method in methods.METHODS.items()
     ]
-    metafunc.parametrize(
-        "method",
-        [
-            pytest.param(case, id=case.name, marks=[] if _exists(case.path) else _MISSING)
-            for case in cases
-        ],
-    )
-
-
-_MISSING = pytest.mark.skip(reason="its module is not there yet")
-
-
-def _exists(path: str) -> bool:
-    return importlib.util.find_spec(path.partition(":")[0]) is not None
+    metafunc.parametrize("method", [pytest.param(case, id=case.name) for case in cases])
 
 
 def frozen(images: Images) -> Images:
@@ -203,10 +196,10 @@ def test_scores(method: Method, channels: int) -> None:
 
 def test_higher_is_more_anomalous(method: Method) -> None:
     """Uniform noise and negatives have a higher median than unseen inliers, in each component."""
-    known = methods.hyperparameters(method.path).model_fields
-    changes = [(name, LONGER.get(method.name, 8)) for name in known if name.endswith("epochs")]
-    if "learning_rate" in known:
-        changes.append(("learning_rate", max(known["learning_rate"].default, 1e-3)))
+    fields = methods.hyperparameters(method.path).model_fields
+    changes = [(name, LONGER.get(method.name, 8)) for name in fields if name.endswith("epochs")]
+    if "learning_rate" in fields:
+        changes.append(("learning_rate", max(fields["learning_rate"].default, 1e-3)))
     detector = replace(method, changes=tuple(changes)).create()
     detector.fit(inliers(0, 97), inliers(97, 120), seed=0)
     normal = inliers(120, 150)
@@ -247,9 +240,10 @@ def test_save_and_load(method: Method, tmp_path: Path) -> None:
     detector.save(tmp_path / "weights")
     names = sorted(path.name for path in (tmp_path / "weights").iterdir())
     assert names == ["best.safetensors", "detector.json", "last.safetensors"]
-    loaded = type(detector).load(tmp_path / "weights")
-    assert loaded.models == ("best", "last")
-    assert_equal(loaded, detector, ("best", "last"))
+    for folder in (tmp_path / "weights", str(tmp_path / "weights")):
+        loaded = type(detector).load(folder)
+        assert loaded.models == ("best", "last")
+        assert_equal(loaded, detector, ("best", "last"))
 
 
 def test_scores_do_not_depend_on_batch_mates(method: Method) -> None:
@@ -364,3 +358,129 @@ def test_reconstructions(method: Method) -> None:
     assert pictures.dtype == np.uint8
     assert pictures.shape == images.shape
     assert np.array_equal(pictures, reconstruct(images, "best"))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something that a user does wrong, and the error that every method must answer with."""
+
+    make: Callable[[Method, Path], object]
+    error: type[Exception]
+    message: str
+    """A regular expression: what is wrong, and what to do."""
+
+
+def out_of_range(method: Method) -> dict[str, Any]:
+    """A hyperparameter below its range: the epochs, or another one where there are none."""
+    fields = methods.hyperparameters(method.path)
+    if "epochs" in fields.model_fields:
+        return {"epochs": 0}
+    for name in fields.model_fields:
+        try:
+            fields.model_validate({name: -1})
+        except ValueError:
+            return {name: -1}
+    pytest.skip("has no hyperparameter with a range")
+
+
+def load_changed(file: str, content: bytes | None) -> Callable[[Method, Path], object]:
+    """Load a saved detector of which one file is another (None: the first half of itself)."""
+
+    def load(method: Method, folder: Path) -> object:
+        detector = fitted(method)
+        detector.save(folder)
+        path = folder / file
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if content is None else content)
+        return type(detector).load(folder)
+
+    return load
+
+
+def as_list(images: Images) -> Any:
+    return list(images)
+
+
+UNREADABLE = r"detector\.json: cannot be read \(.+\); name a directory that \w+ has saved"
+NO_ARRAY = r"images are a list; give \w+ a NumPy array"
+NOT_FITTED = r"\w+ is not fitted: call fit or load first"
+MISTAKES = {
+    "a hyperparameter out of range": Mistake(
+        lambda method, folder: method.create(**out_of_range(method)),
+        InputError,
+        r"\w+ is (0|-1); give \w+ one that is .+",
+    ),
+    "fit to a list": Mistake(
+        lambda method, folder: method.create().fit(
+            as_list(inliers(*TRAIN)), inliers(*VALIDATION), seed=0
+        ),
+        InputError,
+        NO_ARRAY,
+    ),
+    "score a list": Mistake(
+        lambda method, folder: fitted(method).score(as_list(test_images())), InputError, NO_ARRAY
+    ),
+    "score before fit": Mistake(
+        lambda method, folder: method.create().score(test_images()), RuntimeError, NOT_FITTED
+    ),
+    "anomaly_score before fit": Mistake(
+        lambda method, folder: method.create().anomaly_score(test_images()),
+        RuntimeError,
+        NOT_FITTED,
+    ),
+    "save before fit": Mistake(
+        lambda method, folder: method.create().save(folder), RuntimeError, NOT_FITTED
+    ),
+    "load an empty folder": Mistake(
+        lambda method, folder: type(method.create()).load(folder), InputError, UNREADABLE
+    ),
+    "load, path as text": Mistake(
+        lambda method, folder: type(method.create()).load(str(folder)), InputError, UNREADABLE
+    ),
+    "detector.json is {}": Mistake(
+        load_changed("detector.json", b"{}"), InputError, UNREADABLE.replace(".+", "no .+ in it")
+    ),
+    "detector.json is a list": Mistake(
+        load_changed("detector.json", b"[]"), InputError, UNREADABLE
+    ),
+    "detector.json is cut": Mistake(load_changed("detector.json", None), InputError, UNREADABLE),
+    "best.safetensors is cut": Mistake(
+        load_changed("best.safetensors", None), InputError, r"best\.safetensors: .*damaged.*"
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake_is_answered_in_one_line(method: Method, mistake: str, tmp_path: Path) -> None:
+    if method.name not in methods.METHODS and not isinstance(method.create(), BaseDetector):
+        pytest.skip("stands on no BaseDetector")
+    case = MISTAKES[mistake]
+    with pytest.raises(case.error) as caught:
+        case.make(method, tmp_path)
+    message = str(caught.value)
+    shown = message.replace(str(tmp_path), "FOLDER")
+    print(f"\n{method.name:10} | {mistake:30} | {caught.type.__name__}: {shown}", end="")
+    assert caught.type is case.error
+    assert re.fullmatch(f"(.*/)?{case.message}", message), message
+
+
+def test_anomaly_score_is_that_of_the_benchmark(method: Method) -> None:
+    detector, images = fitted(method), test_images()
+    if not isinstance(detector, BaseDetector):
+        pytest.skip("stands on no BaseDetector")
+    for model in detector.models:
+        scores, values = detector.score(images, model), detector.anomaly_score(images, model=model)
+        assert values.dtype == np.float32
+        expected = combined(scores, gradient_weight({"facts": detector.facts}, 0.12))
+        if expected is None:  # the benchmark shows the components one by one
+            expected = scores[detector.anomaly_component]
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
+def test_representation_makes_the_detector_again(method: Method) -> None:
+    detector = method.create()
+    if not isinstance(detector, BaseDetector):
+        pytest.skip("stands on no BaseDetector")
+    assert detector.hyperparameters.items() >= method.hyperparameters.items()
+    again = eval(repr(detector), {type(detector).__name__: type(detector)})
+    assert again.hyperparameters == detector.hyperparameters

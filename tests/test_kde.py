@@ -97,5 +97,6 @@ def test_parameters_are_the_stored_numbers() -> None:
 
 
 def test_too_few_images() -> None:
-    with pytest.raises(ValueError, match="at least 5 training images, not 4"):
+    message = "at least 5 training images and 1 validation image, not 4 and 20"
+    with pytest.raises(ValueError, match=message):
         KDE().fit(TRAIN[:4], VALIDATION, seed=0)

@@ -104,5 +104,6 @@ def test_a_kernel_too_narrow_is_a_collapse() -> None:
 
 
 def test_too_few_images() -> None:
-    with pytest.raises(ValueError, match="at least 2 training images, not 1"):
+    message = "at least 2 training images and 1 validation image, not 1 and 20"
+    with pytest.raises(ValueError, match=message):
         OCSVM().fit(TRAIN[:1], VALIDATION, seed=0)

@@ -1,54 +1,57 @@
-"""State on disk: tensors and a JSON description in one safetensors file, never a pickle."""
+"""Tensors with a JSON header in one safetensors file: no pickle, never half-written."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
+Arrays = dict[str, npt.NDArray[Any]]
+"""Tensors by name. They are NumPy arrays, so that no torch is needed to read and write them."""
 
-def write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write beside, then rename: a kill at any moment leaves the former file or the new one."""
-    contiguous = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+
+def write_tensors(
+    path: Path, tensors: Arrays, identity: Mapping[str, Any], progress: Mapping[str, Any]
+) -> None:
+    """Write a file; a kill at any moment leaves the earlier file or the new one.
+
+    ``identity`` says what the tensors belong to, and ``progress`` is more for the reader; both are
+    JSON values. Raises ``OSError`` if the file cannot be written.
+    """
+    contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    header = {"identity": json.dumps(identity), "progress": json.dumps(progress)}
     with atomic(path) as beside:
         try:
-            save_file(contiguous, beside, metadata={"description": json.dumps(description)})
+            save_file(contiguous, beside, header)
         except SafetensorError as error:
             raise OSError(str(error)) from error
         beside.chmod(0o644)
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors, on the CPU, and the description.
-
-    Raises:
-        InputError: the file is damaged or is no file of this kind.
-    """
+def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+    """Tensors and progress; ``InputError`` for a damaged file or one of another identity."""
     try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads(file.metadata()["description"])
-            return {name: file.get_tensor(name) for name in file.keys()}, description  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        with safe_open(path, framework="np") as file:
+            header = file.metadata()
+            there, progress = json.loads(header["identity"]), json.loads(header["progress"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: damaged or not written by this project ({error}); delete it to start over"
+            f"{path}: missing, damaged or not written by this project "
+            f"({' '.join(str(error).split())}); delete it to start over, or put it back"
         ) from error
-
-
-def require_same(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Refuse a file of another training or architecture, naming the first difference.
-
-    Raises:
-        InputError: a value in ``found`` differs from ``expected``.
-    """
-    for key, value in json.loads(json.dumps(expected)).items():
-        if found.get(key) != value:
+    here = json.loads(json.dumps(identity))
+    for key in {**here, **there}:
+        if here.get(key) != there.get(key):
             raise InputError(
-                f"{path}: {key} is {found.get(key)!r} there but {value!r} here; "
-                "delete the file to start over, or restore the settings that it was made with"
+                f"{path}: {key} is {there.get(key)!r} there but {here.get(key)!r} here; "
+                "delete the file to start over, or restore what it was made with"
             )
+    return tensors, progress

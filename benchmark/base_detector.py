@@ -1,0 +1,201 @@
+"""The base class of all methods, open to authors of others; it imports no deep-learning library."""
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from benchmark.detector import Images, Scores
+from benchmark.errors import InputError
+from benchmark.utils.files import atomic
+from benchmark.utils.tensors import Arrays, read_tensors, write_tensors
+
+Shape = tuple[int, int, int]
+"""Height, width and channels of an image."""
+
+SAVED = ("best", "last")
+OUTCOME = ("history", "facts", "seconds")
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training leaves behind."""
+
+    shape: Shape
+    models: Mapping[str, Arrays]
+    """The tensors of each model, by its name."""
+    history: Sequence[Mapping[str, float]]
+    facts: Mapping[str, Any]
+    seconds: float
+    device: str = "cpu"
+    """Where the models score: a torch device."""
+
+
+class BaseDetector(ABC):
+    """Everything of a detector (``benchmark.detector.Detector``) but ``fit`` and ``score``.
+
+    A subclass has an ``__init__`` of keyword-only hyperparameters, each kept in an attribute of
+    the same name; a method ``fit`` that begins with ``check_training_images`` and sets ``_fitted``;
+    and a method ``score`` that begins with ``fitted_to``.
+    """
+
+    components: ClassVar[tuple[str, ...]] = ("score",)
+    anomaly_component: ClassVar[str] = "score"
+    """The component that ``anomaly_score`` returns."""
+    sizes: ClassVar[tuple[int, ...]] = ()
+    """Supported image heights (= widths) in pixels; empty for any."""
+    least_images: ClassVar[int] = 2
+    """Training images that the method needs at least."""
+
+    _fitted: Fitted | None = None
+
+    def __new__(cls, **hyperparameters: Any) -> Self:
+        """Check hyperparameters; ``InputError`` for one that is not what its annotation says."""
+        annotations = get_type_hints(cls.__init__, include_extras=True)
+        for name in hyperparameters.keys() & annotations.keys():
+            adapter = TypeAdapter(annotations[name], config=STRICT)
+            try:
+                adapter.validate_json(json.dumps(hyperparameters[name], default=repr))
+            except ValidationError as error:
+                allowed = (each["msg"].removeprefix("Input should be ") for each in error.errors())
+                raise InputError(
+                    f"{name} is {hyperparameters[name]!r}; "
+                    f"give {cls.__name__} one that is {' or '.join(allowed)}"
+                ) from error
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        values = (f"{name}={value!r}" for name, value in self.hyperparameters.items())
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The keyword arguments of ``__init__`` and their values here."""
+        arguments = inspect.signature(type(self).__init__).parameters.values()
+        names = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+        return {name: getattr(self, name) for name in names}
+
+    def check_images(self, images: Images) -> Shape:
+        """The shape of each of the images, (N, H, W, C); ``InputError`` if it is not supported."""
+        name = type(self).__name__
+        if not isinstance(images, np.ndarray):
+            raise InputError(f"images are a {type(images).__name__}; give {name} a NumPy array")
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise InputError(
+                f"{name} takes uint8 images of shape (N, H, W, C), "
+                f"not {images.dtype} of shape {images.shape}; convert them"
+            )
+        height, width, channels = images.shape[1:]
+        if height != width or height not in (self.sizes or [height]) or channels not in (1, 3):
+            supported = " or ".join(f"{size}x{size}" for size in self.sizes) or "square"
+            raise InputError(
+                f"{name} supports {supported} images of 1 or 3 channels, "
+                f"not {height}x{width} of {channels}: resize them (image_size in a configuration)"
+            )
+        return height, width, channels
+
+    def check_training_images(self, train: Images, validation: Images) -> Shape:
+        """The same of both; ``InputError`` also if they differ or are too few."""
+        shape, other = self.check_images(train), self.check_images(validation)
+        if shape != other:
+            raise InputError(f"training images are {shape}, validation {other}: make them alike")
+        if len(train) < self.least_images or len(validation) < 1:
+            raise InputError(
+                f"{type(self).__name__} needs at least {self.least_images} training images and "
+                f"1 validation image, not {len(train)} and {len(validation)}: add some"
+            )
+        return shape
+
+    @abstractmethod
+    def score(self, images: Images, model: str = "best") -> Scores:
+        """Score test images; see ``benchmark.detector.Detector.score``."""
+
+    def anomaly_score(self, images: Images, *, model: str = "best") -> npt.NDArray[np.float32]:
+        """The component ``anomaly_component`` of the score, (N,); higher is more anomalous."""
+        return self.score(images, model)[self.anomaly_component]
+
+    @property
+    def fitted(self) -> Fitted:
+        """What ``fit`` or ``load`` left behind; ``RuntimeError`` before either."""
+        if self._fitted is None:
+            raise RuntimeError(f"{type(self).__name__} is not fitted: call fit or load first")
+        return self._fitted
+
+    def fitted_to(self, images: Images, model: str) -> Fitted:
+        """The same; ``KeyError`` if it has no such model, ``InputError`` for other images."""
+        if model not in self.fitted.models:
+            raise KeyError(f"no model {model!r}: there are {', '.join(self.models)}")
+        shape = self.check_images(images)
+        if shape != self.fitted.shape:
+            raise InputError(
+                f"images of shape {shape} (height, width, channels), but {type(self).__name__} was "
+                f"fitted to {self.fitted.shape}: fit and score images of the same shape"
+            )
+        return self.fitted
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the fitted models; none before ``fit``."""
+        return tuple(self._fitted.models) if self._fitted else ()
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """One row per epoch; see ``benchmark.detector.Detector.history``."""
+        return self._fitted.history if self._fitted else ()
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Plain values for ``run.json``; see ``benchmark.detector.Detector.facts``."""
+        return self._fitted.facts if self._fitted else {}
+
+    @property
+    def fit_seconds(self) -> float:
+        """Time that training took, interruptions apart."""
+        return self.fitted.seconds
+
+    def save(self, directory: Path | str) -> None:
+        """Write ``detector.json``, ``best.safetensors`` and ``last.safetensors``."""
+        fitted, identity = self.fitted, self._identity(self.fitted.shape)
+        for model in SAVED:
+            path = Path(directory) / f"{model}.safetensors"
+            write_tensors(path, fitted.models[model], identity, {})
+        outcome = {key: getattr(fitted, key) for key in OUTCOME}
+        with atomic(Path(directory) / "detector.json") as beside:
+            beside.write_text(json.dumps(identity | outcome, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, directory: Path | str) -> Self:
+        """Read what ``save`` wrote; ``InputError`` if a file is missing, damaged or foreign."""
+        path = Path(directory) / "detector.json"
+        try:
+            saved = json.loads(path.read_bytes())
+            if saved["detector"] != class_path(cls):
+                raise InputError(f"holds a {saved['detector']}, not a {class_path(cls)}")
+            detector, shape = cls(**saved["hyperparameters"]), tuple(saved["shape"])
+            outcome = [saved[key] for key in OUTCOME]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"no {error} in it" if isinstance(error, KeyError) else error
+            raise InputError(
+                f"{path}: cannot be read ({reason}); name a directory that {cls.__name__} has saved"
+            ) from error
+        identity = detector._identity(shape)
+        models = {m: read_tensors(path.with_name(f"{m}.safetensors"), identity)[0] for m in SAVED}
+        detector._fitted = Fitted(shape, models, *outcome)
+        return detector
+
+    def _identity(self, shape: Shape) -> dict[str, Any]:
+        name = class_path(type(self))
+        return {"detector": name, "hyperparameters": self.hyperparameters, "shape": shape}
+
+
+def class_path(cls: type) -> str:
+    """``package.module:Class``."""
+    return f"{cls.__module__}:{cls.__qualname__}"

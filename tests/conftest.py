@@ -1,4 +1,4 @@
-"""What several test files share."""
+"""What test files share: the order of files, made-up results."""
 
 import json
 import shutil
@@ -7,9 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from benchmark import layout
 from benchmark.config import Config
-from benchmark.reanalyse import reanalyse
+from benchmark.layout import RunKey
 from tests.synthetic import make_config, make_results
+
+LONGEST = ("test_workflow.py", "test_reference.py", "test_conformance.py")
+"""Files that take longest, first: a process that got one of them last would run it alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @dataclass(frozen=True)
@@ -34,11 +44,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     )
     root = tmp_path_factory.mktemp("results") / config.name
     make_results(config, root, inliers=40)
-    runs = root / "runs"
-    path = runs / "cifar10/cae_grad/fold-0/inlier-3/seed-1/run.json"
+    path = layout.run(root, RunKey("cifar10", "cae_grad", 0, 3, 1)) / "run.json"
     failed = {"status": "failed", "reason": "the loss became NaN in epoch 3"}
     path.write_text(json.dumps(json.loads(path.read_text()) | failed))
-    shutil.rmtree(runs / "cifar10/ocgan")
-    (runs / "cifar10/vae/fold-0/inlier-0/seed-0/scores.parquet").write_bytes(b"junk")
+    shutil.rmtree(root / "runs/cifar10/ocgan")
+    damaged = layout.run(root, RunKey("cifar10", "vae", 0, 0, 0)) / "scores.parquet"
+    damaged.write_bytes(b"junk")
+    # Imported here, as most test files need neither tables nor figures.
+    from benchmark.reanalyse import reanalyse
+
     reanalyse(config, root)
     return Results(config, root)

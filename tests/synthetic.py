@@ -1,4 +1,4 @@
-"""Made-up results, laid out as real runs are, with scores drawn from normal distributions."""
+"""Made-up results in the layout of real ones, with scores from normal distributions."""
 
 import hashlib
 import json
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmark import config as configuration
+from benchmark import layout
 from benchmark.config import Config
 from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
@@ -45,7 +47,7 @@ def make_config(
     folds: Mapping[str, list[int]] | None = None,
     **over: Any,
 ) -> Config:
-    """A configuration whose data is never looked at."""
+    """A configuration of data sets that are never read."""
     titles = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
     entries = {
         key: {
@@ -84,7 +86,7 @@ def make_results(
     ``draw`` gives the scores of a component for n inliers, then m outliers, instead of normals.
     """
     for dataset in config.datasets:
-        folder = root / "data" / dataset
+        folder = layout.data(root, dataset)
         folder.mkdir(parents=True, exist_ok=True)
         facts = {"class_names": CLASSES[dataset], "sha256": {"images": "made up"}}
         (folder / "dataset.json").write_text(json.dumps(facts))
@@ -105,32 +107,32 @@ def make_run(
     rng = np.random.default_rng([hash_of(key.dataset + key.method), key.fold, key.inlier, key.seed])
     outliers = outlier_count(inliers, max(config.outlier_ratios))
     rank = np.r_[np.full(inliers, -1), np.arange(outliers)].astype(np.int32)
-    base = pd.DataFrame(
-        {
-            "sample_id": np.arange(rank.size, dtype=np.int32),
-            "label": np.where(rank < 0, key.inlier, (key.inlier + 1) % 10).astype(np.int16),
-            "inlier": rank < 0,
-            "outlier_rank": rank,
-        }
-    )
+    samples = {
+        "sample_id": np.arange(rank.size, dtype=np.int32),
+        "label": np.where(rank < 0, key.inlier, (key.inlier + 1) % 10).astype(np.int16),
+        "inlier": rank < 0,
+        "outlier_rank": rank,
+    }
     names = COMPONENTS.get(key.method, ("score",))
 
-    def scored(strength: float, **column: Any) -> pd.DataFrame:
-        frame = base.assign(**column)
-        for name in names:
-            values = (draw or normal)(key, name, rng, inliers, outliers) * strength
-            frame[name] = np.asarray(values, np.float32)
-        return frame
+    def write_scores(file: str, **models: pa.Array) -> None:
+        """Write a table of all samples for each value of the one column that names the models."""
+        ((column, values),) = models.items()
+        scores = [
+            [(draw or normal)(key, name, rng, inliers, outliers) for name in names] for _ in values
+        ]
+        by_name = np.asarray(scores, np.float32).reshape(len(values), len(names), rank.size)
+        columns = {name: np.tile(each, len(values)) for name, each in samples.items()}
+        columns[column] = values.take(np.repeat(np.arange(len(values)), rank.size))
+        columns |= {name: by_name[:, k].ravel() for k, name in enumerate(names)}
+        pq.write_table(pa.table(columns), directory / file)
 
     directory.mkdir(parents=True, exist_ok=True)
-    final = pd.concat([scored(1.0, model=model) for model in ("best", "last")])
-    final.astype({"model": "category"}).to_parquet(directory / "scores.parquet", index=False)
-    milestones = [scored(1.0, epoch=np.int32(epoch)) for epoch in config.milestones]
-    table = pd.concat(milestones) if milestones else scored(1.0, epoch=np.int32(0)).iloc[:0]
-    table.to_parquet(directory / "epochs.parquet", index=False)
+    write_scores("scores.parquet", model=pa.array(["best", "last"]).dictionary_encode())
+    write_scores("epochs.parquet", epoch=pa.array(config.milestones, pa.int32()))
     if "reconstruction" in names:
         images = rng.integers(0, 255, (16, 28, 28, 3 if key.dataset == "cifar10" else 1), np.uint8)
-        np.savez_compressed(
+        np.savez(
             directory / "reconstructions.npz",
             images=images,
             reconstructions=images // 2 + 60,

@@ -108,30 +108,27 @@ def _with_numbers(value: Any) -> Any:
 def _with_defaults(mapping: dict[str, Any]) -> dict[str, Any]:
     """Add the values that follow from the key of a data set or method, or from its source."""
     filled = dict(mapping)
-    if isinstance(datasets := mapping.get("datasets"), dict):
-        filled["datasets"] = {
-            key: {"title": key} | _of_challenges(entry) | entry
-            if isinstance(entry, dict)
-            else entry
-            for key, entry in datasets.items()
-        }
-    if isinstance(methods := mapping.get("methods"), dict):
-        filled["methods"] = {key: _method(key, entry or {}) for key, entry in methods.items()}
+    for kind, fill in (("datasets", _dataset), ("methods", _method)):
+        if isinstance(entries := mapping.get(kind), dict):
+            filled[kind] = {key: fill(key, entry) for key, entry in entries.items()}
     return filled
 
 
-def _of_challenges(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of a data set with challenges; none for another one."""
-    if entry.get("source") not in CHALLENGED:
-        return {}
-    fixed = {"protocol": "official", "inliers": [CLEAN], "challenges": {}}
-    if entry["source"] == "gtsrb_challenges":
-        fixed["title"] = STAND_IN[:1].upper() + STAND_IN[1:]
-    return fixed
+def _dataset(key: str, entry: Any) -> Any:
+    """A data set's entry with its title and, for a source with challenges, what is always so."""
+    if not isinstance(entry, dict):
+        return entry
+    defaults: dict[str, Any] = {"title": key}
+    if entry.get("source") in CHALLENGED:
+        defaults |= {"protocol": "official", "inliers": [CLEAN], "challenges": {}}
+    if entry.get("source") == "gtsrb_challenges":
+        defaults["title"] = STAND_IN[:1].upper() + STAND_IN[1:]
+    return defaults | entry
 
 
 def _method(key: str, entry: Any) -> Any:
     """A method's entry with its title and class, and its hyperparameters under ``params``."""
+    entry = entry or {}
     if not isinstance(entry, dict):
         return entry
     defaults = {"title": key}

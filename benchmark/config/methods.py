@@ -154,18 +154,17 @@ def _definition(module: str, node: ast.expr) -> tuple[str, str] | None:
     if any(isinstance(member, ast.ClassDef) and member.name == dotted for member in tree.body):
         return module, dotted
     for statement in ast.walk(tree):
-        if not isinstance(statement, ast.Import | ast.ImportFrom):
+        if isinstance(statement, ast.ImportFrom):
+            package = f"{imports.imported_from(statement, module)}."
+        elif isinstance(statement, ast.Import):
+            package = ""
+        else:
             continue
         for alias in statement.names:
-            if (alias.asname or alias.name) != (prefix or name):
-                continue
-            source = alias.name
-            if isinstance(statement, ast.ImportFrom):
-                package = imports.imported_from(statement, module)
-                if not prefix:
-                    return _in_project(package, source, module)
-                source = f"{package}.{source}"
-            return _in_project(source, name, module)
+            if (alias.asname or alias.name) == (prefix or name):
+                whole = package + alias.name + (f".{name}" if prefix else "")
+                source, _, original = whole.rpartition(".")
+                return _in_project(source, original, module)
     return None
 
 
@@ -186,19 +185,13 @@ def _assigned(module: str) -> dict[str, ast.expr]:
     return expressions
 
 
-def _public(module: ModuleType) -> dict[str, Any]:
-    return {
+_TYPES: Mapping[str, Any] = {
+    **{
         name: value
+        for module in (typing, collections.abc, annotated_types, detector)
         for name, value in vars(module).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-
-
-_TYPES: Mapping[str, Any] = {
-    **_public(typing),
-    **_public(collections.abc),
-    **_public(annotated_types),
-    **_public(detector),
+    },
     **{kind.__name__: kind for kind in (bool, dict, float, frozenset, int, list, set, str, tuple)},
     "typing": typing,
     "annotated_types": annotated_types,

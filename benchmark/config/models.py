@@ -10,15 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import MinLen
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from benchmark.config.methods import hyperparameters
 from benchmark.data import CHALLENGED, SOURCES, class_names
@@ -39,7 +31,7 @@ REFERENCE = RESULTS / "reference"
 PUBLISHED = RESULTS / "published"
 """Where the papers' numbers are committed."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 """A key that becomes part of paths: lower-case letters, digits and underscores."""
 
 
@@ -107,52 +99,29 @@ class DatasetConfig(_Model):
         """The classes, in the order of their labels; errors as ``benchmark.data.class_names``."""
         return class_names(self.source, self.path, self.challenges)
 
-    @field_validator("source")
+    @field_validator("source", "challenges", "title", "protocol", "folds", "inliers")
     @classmethod
-    def _check_source(cls, source: str) -> str:
-        if source not in SOURCES:
-            raise ValueError(f"no source {source!r}; {suggestion(source, SOURCES)}")
-        return source
-
-    @field_validator("challenges")
-    @classmethod
-    def _check_challenges(cls, challenges: Selection | None, info: ValidationInfo) -> object:
-        if challenges and info.data.get("source") not in CHALLENGED:
-            raise ValueError(f"only for the sources {', '.join(CHALLENGED)}; remove it")
-        return challenges
-
-    @field_validator("title")
-    @classmethod
-    def _check_title(cls, title: str, info: ValidationInfo) -> str:
-        simulated = info.data.get("source") == "gtsrb_challenges"
-        if simulated and STAND_IN.lower() not in title.lower():
-            raise ValueError(f"must say {STAND_IN!r}, as these are no images of CURE-TSR")
-        return title
-
-    @field_validator("protocol")
-    @classmethod
-    def _check_protocol(cls, protocol: str, info: ValidationInfo) -> str:
+    def _check(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse an unknown source, and what contradicts the keys before it."""
         source = info.data.get("source")
-        if source in CHALLENGED and protocol != "official":
-            raise ValueError(f"{source!r} has only the protocol official; set it to that")
-        return protocol
-
-    @field_validator("folds")
-    @classmethod
-    def _check_folds(cls, folds: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
-        if info.data.get("protocol") == "official" and folds != (0,):
-            raise ValueError(
-                f"the protocol official has only fold 0, not {list(folds)}; set it to [0], or the "
-                "protocol to folds"
-            )
-        return folds
-
-    @field_validator("inliers")
-    @classmethod
-    def _check_inliers(cls, inliers: object, info: ValidationInfo) -> object:
-        if info.data.get("source") in CHALLENGED and inliers not in ((CLEAN,), (0,)):
-            raise ValueError(f"the inliers of challenges are [{CLEAN}]; remove it")
-        return inliers
+        has_challenges = source in CHALLENGED
+        match info.field_name:
+            case "source" if value not in SOURCES:
+                raise ValueError(f"no source {value!r}; {suggestion(value, SOURCES)}")
+            case "challenges" if value and not has_challenges:
+                raise ValueError(f"only for the sources {', '.join(CHALLENGED)}; remove it")
+            case "title" if source == "gtsrb_challenges" and STAND_IN.lower() not in value.lower():
+                raise ValueError(f"must say {STAND_IN!r}, as these are no images of CURE-TSR")
+            case "protocol" if has_challenges and value != "official":
+                raise ValueError(f"{source!r} has only the protocol official; set it to that")
+            case "folds" if info.data.get("protocol") == "official" and value != (0,):
+                raise ValueError(
+                    f"the protocol official has only fold 0, not {list(value)}; set it to [0], or "
+                    "the protocol to folds"
+                )
+            case "inliers" if has_challenges and value not in ((CLEAN,), (0,)):
+                raise ValueError(f"the inliers of challenges are [{CLEAN}]; remove it")
+        return value
 
 
 class MethodConfig(_Model):
@@ -176,8 +145,8 @@ class MethodConfig(_Model):
 class Config(_Model):
     """A whole configuration."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")] = Field(
-        description="Everything is written to <results>/<name>."
+    name: str = Field(
+        pattern=r"^[a-z0-9_-]+$", description="Everything is written to <results>/<name>."
     )
     results: Path = Field(
         default=RESULTS,
@@ -210,11 +179,11 @@ class Config(_Model):
     milestones: Distinct[PositiveInt] = Field(
         default=(), description="Epochs whose model is scored too: AUROC against epoch."
     )
-    datasets: Annotated[dict[Slug, DatasetConfig], MinLen(1)] = Field(
-        description="The data sets by the key that names them in paths."
+    datasets: dict[Slug, DatasetConfig] = Field(
+        min_length=1, description="The data sets by the key that names them in paths."
     )
-    methods: Annotated[dict[Slug, MethodConfig], MinLen(1)] = Field(
-        description="The methods by the key that names them in paths."
+    methods: dict[Slug, MethodConfig] = Field(
+        min_length=1, description="The methods by the key that names them in paths."
     )
 
     @property

@@ -33,15 +33,12 @@ class Reader(Protocol):
 
     def read(self, path: Path, image_size: int) -> Dataset:
         """Read everything; images at ``image_size``."""
-        ...
 
     def class_names(self, path: Path) -> tuple[str, ...]:
         """Name the classes without reading an image."""
-        ...
 
     def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
-        ...
 
 
 class ChallengeReader(Protocol):
@@ -49,15 +46,12 @@ class ChallengeReader(Protocol):
 
     def read(self, path: Path, image_size: int, selection: Selection, keep: Path | None) -> Dataset:
         """Read what is selected; ``keep`` is a folder for what else the reader writes."""
-        ...
 
     def class_names(self, path: Path, selection: Selection) -> tuple[str, ...]:
         """``clean``, then the conditions."""
-        ...
 
     def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
-        ...
 
 
 _READERS: Mapping[str, Reader] = {

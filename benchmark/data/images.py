@@ -55,8 +55,8 @@ def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
     """
     with open_image(file) as image:
         pixels = np.asarray(image.convert(mode))
-    (resized,) = resize(pixels.reshape(1, *pixels.shape[:2], -1), size)
-    return np.asarray(resized)
+    resized: Images = resize(pixels.reshape(1, *pixels.shape[:2], -1), size)[0]
+    return resized
 
 
 def read_images(files: Sequence[Path], size: int, mode: str = "RGB", title: str = "") -> Images:

@@ -111,19 +111,14 @@ def _read_cifar(root: Path, torchvision_class: str) -> Pooled:
     else:
         _obtain(archive, source.tgz_md5, [source.url.removesuffix(source.filename)])
         with tarfile.open(archive) as tar:
-            contents = [_member(tar, f"{source.base_folder}/{name}") for name, _ in batches]
+            members = [tar.extractfile(f"{source.base_folder}/{name}") for name, _ in batches]
+            contents = [member.read() for member in members if member]
     # A pickle can run code: it is loaded only after its checksum was verified.
     loaded = [pickle.loads(content, encoding="latin1") for content in contents]
     planes = np.concatenate([batch["data"] for batch in loaded]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([batch["labels"] for batch in loaded]).astype(np.int64)
     n_train = sum(len(batch["labels"]) for batch in loaded[: len(source.train_list)])
     return planes.transpose(0, 2, 3, 1), labels, n_train
-
-
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    stream = tar.extractfile(name)
-    assert stream is not None
-    return stream.read()
 
 
 def _torchvision(name: str) -> Any:

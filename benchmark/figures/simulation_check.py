@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.data.challenges import cure_tsr, cure_tsr_index, file_names, gtsrb, sign_sheet
@@ -89,9 +90,7 @@ def real_and_simulated(
 def draw(real: ByCondition, simulated: ByCondition) -> Drawing:
     """A block per challenge type, a row per level: real files on the left, simulated on the right.
 
-    Args:
-        real: the images of each condition that has files.
-        simulated: the images of every condition.
+    Conditions without files are absent from ``real`` and have an empty place in the figure.
     """
     types = list(dict.fromkeys(name for name, _ in simulated))
     levels = sorted({level for _, level in simulated})
@@ -100,31 +99,12 @@ def draw(real: ByCondition, simulated: ByCondition) -> Drawing:
     figure = Figure(figsize=(WIDTH, down * len(levels) * 0.43 + 0.7))
     figure.suptitle(f"CURE-TSR beside {gtsrb.NAME}")
     axes = figure.subplots(down, across, squeeze=False).ravel()
-    for axis, name in zip(axes, types, strict=False):
-        block = _block(
-            [[side.get((name, level)) for side in (real, simulated)] for level in levels]
-        )
-        bare(axis)
-        axis.imshow(block)
-        height = block.shape[0] / len(levels)
-        middles = [height * (row + 0.5) for row in range(len(levels))]
-        for level, middle in zip(levels, middles, strict=True):
-            if (name, level) not in real:
-                axis.text(
-                    block.shape[1] * 0.22, middle, "no real file",
-                    ha="center", va="center", fontsize=6, color="0.5",
-                )  # fmt: skip
-        axis.set_yticks(middles, [str(level) for level in levels])
-        axis.tick_params(length=0)
-        axis.set_title(spaced(name))
-        for x, source, text in (
-            (0.25, sign_sheet.REAL, "CURE-TSR"),
-            (0.75, sign_sheet.SIMULATED, "simulated on GTSRB"),
-        ):
-            axis.text(
-                x, -0.02, text, transform=axis.transAxes, ha="center", va="top",
-                fontsize=7, color=signs.COLOURS[source],
-            )  # fmt: skip
+    for axis, challenge in zip(axes, types, strict=False):
+        pictures = [
+            [side.get((challenge, level)) for side in (real, simulated)] for level in levels
+        ]
+        _draw_block(axis, pictures, levels)
+        axis.set_title(spaced(challenge))
     for spare in axes[len(types) :]:
         spare.remove()
     lacking = len(simulated.keys() - real.keys())
@@ -147,26 +127,43 @@ def _measured(real: ByCondition, simulated: ByCondition) -> pd.DataFrame:
     smallest channel, sharpness the difference of horizontal neighbours.
     """
     rows = []
-    for challenge, level in simulated:
+    for condition in simulated:
         for source, side in (("CURE-TSR", real), (gtsrb.NAME, simulated)):
-            if (challenge, level) in side:
-                values = side[challenge, level].astype(np.float64)
-                rows.append(
-                    {
-                        "challenge": challenge,
-                        "level": level,
-                        "images": source,
-                        "count": len(values),
-                        "brightness": values.mean(),
-                        "contrast": values.std(axis=(1, 2, 3)).mean(),
-                        "saturation": np.ptp(values, axis=3).mean(),
-                        "sharpness": np.abs(np.diff(values, axis=2)).mean(),
-                    }
-                )
-    return pd.DataFrame(rows)
+            if condition in side:
+                values = side[condition].astype(np.float64)
+                contrast = values.std(axis=(1, 2, 3)).mean()
+                saturation = np.ptp(values, axis=3).mean()
+                sharpness = np.abs(np.diff(values, axis=2)).mean()
+                means = values.mean(), contrast, saturation, sharpness
+                rows.append((*condition, source, len(values), *means))
+    measures = ("brightness", "contrast", "saturation", "sharpness")
+    return pd.DataFrame(rows, columns=["challenge", "level", "images", "count", *measures])
 
 
-def _block(rows: list[list[Images | None]]) -> npt.NDArray[np.uint8]:
+def _draw_block(axis: Axes, rows: list[list[Images | None]], levels: list[int]) -> None:
+    """The real and simulated pictures of one challenge type at each level."""
+    block = _block(rows)
+    bare(axis)
+    axis.imshow(block)
+    height = block.shape[0] / len(levels)
+    middles = [height * (row + 0.5) for row in range(len(levels))]
+    axis.set_yticks(middles, [str(level) for level in levels])
+    axis.tick_params(length=0)
+    for (real, _), middle in zip(rows, middles, strict=True):
+        if real is None:
+            axis.text(
+                block.shape[1] * 0.22, middle, "no real file",
+                ha="center", va="center", fontsize=6, color="0.5",
+            )  # fmt: skip
+    labels = {sign_sheet.REAL: "CURE-TSR", sign_sheet.SIMULATED: "simulated on GTSRB"}
+    for x, (source, label) in zip((0.25, 0.75), labels.items(), strict=True):
+        axis.text(
+            x, -0.02, label, transform=axis.transAxes, ha="center", va="top",
+            fontsize=7, color=signs.COLOURS[source],
+        )  # fmt: skip
+
+
+def _block(rows: list[list[Images | None]]) -> Images:
     """Rows of real and simulated pictures on white; grey where there are no real ones."""
     size = next(side.shape[1] for row in rows for side in row if side is not None)
     step, aisle = size + 2, size // 2
@@ -219,11 +216,11 @@ def run(chosen: Namespace) -> int:
     index = cure_tsr_index.obtain(root, results / "index.parquet")
     sheet = fig8(root, index, photographs)
     real, simulated = real_and_simulated(root, index, photographs)
+    images = [*real.values(), *simulated.values()]
     with look():
         drawing = signs.draw_sheet(sheet, "CURE-TSR where it has the file")
         save(drawing, results, "signs", _checksum([sheet.images]))
-        checksum = _checksum([*real.values(), *simulated.values()])
-        save(draw(real, simulated), results, "simulation", checksum)
+        save(draw(real, simulated), results, "simulation", _checksum(images))
     print(f"{results}/signs.png, {results}/simulation.png ({SHOWN} of each condition)")
     print(f"{results}/simulation.csv: means over up to {MEASURED} images of each")
     return 0

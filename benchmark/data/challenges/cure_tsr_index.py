@@ -11,7 +11,8 @@ folder to need little memory, and rebuilt only when a folder changed.
 import json
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,10 +37,7 @@ _SCHEMA = pa.schema(
         "part": pa.dictionary(pa.int8(), pa.string()),
         "folder": pa.dictionary(pa.int16(), pa.string()),
         "file": pa.string(),
-        "sequence": pa.int8(),
-        "sign": pa.int8(),
-        "challenge": pa.int8(),
-        "level": pa.int8(),
+        **dict.fromkeys(("sequence", "sign", "challenge", "level"), pa.int8()),
         "number": pa.int32(),
         "problem": pa.dictionary(pa.int8(), pa.string()),
         "reason": pa.string(),
@@ -101,39 +99,34 @@ def _entries(root: Path, index: Path) -> list[_Entry]:
     """All folders and files above the images, except those that a reader wrote there."""
     parts = file_names.parts(root)
     ignored = {*WRITTEN, index.name, *parts}
-    return [
-        entry
-        for part in dict.fromkeys(("", *parts))
-        for entry in _entries_of_part(
-            root, part, ignored if part == "" else set(), nested=parts != ("",)
-        )
-    ]
+    beside = _entries_of_part(root, "", ignored, nested=parts != ("",))
+    nested = (_entries_of_part(root, part, set()) for part in parts if part)
+    return [*beside, *chain(*nested)]
 
 
-def _entries_of_part(root: Path, part: str, ignored: set[str], *, nested: bool) -> Iterator[_Entry]:
-    """What lies in a part; for the part ``""`` of ``nested`` ones, what lies beside them."""
+def _entries_of_part(
+    root: Path, part: str, ignored: Collection[str], *, nested: bool = False
+) -> Iterator[_Entry]:
+    """What lies in a part; for the part ``""`` of a ``nested`` set, what lies beside its parts."""
     first: dict[Condition, str] = {}
     with os.scandir(root / part) as entries:
         files = sorted(entries, key=lambda entry: entry.name)
     for file in files:
         if file.name.startswith(".") or file.name in ignored:
             continue
-        entry = _Entry(part, file.name, Path(file.path))
+        problem, reason = "", ""
         condition = file_names.condition(file.name)
         if not file.is_dir():
-            yield entry._replace(problem="stray file", reason="in no folder of a challenge")
-        elif nested and part == "":
-            reason = f"none of {', '.join(file_names.PARTS)}"
-            yield entry._replace(problem="unknown folder", reason=reason)
+            problem, reason = "stray file", "in no folder of a challenge"
+        elif nested:
+            problem, reason = "unknown folder", f"none of {', '.join(file_names.PARTS)}"
         elif condition is None:
-            reason = "no challenge type and level in its name"
-            yield entry._replace(problem="unknown folder", reason=reason)
+            problem, reason = "unknown folder", "no challenge type and level in its name"
         elif condition in first:
-            reason = f"the same condition as {first[condition]}"
-            yield entry._replace(problem="duplicate", reason=reason)
+            problem, reason = "duplicate", f"the same condition as {first[condition]}"
         else:
             first[condition] = file.name
-            yield entry
+        yield _Entry(part, file.name, Path(file.path), problem, reason)
 
 
 def _rows(entry: _Entry, progress: "tqdm[Any]") -> list[tuple[Any, ...]]:

@@ -89,14 +89,11 @@ def parse(file: str) -> Codes:
     codes = Codes(*map(int, match.groups()))
     if codes.number > MAX_NUMBER:
         raise BadName("unparsable name", f"its index is beyond {MAX_NUMBER}")
-    for name, code, table in (
-        ("sequence type", codes.sequence, SEQUENCES),
-        ("sign type", codes.sign, SIGNS),
-        ("challenge type", codes.challenge, CHALLENGES),
-    ):
+    for field, table in (("sequence", SEQUENCES), ("sign", SIGNS), ("challenge", CHALLENGES)):
+        code = getattr(codes, field)
         if code not in table:
             valid = f"{min(table):02} to {max(table):02}"
-            raise BadName("unknown code", f"{name} {code:02} is none of {valid}")
+            raise BadName("unknown code", f"{field} type {code:02} is none of {valid}")
     if (codes.challenge, codes.level) not in FOLDERS:
         valid = "is none of 01 to 05" if codes.challenge else "of no challenge; must be 00"
         raise BadName("level out of range", f"level {codes.level:02} {valid}")

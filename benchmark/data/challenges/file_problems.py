@@ -1,4 +1,4 @@
-"""What can be wrong with the files of CURE-TSR, and how readers are told.
+"""What can be wrong with the files of CURE-TSR, and the account of it for readers.
 
 Functions of an index take the table that ``cure_tsr_index.obtain`` returns.
 """

@@ -35,13 +35,8 @@ class Photographs(NamedTuple):
 NAME = "simulated challenges on GTSRB"
 
 SIGNS = {
-    1: "speed_limit",
-    12: "priority_road",
-    13: "yield",
-    14: "stop",
-    17: "no_entry",
-    25: "road_work",
-}
+    1: "speed_limit", 12: "priority_road", 13: "yield", 14: "stop", 17: "no_entry", 25: "road_work",
+}  # fmt: skip
 """Names of GTSRB's class numbers, those of CURE-TSR for the signs that it has too; other classes
 are named by their number."""
 
@@ -105,13 +100,8 @@ def read(path: Path, image_size: int, selection: Selection, keep: Path | None = 
     if not len(train) or not len(test):
         raise InputError(f"{path}: too few tracks of the chosen signs; a class needs five or more")
     clean = resize(images[np.r_[train, test]], image_size)
-    progress = tqdm(
-        selection.conditions, "Simulating challenges", unit=" conditions", mininterval=1
-    )
-    challenged = [
-        resize(simulated(images, test, challenge, level), image_size)
-        for challenge, level in progress
-    ]
+    progress = tqdm(selection.conditions, "Simulating challenges", unit=" conditions")
+    challenged = [resize(simulated(images, test, *each), image_size) for each in progress]
     if keep is not None:
         conditions = [clean[len(train) :], *challenged]
         _sign_sheet(conditions, signs[test], selection.class_names).save(keep)

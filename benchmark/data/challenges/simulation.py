@@ -91,7 +91,7 @@ def _codec_error(image: Pixels, strength: float, rng: np.random.Generator) -> Pi
     blocks, and scales the displacement.
     """
     height, width = image.shape[:2]
-    smooth = ndimage.gaussian_filter(image, (*(0.12 * _side(image),) * 2, 0), mode="reflect")
+    smooth = _gaussian_blur(image, 0.12, rng)
     rows, columns = np.arange(height)[:, np.newaxis], np.arange(width)[np.newaxis]
     block = rows * 2 // height, columns * 2 // width
     lost = 0.6 * rng.random() + 0.4 * rng.random((2, 2)) < strength
@@ -103,11 +103,6 @@ def _codec_error(image: Pixels, strength: float, rng: np.random.Generator) -> Pi
     return np.where(lost[block][..., np.newaxis], wrong, image)
 
 
-def _darkening(image: Pixels, gain: float, _: np.random.Generator) -> Pixels:
-    """Less light: all values scaled down."""
-    return image * gain
-
-
 def _dirty_lens(image: Pixels, opacity: float, rng: np.random.Generator) -> Pixels:
     """A translucent layer of dirt in soft patches: bright where thin, grey where thick."""
     patches = _patches(image, 0.25, rng)
@@ -116,8 +111,8 @@ def _dirty_lens(image: Pixels, opacity: float, rng: np.random.Generator) -> Pixe
     return image + layer * (colour - image)
 
 
-def _exposure(image: Pixels, gain: float, _: np.random.Generator) -> Pixels:
-    """Too much light: values scaled up, and cut off at white."""
+def _light(image: Pixels, gain: float, _: np.random.Generator) -> Pixels:
+    """Less light, or so much that bright values are cut off at white: all values are scaled."""
     return image * gain
 
 
@@ -166,9 +161,9 @@ SIMULATED: dict[str, Effect] = {
     "Decolorization": Effect(_decolorization, (0.2, 0.35, 0.6, 0.87, 1.0)),
     "LensBlur": Effect(_lens_blur, (0.06, 0.12, 0.18, 0.24, 0.30)),
     "CodecError": Effect(_codec_error, (0.3, 0.4, 0.52, 0.65, 0.8)),
-    "Darkening": Effect(_darkening, (0.72, 0.38, 0.20, 0.11, 0.057)),
+    "Darkening": Effect(_light, (0.72, 0.38, 0.20, 0.11, 0.057)),
     "DirtyLens": Effect(_dirty_lens, (0.03, 0.06, 0.12, 0.22, 0.55)),
-    "Exposure": Effect(_exposure, (1.6, 2.1, 3.3, 4.8, 7.5)),
+    "Exposure": Effect(_light, (1.6, 2.1, 3.3, 4.8, 7.5)),
     "GaussianBlur": Effect(_gaussian_blur, (0.07, 0.15, 0.22, 0.27, 0.32)),
     "Noise": Effect(_noise, (0.04, 0.08, 0.14, 0.22, 0.32)),
     "Rain": Effect(_rain, (0.15, 0.3, 0.5, 0.75, 1.0)),

@@ -11,9 +11,9 @@ from benchmark.statistics import decisions
 from benchmark.statistics.bootstrap import bootstrap_means
 from benchmark.statistics.decisions import decide, holm, runs_to_decide, tost
 from benchmark.statistics.intervals import percentiles
-from benchmark.statistics.overlap import overlap, overlap_interval
+from benchmark.statistics.overlap import overlap, overlap_draws
 from benchmark.statistics.replicates import Sample, prediction_interval, prediction_p, sample
-from benchmark.statistics.roc import auroc_interval, delong, paired_delong
+from benchmark.statistics.roc import delong, paired_delong
 
 COARSE = st.integers(-4, 4).map(float)
 SOME = st.integers(2, 12).flatmap(lambda n: arrays(np.float64, n, elements=COARSE))
@@ -70,27 +70,6 @@ def test_delong_agrees_with_the_bootstrap() -> None:
 
 def test_too_few_samples_have_no_error() -> None:
     assert np.isnan(delong(np.array([1.0]), np.array([1.0, 2.0]))[1])
-
-
-def test_auroc_interval_covers() -> None:
-    rng = np.random.default_rng(2)
-    truth = stats.norm.cdf(2 / np.sqrt(2))  # of normals two standard deviations apart: 0.921
-    inside = 0
-    for _ in range(600):
-        value, error = delong(rng.normal(size=60), rng.normal(2, 1, size=60))
-        low, high = auroc_interval(float(value), float(error))
-        assert 0 <= low <= value <= high <= 1
-        inside += low <= truth <= high
-    assert 0.92 <= inside / 600 <= 0.98
-
-
-def test_auroc_interval_at_the_ends() -> None:
-    assert auroc_interval(1.0, 0.0) == (1, 1)
-    assert auroc_interval(0.5, 0.0) == (0.5, 0.5)
-    # On the logit scale the error is 0.05 / (0.5 * 0.5) = 0.2.
-    low, high = auroc_interval(0.5, 0.05)
-    assert np.log(high / (1 - high)) == pytest.approx(1.959964 * 0.2)
-    assert low == pytest.approx(1 - high)
 
 
 @given(SOME, SOME, st.integers(0, 5))
@@ -395,7 +374,7 @@ BARS = arrays(np.int64, 6, elements=st.integers(0, 30))
 @given(BARS, BARS)
 def test_overlap_interval_stays_a_percentage(inliers: np.ndarray, outliers: np.ndarray) -> None:
     if inliers.any() and outliers.any():
-        low, high = overlap_interval(inliers, outliers, draws=50)
+        low, high = percentiles(overlap_draws(inliers, outliers, draws=50))
         assert 0 <= low <= high <= 100
 
 
@@ -408,11 +387,11 @@ def test_overlap_interval_covers() -> None:
     inside = 0
     for seed in range(200):
         bars = [rng.multinomial(5000, share) for share in shares]
-        low, high = overlap_interval(*bars, draws=200, seed=seed)
+        low, high = percentiles(overlap_draws(*bars, draws=200, seed=seed))
         assert low - 5 < overlap(*bars) < high + 5
         inside += low <= truth <= high
     assert 0.88 <= inside / 200 <= 0.99
 
 
 def test_overlap_of_what_never_mixes_is_sure() -> None:
-    assert overlap_interval(np.array([5, 0]), np.array([0, 7])) == (0, 0)
+    assert percentiles(overlap_draws(np.array([5, 0]), np.array([0, 7]))) == (0, 0)

@@ -28,53 +28,51 @@ def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _pairs(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+def _by_method(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
     """Data set, method, their runs, and those that are complete."""
-    for (dataset, method), mine in runs.groupby(["dataset", "method"], sort=False):
-        yield str(dataset), str(method), mine, mine[mine["status"] == "complete"]
+    for (dataset, method), group in runs.groupby(["dataset", "method"], sort=False):
+        yield str(dataset), str(method), group, group[group["status"] == "complete"]
 
 
 def complete(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, str]]:
     """What has complete runs."""
-    for dataset, method, mine, done in _pairs(runs):
+    for dataset, method, group, done in _by_method(runs):
         if len(done):
             names = [str(name) for name in done["class_name"].unique()]
-            every = mine["inlier"].nunique()
+            every = group["inlier"].nunique()
             some = f": {', '.join(names)}" * (len(names) < every)
             seeds = sorted(set(done["seed"]))
-            epochs = span(done["epochs"])
             yield {
                 "key": f"{dataset}-{method}",
                 "dataset": config.datasets[dataset].title,
                 "method": config.methods[method].title,
                 "classes": f"{len(names)} of {every}{some}",
                 "seeds": f"{len(seeds)} of {len(config.seeds)} ({listed(seeds)})",
-                "epochs": epochs or "—",
-                "runs": f"{len(done)} of {len(mine)}",
+                "epochs": span(done["epochs"]) or "—",
+                "runs": f"{len(done)} of {len(group)}",
             }
 
 
 def not_run(config: Config, runs: pd.DataFrame) -> str:
     """What has no complete run, by data set."""
     idle: dict[str, list[str]] = {}
-    for dataset, method, _, done in _pairs(runs):
+    for dataset, method, _, done in _by_method(runs):
         if not len(done):
-            idle.setdefault(dataset, []).append(config.methods[method].title)
+            idle.setdefault(config.datasets[dataset].title, []).append(config.methods[method].title)
     return "; ".join(
-        f"{config.datasets[dataset].title}: "
-        f"{'all methods' if len(titles) == len(config.methods) else ', '.join(titles)}"
+        f"{dataset}: {'all methods' if len(titles) == len(config.methods) else ', '.join(titles)}"
         for dataset, titles in idle.items()
     )
 
 
 def methods(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """By data set, the command and the scores of each method, those that ran first."""
-    ways: dict[str, dict[str, Any]] = {}
-    for dataset, method, mine, done in _pairs(runs):
+    datasets: dict[str, dict[str, Any]] = {}
+    for dataset, method, group, done in _by_method(runs):
         title = config.datasets[dataset].title
-        part = ways.setdefault(dataset, {"title": title, "ran": 0, "methods": []})
-        inliers = list(dict.fromkeys(mine["inlier"].astype(int)))
+        part = datasets.setdefault(dataset, {"title": title, "ran": 0, "methods": []})
         part["ran"] += bool(len(done))
+        inliers = list(dict.fromkeys(group["inlier"].astype(int)))
         part["methods"].append(
             {
                 "key": f"{dataset}-{method}",
@@ -83,9 +81,9 @@ def methods(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
                 "scores": list(_scores(dataset, method, done)),
             }
         )
-    for part in ways.values():
+    for part in datasets.values():
         part["methods"].sort(key=lambda way: not way["scores"])
-    return ways
+    return datasets
 
 
 def _scores(dataset: str, method: str, done: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -114,9 +112,18 @@ def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         }
 
 
+FLAGS = {
+    "not finite": "NaN or infinity among the scores: no number",
+    "constant": "every image has the same score",
+    "too few outliers": "too few outliers for a configured share: no number",
+    "incomplete": "pooled over an incomplete set of classes",
+    "below 0.5": "AUROC under 0.5",
+}
+"""Flags of ``metrics``, worst first."""
+
+
 def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """What is odd about the numbers of the complete runs, worst first."""
-    order = ["not finite", "constant", "too few outliers", "incomplete", "below 0.5"]
     main = table["outlier_ratio"] == layout.main_ratio(config)
     shown = table[
         (table["flag"] != "")
@@ -125,17 +132,11 @@ def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
         & (main | (table["flag"] == "too few outliers"))
         & table["beta_multiple"].isna()
     ]
-    shown = shown.sort_values("flag", key=lambda flag: flag.map(order.index), kind="stable")
+    shown = shown.sort_values("flag", key=lambda flag: flag.map(list(FLAGS).index), kind="stable")
     keys = ["flag", "dataset", "method", "component"]
     for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
         yield {
-            "flag": {
-                "not finite": "NaN or infinity among the scores: no number",
-                "constant": "every image has the same score",
-                "too few outliers": "too few outliers for a configured share: no number",
-                "incomplete": "pooled over an incomplete set of classes",
-                "below 0.5": "AUROC under 0.5",
-            }[str(flag)],
+            "flag": FLAGS[str(flag)],
             "dataset": config.datasets[str(dataset)].title,
             "method": config.methods[str(method)].title,
             "component": scores.component(str(component)),

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmark.statistics.intervals import LEVEL, Array, _z
+from benchmark.statistics.intervals import LEVEL, Array, normal_quantile
 from benchmark.statistics.replicates import Sample, prediction_interval
 
 MARGIN = 0.01
@@ -45,7 +45,7 @@ def decide(
     if not runs.spread_known:
         return "open"
     difference = runs.mean - value
-    spread = _z(LEVEL) * np.sqrt(runs.run_variance + test_variance)
+    spread = normal_quantile(LEVEL) * np.sqrt(runs.run_variance + test_variance)
     allowed = max(margin, float(spread))
     if tost(difference, np.sqrt(runs.mean_variance), runs.freedom, allowed) < 1 - LEVEL:
         return "same"

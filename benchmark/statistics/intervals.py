@@ -25,5 +25,6 @@ def percentiles(draws: Array, level: float = LEVEL) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _z(level: float) -> float:
+def normal_quantile(level: float) -> float:
+    """Half width, in standard deviations, of a normal's interval of this level."""
     return float(stats.norm.ppf((1 + level) / 2))

@@ -1,11 +1,11 @@
-"""The percentage of overlap of two histograms, with its interval."""
+"""The percentage of overlap of two histograms, and its chance over test samples."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.statistics.intervals import LEVEL, Array, Interval, percentiles
+from benchmark.statistics.intervals import Array
 from benchmark.statistics.replicates import Counts
 
 BINS = 50
@@ -54,10 +54,3 @@ def overlap_draws(inliers: Counts, outliers: Counts, draws: int = 1000, seed: in
     ]
     drawn = np.array([overlap(a, b) for a, b in zip(*sides, strict=True)])
     return np.clip(2 * overlap(inliers, outliers) - drawn, 0.0, 100.0)
-
-
-def overlap_interval(
-    inliers: Counts, outliers: Counts, level: float = LEVEL, draws: int = 1000, seed: int = 0
-) -> Interval:
-    """Interval of the percentage of overlap of two histograms over their samples."""
-    return percentiles(overlap_draws(inliers, outliers, draws, seed), level)

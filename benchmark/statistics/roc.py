@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from benchmark.statistics.intervals import LEVEL, Array, Interval, _z
+from benchmark.statistics.intervals import Array
 
 
 def placements(inliers: Array, outliers: Array) -> Array:
@@ -97,19 +97,6 @@ def delong_error(of_inliers: Array, of_outliers: Array) -> Array:
         return np.full(of_inliers.shape[:-1], np.nan)
     variance = of_inliers.var(axis=-1, ddof=1) / n + of_outliers.var(axis=-1, ddof=1) / m
     return np.asarray(np.sqrt(variance))
-
-
-def auroc_interval(value: float, error: float, level: float = LEVEL) -> Interval:
-    """DeLong's interval on the logit scale, so that it stays within 0..1.
-
-    An AUROC of 0 or 1 has no error to go by: the interval is that point.
-    """
-    if not 0 < value < 1:
-        return Interval(value, value)
-    width = _z(level) * error / (value * (1 - value))
-    centre = np.log(value / (1 - value))
-    low, high = 1 / (1 + np.exp(-(centre + np.array([-width, width]))))
-    return Interval(float(low), float(high))
 
 
 def paired_delong(inliers: Array, outliers: Array, weights: Sequence[float] = (1, -1)) -> Contrast:

@@ -14,7 +14,7 @@ replicates, even where absolute values moved.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -144,6 +144,10 @@ def gain(result: Result) -> Gain:
     return "smaller" if high < abs(published) else "larger"
 
 
+DIFFERENCES = ("short_epochs", "other_settings", "constant_classes")
+"""What keeps runs from being compared with the published ones: of a claim and of a comparison."""
+
+
 def frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """A row per comparison: fields of its claim's ``Finding``, then those of its ``Result``.
 
@@ -154,39 +158,19 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "id": finding.claim.id,
-                "place": finding.claim.place,
-                "claim": finding.claim.claim,
-                "outcome": finding.outcome,
-                "claim_missing": finding.missing,
-                "claim_short_epochs": finding.short_epochs,
-                "claim_other_settings": finding.other_settings,
-                "claim_constant_classes": finding.constant_classes,
-                "one_run": finding.one_run,
+                **finding.claim.model_dump(include={"id", "place", "claim"}),
+                **_fields(finding, "outcome", "one_run", "rank", "ranked", "p", "p_holm", "gain"),
+                **{f"claim_{name}": getattr(finding, name) for name in ("missing", *DIFFERENCES)},
                 "claim_borrowed": ", ".join(finding.borrowed),
-                "rank": finding.rank,
-                "ranked": finding.ranked,
-                "p": finding.p,
-                "p_holm": finding.p_holm,
-                "gain": finding.gain,
                 "comparison": result.case.label,
                 "dataset": " ".join(dict.fromkeys(w.dataset for _, w in result.case.parts)),
                 "weakest": result is finding.weakest,
-                "effect": result.effect,
-                "low": result.low,
-                "high": result.high,
-                "p_not_above": result.p_not_above,
+                **_fields(result, "effect", "low", "high", "p_not_above", "runs", *DIFFERENCES),
+                **_fields(result, "spread_classes", "classes", "spread_dataset"),
                 "published_effect": result.case.published,
                 "effect_ratio": result.effect / (result.case.published or np.nan),
-                "runs": result.runs,
-                "short_epochs": result.short_epochs,
-                "other_settings": result.other_settings,
-                "constant_classes": result.constant_classes,
                 "borrowed": " ".join(result.case.borrowed),
                 "missing": result.case.missing,
-                "spread_classes": result.spread_classes,
-                "classes": result.classes,
-                "spread_dataset": result.spread_dataset,
                 "points": any(what.metric == "overlap" for _, what in result.case.parts),
                 "times": result.case.exact is not None,
             }
@@ -194,6 +178,10 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
             for result in finding.results
         ]
     )
+
+
+def _fields(of: Finding | Result, *names: str) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in names}
 
 
 def _before_holm(claim: Claim, results: Sequence[Result]) -> Finding:
@@ -212,8 +200,7 @@ def _before_holm(claim: Claim, results: Sequence[Result]) -> Finding:
         ranked=ranked,
     )
     short, other, constant = (
-        first(getattr(result, name) for result in made)
-        for name in ("short_epochs", "other_settings", "constant_classes")
+        first(getattr(result, name) for result in made) for name in DIFFERENCES
     )
     if all(result.case.exact is not None for result in made):
         holds: Outcome = "holds" if weakest.effect >= weakest.case.least else "fails"

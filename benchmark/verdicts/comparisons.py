@@ -1,12 +1,12 @@
-"""Comparisons of averages in words, as ``claims.yaml`` has them, turned into numbers.
+"""Computes the comparisons that ``claims.yaml`` describes.
 
 Each is a weighted sum of quantities, such as one method's average AUROC minus another's, paired run
 by run (same seed and fold). Its interval and one-sided p-values are those of
 ``bootstrap.bootstrap_means``, with the test samples by DeLong's variance of the same sum on the
-same images, or for overlaps by the variance of the histograms; F1 has no such level.
+same images, or for overlaps by the variance of the histograms; for F1 none is known.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -21,6 +21,7 @@ from benchmark import published as papers
 from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
 from benchmark.metrics import challenge_study
+from benchmark.metrics.challenge_study import Loss, of_loss
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
@@ -55,7 +56,7 @@ Terms = Annotated[tuple[Term, ...], Field(min_length=1)]
 
 
 class Comparison(Model):
-    """Each term of ``greater`` against each of ``than``; the keys are told in ``claims.yaml``."""
+    """Each term of ``greater`` against each of ``than``; ``claims.yaml`` explains the keys."""
 
     greater: Terms
     than: Terms
@@ -182,33 +183,31 @@ class Workbench:
             missing = f"no data set {part.dataset} in this configuration"
             yield Result(Case(part.dataset, missing=missing))
         for key, above, below in product(keys, part.greater, part.than):
-            frame = challenge_study.load(config, self.root, key)
-            pair = (above.method, above.component, below.method, below.component)
+            study = challenge_study.load(config, self.root, key)
+            loss, other = (Loss(term.method, term.component) for term in (above, below))
+            rows = study[
+                (study["level"] == level)
+                & of_loss(study, loss)
+                & (study["against_method"] == other.method)
+                & (study["against_component"] == other.component)
+            ].set_index("challenge")
             ratio = layout.main_ratio(config)
             parts = tuple(
-                (weight, Quantity(key, term.method, term.component, ratio=ratio))
-                for weight, term in ((1.0, above), (-1.0, below))
+                (weight, Quantity(key, *of, ratio=ratio))
+                for weight, of in ((1.0, loss), (-1.0, other))
             )
-            names = ["method", "component", "against_method", "against_component"]
-            rows = {
-                row["challenge"]: row
-                for row in frame[frame["level"] == level].to_dict("records")
-                if tuple(row[name] for name in names) == pair
-            }
             selection = config.datasets[key].challenges
-            compared = (above.method, below.method)
             for challenge in selection.types if selection else ():
                 label = f"{_named(above)} against {_named(below)}, {challenge} {level}"
-                if challenge in rows:
-                    yield self._studied(Case(label, compared, parts), rows[challenge])
+                case = Case(label, (above.method, below.method), parts)
+                if challenge in rows.index:
+                    row: Any = rows.loc[challenge]
+                    p, several = row["p_not_above"], row["seeds"] > 1
+                    values = (row["value"], row["low"], row["high"], p, 1 - p, row["seeds"])
+                    yield Result(case, *values, spread_known=several)
                 else:
-                    yield Result(
-                        Case(label, compared, missing=f"{challenge} {level}: no run or no images")
-                    )
-
-    def _studied(self, case: Case, row: Mapping[Hashable, Any]) -> Result:
-        ends, below = (row["value"], row["low"], row["high"]), row["p_not_above"]
-        return Result(case, *ends, below, 1 - below, row["seeds"], spread_known=row["seeds"] > 1)
+                    missing = f"{challenge} {level}: no run or no images"
+                    yield Result(replace(case, parts=(), missing=missing))
 
     def _cases(self, part: Comparison) -> Iterator[Case]:
         config = self.reproduced.config

@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench reference likeness clean
+.PHONY: help demo test check bench reference verify likeness clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
-	@echo "make test        install, then run the tests"
+	@echo "make test        install, then run the tests, on all cores"
 	@echo "make check       style, types and the workflow's lint"
 	@echo "make bench       speed and memory"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
+	@echo "make verify      check the committed tables by recomputing them from the scores"
 	@echo "make likeness    CURE_TSR=folder GTSRB=file: real beside simulated challenges"
 	@echo "make clean       remove .venv, caches and the demo's results"
 
@@ -29,8 +30,9 @@ demo: $(READY)
 	@echo "The main table:                     results/demo/tables/auroc-digits.md"
 	@echo "Histograms of the losses:           results/demo/figures/histograms-digits.png"
 
+# A file's tests stay in one process, which makes what they share once.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -44,7 +46,11 @@ bench: $(READY)
 
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \
-	$(BIN)/snakemake reanalyse --configfile $$file --quiet rules; done
+	$(BIN)/python -m benchmark reanalyse --configfile $$file; done
+
+verify: $(READY)
+	set -e; for file in results/reference/*/config.yaml; do \
+	$(BIN)/python -m benchmark verify --configfile $$file; done
 
 likeness: $(READY)
 	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make likeness \

@@ -1,4 +1,4 @@
-"""The descriptions of the environment agree: pyproject.toml, constraints.txt, environment.yml."""
+"""Descriptions of the environment and of the checks agree with each other."""
 
 import re
 import tomllib
@@ -54,3 +54,11 @@ def test_constraints_name_no_place():
     text = (ROOT / "constraints.txt").read_text()
     assert not re.search(r"^-|://|@|^/", text, re.MULTILINE)
     assert all(re.fullmatch(r"[0-9][0-9A-Za-z.+!-]*", pin) for pin in PINS.values())
+
+
+def test_a_commit_runs_the_checks_of_make_check():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    recipe = re.search(r"^check:.*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()]
+    assert [hook["entry"] for hook in hooks] == commands
+    assert all(hook["language"] == "system" and not hook["pass_filenames"] for hook in hooks)

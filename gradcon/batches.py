@@ -1,7 +1,7 @@
-"""Which images each model of a stack sees when, and with which noise.
+"""The batches of an epoch for each model of a stack: image numbers, images and latent noise.
 
-Everything depends on the seed and the epoch alone, so that a training that goes on after a stop
-sees what it would have seen.
+They depend on the seed and the epoch alone, so that a training that is stopped and resumed sees the
+batches of one that is not.
 """
 
 import hashlib
@@ -12,7 +12,10 @@ from torch import Tensor
 
 
 def resident(parts: Sequence[Tensor], device: str) -> tuple[Tensor, list[int]]:
-    """All images as one uint8 tensor on the device, (K, N_max, C, H, W), padded with zeros."""
+    """All images as one uint8 tensor on the device, (K, N_max, C, H, W), and each model's count.
+
+    Models with fewer images are padded with zeros.
+    """
     counts = [len(part) for part in parts]
     images = parts[0].new_zeros((len(parts), max(counts), *parts[0].shape[1:]))
     for k, part in enumerate(parts):
@@ -21,7 +24,7 @@ def resident(parts: Sequence[Tensor], device: str) -> tuple[Tensor, list[int]]:
 
 
 def upload(tensor: Tensor, device: str | torch.device) -> Tensor:
-    """A tensor of the CPU on a device; on a CUDA device without waiting for the copy."""
+    """A copy of a CPU tensor on the device; on a CUDA device without waiting for the copy."""
     if torch.device(device).type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
@@ -53,7 +56,10 @@ def latent_noise(
     epoch: int,
     dtype: torch.dtype,
 ) -> Tensor | None:
-    """Standard normal noise for every place of ``batch_order``, (K, batches, B, size), if any."""
+    """Standard normal noise for every image of ``batch_order``, (K, batches, B, size).
+
+    None if ``size`` is 0, as for networks that need no noise.
+    """
     if size == 0:
         return None
     batches = -(-max(counts) // batch_size)
@@ -64,19 +70,22 @@ def latent_noise(
 
 
 def without_padding(numbers: Tensor) -> Tensor:
-    """Numbers, (K, B), without the padding at the end that all models share."""
+    """Image numbers, (K, B), without the last columns if these are padding for all models."""
     return numbers[:, : int((numbers >= 0).sum(1).max())]
 
 
 def take_batch(images: Tensor, numbers: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Images in [0, 1], (K, B, C, H, W), and their weights, (K, B), for numbers of (K, B)."""
+    """Images in [0, 1], (K, B, C, H, W), and weights, (K, B), for image numbers (K, B).
+
+    The weight is 1 for an image and 0 for padding, where the number is -1.
+    """
     models = torch.arange(len(images), device=images.device).unsqueeze(1)
     batch = to_unit(images[models, numbers.clamp_min(0)], dtype)
     return batch, (numbers >= 0).to(dtype)
 
 
 def _generator(seed: int, epoch: int, purpose: int) -> torch.Generator:
-    """A generator that depends on nothing but its arguments, so that resuming needs no state."""
+    """A generator seeded by its arguments alone, so that resuming needs no saved random state."""
     key = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(key[:8], "big") >> 1)
 

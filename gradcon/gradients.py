@@ -1,4 +1,9 @@
-"""Losses of one model for a batch, and their gradients, by explicit passes."""
+"""The losses of a model for a batch and their gradients, by the explicit passes for a CPU.
+
+The decoder's gradients, and the gradient constraint, are those of ``kernels.double_backward``. The
+encoder sees both losses of the decoder only through their derivative by the code, so one ordinary
+backward pass from the code gives it its gradients.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,36 +12,38 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradcon.kernels.double_backward import decode, decoder_layers
-from gradcon.kernels.im2col import to_blocks
-from gradcon.losses import RECONSTRUCTION_SLOPES, gradient_loss_slopes
+from gradcon.kernels.double_backward import Constraint, Loss, decoder_gradients, decoder_layers
+from gradcon.kernels.im2col import Layer, to_blocks
+from gradcon.losses import RECONSTRUCTION_DERIVATIVES, gradient_loss_derivatives
 from gradcon.networks import Autoencoder
 from gradcon.settings import Settings
-
-Tensors = dict[str, Tensor]
+from gradcon.training_state import Tensors
 
 
 class Gradients(NamedTuple):
-    """Of one batch."""
+    """Losses of a batch and their gradients; those of a stack have a leading dimension K."""
 
     losses: Tensor
     """(4,) total, reconstruction, latent, gradient."""
-    own: list[Tensor]
-    """Of the reconstruction loss by the decoder's kernels; empty without constraint."""
+    reconstruction: Sequence[Tensor]
+    """Of the reconstruction loss by the decoder's kernels, for the reference to average; empty if
+    the reference averages those of the total loss."""
     total: Tensors
     """Of the total loss by all parameters."""
 
 
-class _Encoding(nn.Module):
-    def __init__(self, network: Autoencoder) -> None:
-        super().__init__()
-        self.network = network
+class _Encoding(NamedTuple):
+    """The code of a batch, from which autograd can go back to the parameters before it."""
 
-    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        return self.network.encode(images, noise)
+    parameters: Tensors
+    """All but the decoder's."""
+    code: Tensor
+    """(B, C, n, n)."""
+    latent_loss: Tensor
+    """(), the weighted mean over the batch."""
 
 
-def gradients(
+def batch_gradients(
     network: Autoencoder,
     settings: Settings,
     parameters: Tensors,
@@ -50,58 +57,122 @@ def gradients(
     Args:
         network: gives the architecture; its encoder is ``explicit``.
         settings: hyperparameters.
-        parameters: without the stack's dimension, as all others.
-        reference: of the decoder's kernels.
+        parameters: of the model.
+        reference: mean gradients of the decoder's kernels.
         images: (B, C, H, H) in [0, 1].
         weight: (B,), 1 for an image and 0 for padding.
-        noise: (B, Z) or none.
+        noise: (B, Z) standard normal, or none.
     """
-    precision = torch.bfloat16 if settings.precision == "bfloat16" else images.dtype
     share = weight / weight.sum().clamp_min(1)
-    encoding = {n: v for n, v in parameters.items() if not n.startswith("decoder.")}
-    encoding = {name: value.detach().requires_grad_() for name, value in encoding.items()}
-    with torch.enable_grad():
-        low = {f"network.{name}": value.to(precision) for name, value in encoding.items()}
-        inputs = (images.to(precision), None if noise is None else noise.to(precision))
-        code, latent = functional_call(_Encoding(network), low, inputs)
-        latent = settings.latent_weight / images[0].numel() * (latent.to(images.dtype) @ share)
-    kernels = [parameters[name] for name in reference]
-    biases = [parameters[name.replace(".weight", ".bias")] for name in reference]
+    encoding = _encode(network, settings, parameters, images, share, noise)
     convolutions = [m for m in network.decoder if isinstance(m, nn.ConvTranspose2d)]
-    layers = decoder_layers(convolutions, len(images), code.shape[2])
-    means = [f.matrix(reference[name]) for f, name in zip(layers, reference, strict=True)]
-    targets = to_blocks(images, int(convolutions[-1].padding[0]))
-    pixels = layers[-1].real.to(images.dtype).expand(-1, images.shape[1]).reshape(1, -1)
-    scale = (share.unsqueeze(1) / images[0].numel() * pixels).view_as(targets)
-    slopes_of = RECONSTRUCTION_SLOPES[settings.reconstruction_loss]
-
-    def loss(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = logits.view_as(targets).to(targets.dtype)
-        value, slope, curvature = slopes_of(logits, targets)
-        return (value * scale).sum(), slope.mul_(scale), curvature.mul_(scale)
-
-    def constraint(own: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
-        value, slopes = gradient_loss_slopes([g.to(images.dtype) for g in own], means)
-        return value, [settings.alpha * slope for slope in slopes]
-
-    constrained = settings.alpha > 0 or settings.reference == "reconstruction"
+    layers = decoder_layers(convolutions, len(images), encoding.code.shape[2])
+    kernels = [parameters[name] for name in reference]
+    biases = [parameters[_bias(name)] for name in reference]
+    loss = _loss(settings, layers[-1], int(convolutions[-1].padding[0]), images, share)
+    constraint = None
+    if settings.alpha > 0 or settings.reference == "reconstruction":
+        means = [f.matrix(mean) for f, mean in zip(layers, reference.values(), strict=True)]
+        constraint = _constraint(settings.alpha, means)
     with torch.no_grad():
-        flat = code.detach().permute(0, 2, 3, 1).reshape(-1, code.shape[1])
-        found = decode(layers, flat, kernels, biases, loss, constraint if constrained else None)
-        at_code = found.code.view(code.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-    heads, slopes = [code], [at_code]
-    if latent.requires_grad:
-        heads, slopes = [code, latent], [at_code, torch.ones_like(latent)]
-    by_encoding = torch.autograd.grad(heads, list(encoding.values()), slopes)
-    total = dict(zip(encoding, by_encoding, strict=True))
-    for name, kernel, bias in zip(reference, found.kernels, found.biases, strict=True):
-        total |= {name: kernel, name.replace(".weight", ".bias"): bias}
-    latent = latent.detach()
-    all_losses = found.reconstruction + latent + settings.alpha * found.gradient
-    losses = torch.stack([all_losses, found.reconstruction, latent, found.gradient])
-    own = (
-        [f.kernel(g, kernel) for f, g, kernel in zip(layers, found.own, kernels, strict=False)]
+        code = encoding.code.detach().permute(0, 2, 3, 1)
+        flat = code.reshape(-1, code.shape[3])
+        decoder = decoder_gradients(layers, flat, kernels, biases, loss, constraint)
+        by_code = decoder.code.view(code.shape).permute(0, 3, 1, 2)
+    total = _encoder_gradients(encoding, by_code)
+    total |= dict(zip(reference, decoder.kernels, strict=True))
+    total |= dict(zip(map(_bias, reference), decoder.biases, strict=True))
+    reconstruction = (
+        [f.kernel(g, w) for f, g, w in zip(layers, decoder.reconstruction, kernels, strict=True)]
         if settings.reference == "reconstruction"
         else []
     )
-    return Gradients(losses, own, {name: total[name] for name in parameters})
+    return Gradients(
+        _losses(settings, decoder.reconstruction_loss, encoding.latent_loss, decoder.gradient_loss),
+        reconstruction,
+        {name: total[name] for name in parameters},
+    )
+
+
+class _EncodeModule(nn.Module):
+    """A network's ``encode`` as a module's call, which is what ``functional_call`` takes."""
+
+    def __init__(self, network: Autoencoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.network.encode(images, noise)
+
+
+def _encode(
+    network: Autoencoder,
+    settings: Settings,
+    parameters: Tensors,
+    images: Tensor,
+    share: Tensor,
+    noise: Tensor | None,
+) -> _Encoding:
+    """The code in the precision of the passes; arguments as in ``batch_gradients``.
+
+    ``share``, (B,), is the weight of each image over their sum.
+    """
+    precision = torch.bfloat16 if settings.precision == "bfloat16" else images.dtype
+    leaves = {
+        name: value.detach().requires_grad_()
+        for name, value in parameters.items()
+        if not name.startswith("decoder.")
+    }
+    with torch.enable_grad():
+        cast = {f"network.{name}": value.to(precision) for name, value in leaves.items()}
+        inputs = (images.to(precision), None if noise is None else noise.to(precision))
+        code, latent = functional_call(_EncodeModule(network), cast, inputs)
+        per_pixel = settings.latent_weight / images[0].numel()
+        return _Encoding(leaves, code, per_pixel * (latent.to(images.dtype) @ share))
+
+
+def _loss(settings: Settings, last: Layer, padding: int, images: Tensor, share: Tensor) -> Loss:
+    """The reconstruction loss of logits that are stored by blocks, as the last layer gives them."""
+    targets = to_blocks(images, padding)
+    is_pixel = last.is_pixel.to(images.dtype).expand(-1, images.shape[1]).reshape(1, -1)
+    scale = (share.unsqueeze(1) / images[0].numel() * is_pixel).view_as(targets)
+    derivatives = RECONSTRUCTION_DERIVATIVES[settings.reconstruction_loss]
+
+    def loss(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        value, first, second = derivatives(logits.view_as(targets).to(targets.dtype), targets)
+        return (value * scale).sum(), first.mul_(scale), second.mul_(scale)
+
+    return loss
+
+
+def _constraint(alpha: float, means: Sequence[Tensor]) -> Constraint:
+    """The gradient loss, and alpha times its derivatives, for reference gradients as matrices M."""
+
+    def constraint(gradients: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
+        cast = [gradient.to(mean.dtype) for gradient, mean in zip(gradients, means, strict=True)]
+        value, derivatives = gradient_loss_derivatives(cast, means)
+        return value, [alpha * derivative for derivative in derivatives]
+
+    return constraint
+
+
+def _encoder_gradients(encoding: _Encoding, by_code: Tensor) -> Tensors:
+    """Gradients of the total loss by all parameters before the code, from that by the code."""
+    outputs, derivatives = [encoding.code], [by_code]
+    if encoding.latent_loss.requires_grad:
+        outputs.append(encoding.latent_loss)
+        derivatives.append(torch.ones_like(encoding.latent_loss))
+    values = torch.autograd.grad(outputs, list(encoding.parameters.values()), derivatives)
+    return dict(zip(encoding.parameters, values, strict=True))
+
+
+def _losses(settings: Settings, reconstruction: Tensor, latent: Tensor, gradient: Tensor) -> Tensor:
+    """(4,): the total and its parts."""
+    latent = latent.detach()
+    total = reconstruction + latent + settings.alpha * gradient
+    return torch.stack([total, reconstruction, latent, gradient])
+
+
+def _bias(kernel: str) -> str:
+    """The name of the bias beside a kernel."""
+    return kernel.replace(".weight", ".bias")

@@ -1,4 +1,7 @@
-"""The losses of an image, each of shape (B,) so that one can be averaged, weighted or ranked."""
+"""The losses, of shape (B,) for a batch, so that they can be averaged, weighted or ranked.
+
+Beside each loss stand its derivatives, which the explicit passes need and autograd does not.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EPSILON = 1e-8
-"""Norms count as no smaller, as in the official code's ``cosine_similarity``: the gradient of a
-saturated output is as good as zero, and its direction is rounding."""
+"""The least norm that a cosine divides by, as in the official code's ``cosine_similarity``: the
+gradient of a saturated output is nearly zero, and its direction is rounding."""
 
 
 def squared_error(logits: Tensor, images: Tensor) -> Tensor:
@@ -27,23 +30,25 @@ RECONSTRUCTION: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def squared_error_slopes(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def squared_error_derivatives(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The squared error of each pixel and its first and second derivative by the logit."""
     output = torch.sigmoid(logits)
     error, slope = output - images, output * (1 - output)
     return error.square(), 2 * error * slope, 2 * slope * (slope + error * (1 - 2 * output))
 
 
-def cross_entropy_slopes(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def cross_entropy_derivatives(logits: Tensor, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The cross-entropy of each pixel and its first and second derivative by the logit."""
     output = torch.sigmoid(logits)
     value = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
     return value, output - images, output * (1 - output)
 
 
-RECONSTRUCTION_SLOPES: Mapping[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]] = {
-    "squared_error": squared_error_slopes,
-    "cross_entropy": cross_entropy_slopes,
+RECONSTRUCTION_DERIVATIVES: Mapping[
+    str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+] = {
+    "squared_error": squared_error_derivatives,
+    "cross_entropy": cross_entropy_derivatives,
 }
 
 
@@ -56,7 +61,7 @@ def gradient_loss(gradients: Sequence[Tensor], reference: Sequence[Tensor]) -> T
 
     Returns:
         (K,) in [-1, 1]. A reference of zeros, as before the first training iteration, gives 0 with
-        no gradient, which turns the constraint off.
+        derivative 0, which turns the constraint off.
     """
     cosines = [
         F.cosine_similarity(gradient.flatten(1), mean.flatten(1), dim=1)
@@ -65,18 +70,22 @@ def gradient_loss(gradients: Sequence[Tensor], reference: Sequence[Tensor]) -> T
     return -torch.stack(cosines).mean(0)
 
 
-def gradient_loss_slopes(
+def gradient_loss_derivatives(
     gradients: Sequence[Tensor], reference: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """The gradient loss of one model, (), and its derivative by each layer's gradient.
 
     With c the cosine of g and r, the derivative of c by g is (r / |r| - c g / |g|) / |g|.
+
+    Args:
+        gradients: per decoder layer, of any shape.
+        reference: per decoder layer, in the same shapes.
     """
-    cosines, slopes = [], []
-    for own, mean in zip(gradients, reference, strict=True):
-        size = torch.linalg.vector_norm(own).clamp_min(EPSILON)
+    cosines, derivatives = [], []
+    for gradient, mean in zip(gradients, reference, strict=True):
+        norm = torch.linalg.vector_norm(gradient).clamp_min(EPSILON)
         direction = mean / torch.linalg.vector_norm(mean).clamp_min(EPSILON)
-        cosine = (own * direction).sum() / size
+        cosine = (gradient * direction).sum() / norm
         cosines.append(cosine)
-        slopes.append((direction - own * (cosine / size)) / (-len(gradients) * size))
-    return -torch.stack(cosines).mean(), slopes
+        derivatives.append((direction - gradient * (cosine / norm)) / (-len(gradients) * norm))
+    return -torch.stack(cosines).mean(), derivatives

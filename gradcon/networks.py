@@ -16,8 +16,8 @@ decoder  ConvTranspose 4x4, stride 2, padding 1      32 -> C      28
 =======  ==========================================  ===========  =============
 
 with ReLU between the decoder's layers and a sigmoid after the last. The variational one puts three
-linear layers of the latent size (576 for 28x28) between the two: mean, log variance, and the way
-back. PyTorch's default initialisation, biases everywhere, no normalisation.
+linear layers of the latent size (576 for 28x28) between the two: mean, log variance, and back to
+the decoder's input. PyTorch's default initialisation, biases everywhere, no normalisation.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import InputError
 from gradcon.kernels.convolution import TransposedConvolution
-from gradcon.kernels.double_backward import encode
+from gradcon.kernels.encoder import encode
 
 CHANNELS = (1, 3)
 
@@ -42,7 +42,7 @@ class Output(NamedTuple):
 
 
 class Encoder(nn.Sequential):
-    """Convolutions and ReLUs; ``explicit`` chooses those of ``kernels.double_backward``."""
+    """Convolutions and ReLUs; ``explicit`` computes them by ``kernels.encoder``."""
 
     explicit = False
 
@@ -75,7 +75,7 @@ def latent_side(image_size: int, channels: int) -> int:
     """Side n of the latent map of square images.
 
     Raises:
-        InputError: a size whose decoder does not give it back, or other channels than 1 and 3.
+        InputError: a size that the decoder cannot produce, or other channels than 1 and 3.
     """
     side = (image_size + 20) // 16
     if image_size < 12 or 16 * side - 20 != image_size or channels not in CHANNELS:
@@ -140,7 +140,7 @@ class VariationalAutoencoder(Autoencoder):
 
 
 def decoder_weights(module: nn.Module) -> list[str]:
-    """Names of the decoder's weight tensors, whose gradients the method is about (no biases)."""
+    """Names of the decoder's kernels, whose gradients are constrained; its biases take no part."""
     return [
         name
         for name, parameter in module.named_parameters()
@@ -151,7 +151,7 @@ def decoder_weights(module: nn.Module) -> list[str]:
 def initialised(
     network: type[Autoencoder], channels: int, image_size: int, seed: int
 ) -> Autoencoder:
-    """A network whose weights depend on the seed alone; the global random state stays as it was."""
+    """A network whose weights depend on the seed alone; the global random state is not changed."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed reseeds GPUs as well
         return network(channels, image_size)

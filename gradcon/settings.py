@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from benchmark.errors import InputError
 
-Mean = Literal["total", "reconstruction"]
+AveragedLoss = Literal["total", "reconstruction"]
 ReconstructionLoss = Literal["squared_error", "cross_entropy"]
 Precision = Literal["float32", "bfloat16"]
 
@@ -25,9 +25,9 @@ class Settings:
     learning_rate: float
     alpha: float
     """Weight of the gradient loss; 0 trains a plain autoencoder that still keeps a reference."""
-    reference: Mean
-    """Which loss's gradient the reference averages: of the total loss, as in the official code, or
-    of the reconstruction loss, as the paper writes."""
+    reference: AveragedLoss
+    """The loss whose gradients the reference averages: the total loss, as in the official code, or
+    the reconstruction loss, as the paper writes."""
     reconstruction_loss: ReconstructionLoss
     latent_weight: float
     """Weight of the latent loss per pixel: the sum of the losses over an image is
@@ -48,16 +48,16 @@ class Settings:
             value = getattr(self, name)
             self._require(name, _is_number(value) and value >= 0, "a number from 0")
         for name, kind in (
-            ("reference", Mean),
+            ("reference", AveragedLoss),
             ("reconstruction_loss", ReconstructionLoss),
             ("precision", Precision),
         ):
             choices = get_args(kind)
             self._require(name, getattr(self, name) in choices, " or ".join(choices))
 
-    def _require(self, name: str, fulfilled: bool, wanted: str) -> None:
-        if not fulfilled:
-            raise InputError(f"{name} is {getattr(self, name)!r}; give {wanted}")
+    def _require(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise InputError(f"{name} is {getattr(self, name)!r}; give {expected}")
 
 
 def _is_number(value: object) -> bool:

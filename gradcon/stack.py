@@ -15,9 +15,9 @@ class Stack:
 
     Args:
         module: gives the architecture; its own weights are not used.
-        vectorise: all models in one batched call, which an accelerator needs to be busy; otherwise
-            one call per model, in the form that is fastest on a CPU.
-        precision: of the passes, when it is another than that of the weights.
+        vectorise: run all models in one batched call, since one such small model leaves an
+            accelerator idle; otherwise one call per model, in the form that is fastest on a CPU.
+        precision: of the passes; none for that of the parameters.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Stack:
         self.precision = precision
         on_cpu = next(module.parameters()).device.type == "cpu"
         self.explicit = on_cpu and not vectorise
-        """Whether gradients are those of ``gradcon.gradients``, whose tables are for the CPU."""
+        """Whether training uses the explicit passes of ``gradcon.gradients``, made for a CPU."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
                 layer.closed, layer.channels_last = True, not vectorise
@@ -47,9 +47,11 @@ class Stack:
         """
         if self.vectorise:
             dimensions = (0, 0, None if noise is None else 0)
-            return Output(*torch.vmap(self._one, in_dims=dimensions)(parameters, images, noise))
+            return Output(
+                *torch.vmap(self._call_one, in_dims=dimensions)(parameters, images, noise)
+            )
         outputs = [
-            self._one(
+            self._call_one(
                 {name: value[k] for name, value in parameters.items()},
                 batch.contiguous(memory_format=torch.channels_last),
                 None if noise is None else noise[k],
@@ -59,9 +61,10 @@ class Stack:
         logits, latent = zip(*outputs, strict=True)
         return Output(torch.stack(logits), torch.stack(latent))
 
-    def _one(
+    def _call_one(
         self, parameters: dict[str, Tensor], images: Tensor, noise: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        """The output of one model; arguments as in ``__call__`` without the dimension K."""
         if self.precision is None:
             return cast(Output, functional_call(self.module, parameters, (images, noise)))
         low = {name: value.to(self.precision) for name, value in parameters.items()}

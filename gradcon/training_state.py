@@ -1,4 +1,4 @@
-"""What a training carries from epoch to epoch, keeps, and writes down so that it can go on."""
+"""The state of a training: what it updates, the models it keeps, and its checkpoint file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from benchmark.detector import FitFailed
-from benchmark.utils import tensors as checkpoints
+from benchmark.utils.tensors import read_tensors, write_tensors
 from gradcon.networks import Autoencoder, decoder_weights
 from gradcon.settings import Settings
 
 Tensors = dict[str, Tensor]
 
 _STACKED = ("parameters", "first_moment", "second_moment", "reference")
+_PROGRESS = ("epoch", "seconds", "best_loss", "best_epoch", "history", "failures")
 _LOSSES = ("loss", "reconstruction", "latent", "gradient")
 
 
@@ -41,22 +42,24 @@ class Trained:
 
 @dataclass
 class State:
-    """Everything that a training carries from one iteration to the next; tensors are (K, ...)."""
+    """Everything that a checkpoint holds; tensors are (K, ...), lists have K entries."""
 
     parameters: Tensors
     first_moment: Tensors
     second_moment: Tensors
     reference: Tensors
     iterations: Tensor
-    """(K,) iterations that each model has seen; the reference is a mean over as many gradients."""
+    """(K,) iterations of each model so far: the number of gradients that its reference averages."""
     kept: dict[str, tuple[Tensors, Tensors]] = field(default_factory=dict)
-    """Weights and references of ``best`` and of the milestones."""
+    """Parameters and references of ``best`` and of the milestones."""
     epoch: int = 0
+    """Epochs so far."""
     seconds: float = 0.0
     best_loss: list[float] = field(default_factory=list)
     best_epoch: list[int] = field(default_factory=list)
     history: list[list[dict[str, float]]] = field(default_factory=list)
     failures: list[str | None] = field(default_factory=list)
+    """Per model why its training ended early, or none."""
 
 
 def initial(modules: Sequence[Autoencoder]) -> State:
@@ -82,8 +85,8 @@ def initial(modules: Sequence[Autoencoder]) -> State:
     )
 
 
-def tensors(state: State) -> list[Tensor]:
-    """Everything that an iteration changes, in place."""
+def updated_tensors(state: State) -> list[Tensor]:
+    """The tensors that an iteration updates in place."""
     groups = (getattr(state, group).values() for group in _STACKED)
     return [state.iterations, *(tensor for group in groups for tensor in group)]
 
@@ -91,15 +94,21 @@ def tensors(state: State) -> list[Tensor]:
 def record(
     state: State, settings: Settings, epoch: int, losses: Tensor, validation_losses: Tensor
 ) -> None:
-    """Note the epoch's losses and keep the models that are the best so far."""
+    """Add an epoch to the history and keep the models that are the best so far.
+
+    Args:
+        state: updated in place.
+        settings: hyperparameters.
+        epoch: its number, from 1.
+        losses: of training, (K, 4): total, reconstruction, latent, gradient.
+        validation_losses: likewise.
+    """
     table = torch.cat([losses, validation_losses], 1).cpu()
-    shown = [
-        k for k, used in enumerate((True, True, table[:, 2].any(), settings.alpha > 0)) if used
-    ]
+    used = (True, True, table[:, 2].any(), settings.alpha > 0)
+    parts = [i for i, is_used in enumerate(used) if is_used]
     may_keep = (epoch - 1) % settings.checkpoint_every == 0 or epoch == settings.epochs
     if "best" not in state.kept:
         keep(state, "best")
-    best_parameters, best_reference = state.kept["best"]
     for k, row in enumerate(table.tolist()):
         if state.failures[k]:
             continue
@@ -108,22 +117,28 @@ def record(
             continue
         state.history[k].append(
             {"epoch": float(epoch)}
-            | {f"train_{_LOSSES[i]}": row[i] for i in shown}
-            | {f"validation_{_LOSSES[i]}": row[4 + i] for i in shown}
+            | {f"train_{_LOSSES[i]}": row[i] for i in parts}
+            | {f"validation_{_LOSSES[i]}": row[4 + i] for i in parts}
         )
         if row[4] < state.best_loss[k]:
             state.best_loss[k] = row[4]
             if may_keep:
                 state.best_epoch[k] = epoch
-                for name, value in state.parameters.items():
-                    best_parameters[name][k] = value[k]
-                for name, value in state.reference.items():
-                    best_reference[name][k] = value[k]
+                _keep_as_best(state, k)
     state.epoch = epoch
 
 
+def _keep_as_best(state: State, k: int) -> None:
+    """Keep the present model k as its best."""
+    parameters, reference = state.kept["best"]
+    for name, value in state.parameters.items():
+        parameters[name][k] = value[k]
+    for name, value in state.reference.items():
+        reference[name][k] = value[k]
+
+
 def _divergence(row: Sequence[float], epoch: int) -> str | None:
-    """Why the losses of an epoch, four of training and four of validation, end the training."""
+    """Why to end a training: one of its 4 losses, or of the 4 in validation, is not finite."""
     for part, values in (("training", row[:4]), ("validation", row[4:])):
         if not all(map(math.isfinite, values)):
             return f"the {part} loss is {values[0]} in epoch {epoch}; try a lower learning_rate"
@@ -131,7 +146,7 @@ def _divergence(row: Sequence[float], epoch: int) -> str | None:
 
 
 def keep(state: State, name: str) -> None:
-    """Keep the present models under a name."""
+    """Keep the present models of the stack under a name."""
     state.kept[name] = (
         {key: value.clone() for key, value in state.parameters.items()},
         {key: value.clone() for key, value in state.reference.items()},
@@ -157,28 +172,25 @@ def outcome(state: State, k: int) -> Trained | FitFailed:
 
 
 def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:
-    """Write everything down, with what the training is of."""
+    """Write a checkpoint; ``identity`` says of which training it is."""
     tensors: Tensors = {"iterations": state.iterations}
     for group in _STACKED:
         tensors |= {f"{group}/{name}": value for name, value in getattr(state, group).items()}
     for kept, (parameters, reference) in state.kept.items():
         tensors |= {f"kept/{kept}/parameters/{name}": value for name, value in parameters.items()}
         tensors |= {f"kept/{kept}/reference/{name}": value for name, value in reference.items()}
-    progress = {
-        name: getattr(state, name)
-        for name in ("epoch", "seconds", "best_loss", "best_epoch", "history", "failures")
-    }
-    checkpoints.write(path, tensors, {"identity": dict(identity), "progress": progress})
+    arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    write_tensors(path, arrays, identity, {name: getattr(state, name) for name in _PROGRESS})
 
 
 def restore(state: State, path: Path, identity: Mapping[str, Any]) -> None:
-    """Read what ``write`` wrote into ``state``, in place.
+    """Read a checkpoint into ``state``, in place.
 
     Raises:
-        InputError: a damaged file, or one of another training.
+        InputError: a damaged file, or a checkpoint of another training.
     """
-    tensors, description = checkpoints.read(path)
-    checkpoints.require_same(path, description.get("identity", {}), identity)
+    arrays, progress = read_tensors(path, identity)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     state.iterations.copy_(tensors["iterations"])
     for group in _STACKED:
         for name, value in getattr(state, group).items():
@@ -189,5 +201,5 @@ def restore(state: State, path: Path, identity: Mapping[str, Any]) -> None:
             _, kept, group, name = key.split("/", 3)
             parameters, reference = state.kept.setdefault(kept, ({}, {}))
             (parameters if group == "parameters" else reference)[name] = tensor.to(device)
-    for name, value in description["progress"].items():
-        setattr(state, name, value)
+    for name in _PROGRESS:
+        setattr(state, name, progress[name])

@@ -1,1 +1,1 @@
-"""Speed and memory, measured against a plain reference. Not installed; run with ``make bench``."""
+"""Speed and memory of ``gradcon``, against its plain reference; run with ``make bench``."""

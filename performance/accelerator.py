@@ -1,4 +1,4 @@
-"""What is measured on a GPU: a stack's step, its epoch, scoring. Without one there are no rows."""
+"""What ``performance.bench`` measures on a GPU; there are no rows where there is none."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -9,12 +9,14 @@ import torch
 from gradcon import reference as plain
 from gradcon import training_state as states
 from gradcon.batches import batch_order, resident, to_unit, upload
+from gradcon.epochs import Epoch
+from gradcon.iteration import iterate
 from gradcon.kernels.cuda_graphs import captured
-from gradcon.kernels.precision import full_float32
+from gradcon.kernels.runtime import full_float32
 from gradcon.networks import Autoencoder, initialised
 from gradcon.scoring import score_images
 from gradcon.stack import Stack
-from gradcon.training import Epoch, iterate, train
+from gradcon.training import train
 from performance.cases import SQUARED_ERROR, Row, Sizes, rows, scored, settings
 from performance.timing import alternate
 
@@ -24,14 +26,14 @@ STEPS = 10
 
 
 def accelerator(sizes: Sizes) -> Iterator[Row]:
-    """All rows of the first GPU."""
+    """All rows, of the first GPU."""
     if torch.cuda.is_available():
         for section in (stack_steps, epochs, scoring):
             yield from section(sizes, "cuda")
 
 
 def stack_steps(sizes: Sizes, device: str) -> Iterator[Row]:
-    """One iteration of K models as one batched network, recorded where the device can."""
+    """One iteration of K models as one batched network, recorded as a CUDA graph on a GPU."""
     for models in sizes.gpu_models:
         networks = [initialised(Autoencoder, 3, 28, seed).to(device) for seed in range(models)]
         state, stack = states.initial(networks), Stack(networks[0], vectorise=True)
@@ -41,7 +43,7 @@ def stack_steps(sizes: Sizes, device: str) -> Iterator[Row]:
             images,
             sizes.batch,
             torch.float32,
-            states.tensors(state),
+            states.updated_tensors(state),
             captured if images.is_cuda else None,
         )
         order = upload(batch_order(counts, sizes.batch), device)
@@ -52,22 +54,25 @@ def stack_steps(sizes: Sizes, device: str) -> Iterator[Row]:
 
 
 def epochs(sizes: Sizes, device: str) -> Iterator[Row]:
-    """An epoch of ten models with validation, from two trainings; by it 1000 epochs."""
+    """An epoch of ten models with validation, and 1000 epochs extrapolated from it.
+
+    The time of an epoch is the difference of two trainings, divided by their difference in epochs.
+    """
     data = _images(sizes.gpu_epoch, CLASSES)
-    held = _images(sizes.gpu_epoch // 9, CLASSES)
+    validation = _images(sizes.gpu_epoch // 9, CLASSES)
 
     def run(count: int) -> None:
         chosen = replace(settings(), epochs=count)
         seeds = range(CLASSES)
-        train(Autoencoder, chosen, data, held, seeds=seeds, device=device, vectorise=True)
+        train(Autoencoder, chosen, data, validation, seeds=seeds, device=device, vectorise=True)
 
     several = 1 + sizes.gpu_epochs
     candidates = {str(n): _finished(partial(run, n), device) for n in (1, several)}
     timed = alternate(candidates, min(3, sizes.repeats), warm_up=1)
-    first, longer = (seconds for seconds, _ in timed.values())
-    one = (longer - first) / sizes.gpu_epochs
-    whole = first + (EPOCHS - 1) * one
-    for case, seconds in (("one epoch", one), (f"{EPOCHS} epochs, extrapolated", whole)):
+    shorter, longer = (seconds for seconds, _ in timed.values())
+    epoch = (longer - shorter) / sizes.gpu_epochs
+    training = shorter + (EPOCHS - 1) * epoch
+    for case, seconds in (("one epoch", epoch), (f"{EPOCHS} epochs, extrapolated", training)):
         yield {
             "section": f"ten classes ({device})",
             "case": case,
@@ -79,7 +84,7 @@ def epochs(sizes: Sizes, device: str) -> Iterator[Row]:
 
 
 def scoring(sizes: Sizes, device: str) -> Iterator[Row]:
-    """Scores of test images, per image, against one backward pass per image on the device."""
+    """Scores per test image, against one backward pass per image on the same device."""
     network, reference, images = scored(sizes.gpu_scored, 3)
     network.to(device)
     means = [mean.to(device) for mean in reference.values()]
@@ -98,7 +103,7 @@ def _images(count: int, models: int) -> list[torch.Tensor]:
 
 
 def _finished(call: Callable[[], object], device: str) -> Callable[[], None]:
-    """A call that returns when the device is done, in float32 as training and scoring are."""
+    """The call in full float32, as in training and scoring, until the device is done."""
 
     def run() -> None:
         with full_float32():

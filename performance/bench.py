@@ -1,7 +1,7 @@
-"""``make bench``: measure on the machine at hand, write a table and a plot.
+"""Measure speed and memory on this machine and write a table and a plot (``make bench``).
 
-One CPU thread, as the pipeline's jobs have. Read the ratios: times differ from machine to machine
-and from minute to minute.
+With one CPU thread, as the pipeline's jobs have. Compare ratios: times differ between machines and
+from minute to minute.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def measure(sizes: Sizes) -> pd.DataFrame:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """Speed-ups on the left; how cost grows on the right."""
+    """Speed-ups, the cost per model of a stack, and the cost by number of images."""
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     compared = table[table["section"].isin(["training step", "scoring, per image"])]
     labels = compared["case"] + " (" + compared["channels"].astype(str) + " ch)"
@@ -73,11 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure and write ``bench.csv`` and ``bench.png``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("results/bench"))
-    parser.add_argument("--small", action="store_true", help="tiny sizes: only that it runs")
+    parser.add_argument("--small", action="store_true", help="tiny sizes, to check that it runs")
     options = parser.parse_args(arguments)
     mpl.use("Agg")
     torch.set_num_threads(1)
-    keep_freed_memory()  # as training and scoring do; it helps the reference too
+    keep_freed_memory()  # as training and scoring do, so that the reference has it too
     table = measure(SMALL if options.small else Sizes())
     table.insert(0, "machine", f"{platform.machine()}, torch {torch.__version__}")
     with atomic(options.out / "bench.csv") as beside:

@@ -1,7 +1,7 @@
-"""What is measured. Each function gives rows for the table: what, at which size, how fast."""
+"""What ``performance.bench`` measures on a CPU. Each section is a function that gives rows."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from gradcon import GradCon
 from gradcon import reference as plain
 from gradcon import training_state as states
 from gradcon.batches import to_unit
+from gradcon.iteration import iterate
 from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, Encoder, decoder_weights, initialised
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import Settings
 from gradcon.stack import Stack
-from gradcon.training import iterate, train
+from gradcon.training import train
 from performance.timing import alternate
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ SQUARED_ERROR = RECONSTRUCTION["squared_error"]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much to measure."""
+    """How much to measure: numbers of repeats, images and models, and image sizes in pixels."""
 
     repeats: int = 15
     batch: int = 64
@@ -48,7 +49,7 @@ class Sizes:
 
 
 SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6)
-"""Sizes for a test that everything runs."""
+"""For a test that everything runs."""
 
 
 def settings(
@@ -69,7 +70,7 @@ def settings(
 
 
 def training_step(sizes: Sizes) -> Iterator[Row]:
-    """One iteration of GradCon in each formulation, against the official one."""
+    """One iteration of GradCon by each implementation, against the official formulation."""
     for channels in (1, 3):
         batch = torch.rand(sizes.batch, channels, 28, 28)
         candidates = {
@@ -84,7 +85,7 @@ def training_step(sizes: Sizes) -> Iterator[Row]:
 
 
 def scoring(sizes: Sizes) -> Iterator[Row]:
-    """Scores of test images, per image, against one backward pass per image."""
+    """Scores per test image, against one backward pass per image."""
     for channels in (1, 3):
         network, reference, images = scored(sizes.scored, channels)
         few = to_unit(images[: sizes.scored_plainly])
@@ -95,12 +96,13 @@ def scoring(sizes: Sizes) -> Iterator[Row]:
             "batched, exact": partial(score_images, network, reference, images, SQUARED_ERROR),
             "forward pass alone": partial(_forward, network, images),
         }
-        counts = {"one backward pass per image": sizes.scored_plainly}
+        counts = dict.fromkeys(candidates, sizes.scored)
+        counts["one backward pass per image"] = sizes.scored_plainly
         yield from rows("scoring, per image", candidates, sizes, counts, channels=channels)
 
 
 def stacks(sizes: Sizes) -> Iterator[Row]:
-    """One iteration of K models, per model: one after the other, or as one batched network."""
+    """One iteration per model of K: one after the other, or as one batched network."""
     for models in sizes.models:
         batch = torch.rand(sizes.batch, 3, 28, 28)
         candidates = {
@@ -117,7 +119,7 @@ def end_to_end(sizes: Sizes) -> Iterator[Row]:
     images = generator.integers(0, 256, (sizes.epoch, 28, 28, 3), dtype=np.uint8)
     few = images[: sizes.epoch // 10 + 1]
     candidates = {
-        "official formulation": partial(_plain_run, images, few),
+        "official formulation": partial(_plain_run, images),
         "this suite": partial(_run, images, few),
     }
     yield from rows(
@@ -126,7 +128,7 @@ def end_to_end(sizes: Sizes) -> Iterator[Row]:
 
 
 def growth(sizes: Sizes) -> Iterator[Row]:
-    """How the cost grows with images and image size."""
+    """The cost by number of images and by image size."""
     for count in sizes.images:
         network, reference, images = scored(count, 3)
         score = partial(score_images, network, reference, images, SQUARED_ERROR)
@@ -142,13 +144,13 @@ def growth(sizes: Sizes) -> Iterator[Row]:
 
 
 def memory(sizes: Sizes) -> Iterator[Row]:
-    """Peak memory beyond that of the loaded libraries and images."""
+    """Peak memory of a new process beyond that of its libraries and images."""
     context = multiprocessing.get_context("spawn")
-    for what, measured in (("scoring", _memory_of_scoring), ("an epoch", _memory_of_training)):
+    for case, measure in (("scoring", _memory_of_scoring), ("an epoch", _memory_of_training)):
         for count in sizes.memory:
             with context.Pool(1) as pool:
-                peak = pool.apply(measured, (count,))
-            yield {"section": "peak memory", "case": what, "images": count, "peak_mb": peak}
+                peak = pool.apply(measure, (count,))
+            yield {"section": "peak memory", "case": case, "images": count, "peak_mb": peak}
 
 
 SECTIONS: tuple[Callable[[Sizes], Iterable[Row]], ...] = (
@@ -163,19 +165,27 @@ SECTIONS: tuple[Callable[[Sizes], Iterable[Row]], ...] = (
 
 def rows(
     section: str,
-    candidates: dict[str, Callable[[], object]],
+    candidates: Mapping[str, Callable[[], object]],
     sizes: Sizes,
-    counts: dict[str, int] | None = None,
+    counts: Mapping[str, int] | None = None,
     repeats: int | None = None,
     **size: int,
 ) -> Iterator[Row]:
-    """Times per unit: a candidate's time over its count (of images or models), 1 unless given."""
+    """A row per candidate, with its time per unit and how many times faster than the first it is.
+
+    Args:
+        section: name of the section.
+        candidates: what to time.
+        sizes: gives the number of repeats.
+        counts: per candidate the units (images, models) of a call; 1 if not given.
+        repeats: rounds, if not those of ``sizes``.
+        **size: columns of the row.
+    """
     timed = alternate(candidates, repeats or sizes.repeats)
-    first = next(iter(candidates))
-    counts = counts or {}
-    default = sizes.scored if section.startswith("scoring, per image") else 1
+    counts = counts or dict.fromkeys(candidates, 1)
+    first_units = counts[next(iter(candidates))]
     for name, (seconds, ratio) in timed.items():
-        units, first_units = counts.get(name, default), counts.get(first, default)
+        units = counts[name]
         yield {
             "section": section,
             "case": name,
@@ -233,7 +243,7 @@ def _forward(network: Autoencoder, images: Tensor) -> None:
             network(to_unit(part).contiguous(memory_format=torch.channels_last))
 
 
-def _plain_run(images: np.ndarray[Any, Any], validation: np.ndarray[Any, Any]) -> None:
+def _plain_run(images: np.ndarray[Any, Any]) -> None:
     data = torch.tensor(images.transpose(0, 3, 1, 2).copy())
     network = initialised(Autoencoder, 3, 28, 0)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)

@@ -1,4 +1,4 @@
-"""Fair times on a noisy machine: candidates take turns, and the medians are compared."""
+"""Times on a noisy machine: candidates take turns, and medians are compared."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ def alternate(
     """Time candidates in turn.
 
     Args:
-        candidates: what to call; the first is the one that the others are compared with.
-        repeats: rounds that count.
-        warm_up: rounds before them that do not.
+        candidates: what to call; the first is the one that all are compared with.
+        repeats: rounds that are timed.
+        warm_up: rounds before them that are not.
 
     Returns:
         Per candidate the median time in seconds, and the median over rounds of the first

@@ -1,7 +1,8 @@
-"""Adam (Kingma and Ba 2015) for a stack of models that may skip an iteration one by one.
+"""Adam (Kingma and Ba 2015) for a stack of models, each with a step count of its own.
 
 ``torch.optim.Adam`` keeps one step count for a whole tensor; the models of a stack have training
-sets of different sizes and so counts of their own. A test holds this to ``torch.optim.Adam``.
+sets of different sizes, so that some skip the last iterations of an epoch. A test compares each
+model with ``torch.optim.Adam``.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ def adam_step(
     active: Tensor,
     learning_rate: float,
 ) -> None:
-    """One step, in place, without waiting for the device.
+    """One step, in place; on an accelerator without waiting for the device.
 
     Args:
         parameters: (K, ...) each, as are gradients and both moments.
@@ -36,8 +37,8 @@ def adam_step(
     if iterations.device.type == "cpu":
         for k in active.nonzero().flatten().tolist():
             groups = (parameters, gradients, first_moment, second_moment)
-            members = [[g[name][k].contiguous() for name in parameters] for g in groups]
-            _fused(members, iterations[k], learning_rate)
+            tensors = [[g[name][k].contiguous() for name in parameters] for g in groups]
+            _fused(tensors, iterations[k], learning_rate)
         return
     by_formula(
         parameters, gradients, first_moment, second_moment, iterations, active, learning_rate
@@ -53,7 +54,7 @@ def by_formula(
     active: Tensor,
     learning_rate: float,
 ) -> None:
-    """The step of ``adam_step`` for all models at once, without reading ``active`` back."""
+    """``adam_step`` for all models at once, without reading ``active`` back from the device."""
     steps = iterations.clamp_min(1).double()  # in float32, 1 - 0.999 is off by a part in 10,000
     size = (active * learning_rate / (1 - BETAS[0] ** steps)).to(active.dtype)
     root = torch.sqrt(1 - BETAS[1] ** steps).to(active.dtype)
@@ -67,9 +68,15 @@ def by_formula(
         parameter.sub_(size.view(shape) * mean / denominator)
 
 
-def _fused(members: list[list[Tensor]], step: Tensor, learning_rate: float) -> None:
-    """The library's own Adam in one call, which exists for one model at a time."""
-    parameters, gradients, first_moment, second_moment = members
+def _fused(tensors: list[list[Tensor]], step: Tensor, learning_rate: float) -> None:
+    """A step of one model by PyTorch's fused Adam.
+
+    Args:
+        tensors: its parameters, gradients, first and second moments.
+        step: number of the step, (), from 1.
+        learning_rate: step size.
+    """
+    parameters, gradients, first_moment, second_moment = tensors
     torch._fused_adam_(
         parameters,
         gradients,

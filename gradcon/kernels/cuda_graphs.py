@@ -1,4 +1,4 @@
-"""CUDA graphs: an iteration recorded once and replayed without Python."""
+"""CUDA graphs: GPU work recorded once and replayed without Python."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _WARM_UP = 3
-"""Calls before recording, in which libraries choose their kernels and allocate their workspaces."""
+"""Calls before recording, in which libraries choose kernels and allocate workspaces."""
 
 
 def captured(body: Callable[[], None], changed: Sequence[Tensor]) -> Callable[[], None]:
@@ -14,11 +14,11 @@ def captured(body: Callable[[], None], changed: Sequence[Tensor]) -> Callable[[]
 
     Args:
         body: the function; it must not read a value back from the device.
-        changed: the tensors that it changes, one at least, all on one CUDA device, which need not
-            be the current one. The calls before the recording change them too; they are set back.
+        changed: the tensors that it changes, at least one, all on one CUDA device, which need not
+            be the current one. Calls before the recording change them too, so they are restored.
 
     Returns:
-        A function that does on the device what ``body`` does.
+        A function that replays on the device what ``body`` does.
     """
     before = [tensor.clone() for tensor in changed]
     # Streams and graphs belong to the current device, and the stream that a graph records on by

@@ -1,189 +1,237 @@
-"""The gradient of one autoencoder under the constraint, written out rather than found by autograd.
+"""Gradients of a decoder under the gradient constraint, written out instead of left to autograd.
 
-With x_l the input of decoder layer l, y_l = T(x_l, W_l) + b_l, x_{l+1} = relu(y_l) and the loss
-L(y_4), where T is linear in both arguments, the gradients g_l = dL/dW_l come from
+Layer l = 1..4 of the decoder has input x_l, kernel W_l and bias b_l. T(x, W) is the transposed
+convolution, linear in x and in W; T_x and T_W are its derivatives by them, so that
 
-    dy_4 = L'(y_4),    g_l = T_W(x_l, dy_l),    dy_{l-1} = T_x(dy_l, W_l) [x_l > 0].
+    <dy, T(x, W)> = <T_x(dy, W), x> = <T_W(x, dy), W>    for every dy.
 
-The gradient of L(W) + C(g) by W is g plus the second derivative of L along V_l = dC/dg_l.
-Differentiating along V gives a pass forwards, t, and a pass backwards, e, for both losses at once:
+[x > 0] stands for a factor of 1 where x > 0 and 0 elsewhere. R is the reconstruction loss of the
+logits y_4, and C(g_1, ..., g_4) the gradient loss times alpha. The passes give R + C and its
+derivatives.
 
-    t_1 = 0,    s_l = T(x_l, V_l) + T(t_l, W_l),    t_{l+1} = s_l [x_{l+1} > 0],
-    e_4 = L'(y_4) + L''(y_4) s_4,    e_{l-1} = (T_x(e_l, W_l) + T_x(dy_l, V_l)) [x_l > 0],
-    d(L + C)/dW_l = T_W(x_l, e_l) + T_W(t_l, dy_l),    d(L + C)/db_l = sum of e_l.
+Forward pass:
 
-That is double backward with nothing computed twice: nine matrix products a layer. The encoder sees
-the constraint only through e_0 at the code, so one ordinary backward pass is left for it.
+    (1)  y_l = T(x_l, W_l) + b_l
+    (2)  x_{l+1} = relu(y_l)
+
+First backward pass, with dy_l = dR/dy_l and g_l = dR/dW_l:
+
+    (3)  dy_4 = R'(y_4)
+    (4)  g_l = T_W(x_l, dy_l)
+    (5)  dy_{l-1} = T_x(dy_l, W_l) [x_l > 0]
+
+Since second derivatives are symmetric, the derivative of C by the weights is the derivative of
+(g_1, ..., g_4) along the direction
+
+    (6)  V_l = dC/dg_l.
+
+Tangent pass: (1) and (2) differentiated along W_l -> W_l + h V_l by h, with s_l the derivative of
+y_l and t_l that of x_l, t_1 = 0:
+
+    (7)  s_l = T(x_l, V_l) + T(t_l, W_l)
+    (8)  t_{l+1} = s_l [x_{l+1} > 0]
+
+Second backward pass: (3), (4) and (5) plus their derivatives along V, with e_l for dy_l plus its
+derivative:
+
+    (9)   e_4 = R'(y_4) + R''(y_4) s_4
+    (10)  d(R + C)/dW_l = T_W(x_l, e_l) + T_W(t_l, dy_l)
+    (11)  d(R + C)/db_l = sum of e_l over images and pixels
+    (12)  e_{l-1} = (T_x(e_l, W_l) + T_x(dy_l, V_l)) [x_l > 0]
+
+The last, e_0 (without a factor), is the derivative by the code x_1, which is all that the encoder
+sees of both losses. Without C, the second backward pass with e_4 = R'(y_4) is all there is.
+
+As matrix products (``im2col``, equations 3 to 5), with M_l for W_l:
+
+    T(x, W) = outer(inner(x) M),
+    T_W(x, dy) = inner(x)^T outer^T(dy),
+    T_x(dy, W) = inner^T(outer^T(dy) M^T).
+
+(1), (4), (5) take one product each and (7), (10), (12) two: nine a layer. In the code ``left`` is
+inner(x_l) and ``right`` is outer^T(dy_l), and lists are over the layers.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 
-from gradcon.kernels.im2col import Layer, inner_product, layer, product, to_blocks
+from gradcon.kernels.im2col import Layer, make_layer
+from gradcon.kernels.matmul import inner_product, product
 
-_through_relu = torch.ops.aten.threshold_backward
-"""(slope, relu(y), 0) to the slope where y > 0 and else 0."""
+through_relu = torch.ops.aten.threshold_backward
+"""(dy, relu(y), 0) to dy [y > 0]."""
 
 Loss = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Of the logits, (B q q, 4 C): the loss, (), and its slope and curvature, (B q q, 4 C)."""
+"""Of the logits, (slots, channels): R, (), and R' and R'' in the shape of the logits."""
 Constraint = Callable[[Sequence[Tensor]], tuple[Tensor, Sequence[Tensor]]]
-"""Of the gradients g as matrices: the gradient loss, (), and V as matrices."""
+"""Of the gradients g_l as matrices M: the gradient loss, (), and V_l as matrices M."""
 
 
-class Slopes(NamedTuple):
-    """What a pass through the decoder gives; gradients are of all losses together."""
+class DecoderGradients(NamedTuple):
+    """The losses of a batch and their derivatives."""
 
-    reconstruction: Tensor
-    gradient: Tensor
-    """The gradient loss; 0 without constraint."""
-    own: list[Tensor]
-    """g of each layer as a matrix; empty without constraint."""
+    reconstruction_loss: Tensor
+    """R, ()."""
+    gradient_loss: Tensor
+    """(); 0 without constraint."""
+    reconstruction: list[Tensor]
+    """g_l as matrices M; empty without constraint."""
     kernels: list[Tensor]
+    """d(R + C)/dW_l, in the shape of W_l."""
     biases: list[Tensor]
+    """d(R + C)/db_l, (channels,)."""
     code: Tensor
+    """d(R + C)/dx_1, (slots, channels)."""
 
 
-def decode(
+class _Activations(NamedTuple):
+    inputs: list[Tensor]
+    """x_l, (slots, channels)."""
+    left: list[Tensor]
+    """inner(x_l), (M, K)."""
+    logits: Tensor
+    """y_4, (slots, channels)."""
+
+
+class _Along(NamedTuple):
+    """What the derivatives along V leave for the second backward pass."""
+
+    direction: list[Tensor]
+    """V_l, (K, N)."""
+    right: list[Tensor]
+    """outer^T(dy_l), (M, N)."""
+    tangents: list[Tensor]
+    """inner(t_l), (M, K), from l = 2 on."""
+
+
+def decoder_gradients(
     layers: Sequence[Layer],
     code: Tensor,
     kernels: Sequence[Tensor],
     biases: Sequence[Tensor],
     loss: Loss,
     constraint: Constraint | None,
-) -> Slopes:
-    """Losses of a batch and their gradients.
+) -> DecoderGradients:
+    """The losses of a batch and their gradients, in the precision of ``code``.
 
     Args:
         layers: of the decoder.
-        code: the decoder's input, (slots, channels), in the precision of the passes.
-        kernels: of the layers.
-        biases: of the layers.
+        code: x_1, (slots, channels).
+        kernels: W_l, (inputs, outputs, 4, 4).
+        biases: b_l, (outputs,).
         loss: of the logits.
-        constraint: of the gradients of that loss; without it, one backward pass is all.
+        constraint: of the gradients g_l; none where neither it nor they are needed.
     """
-    depth, dtype = len(layers), code.dtype
+    dtype = code.dtype
     matrices = [f.matrix(w.to(dtype)) for f, w in zip(layers, kernels, strict=True)]
-    x, left = [code], []
-    for k, f in enumerate(layers):
-        left.append(f.inner(x[k]))
-        y = f.add_bias(f.outer(product(left[k], matrices[k])), biases[k])
-        x.append(y.relu_() if k < depth - 1 else y)
-    value, slope, curvature = loss(x.pop())
-    own: list[Tensor] = []
-    right: list[Tensor] = []
-    along: list[Tensor] = []
-    tangents: list[Tensor] = []
+    activations = _forward_pass(layers, matrices, biases, code)
+    value, slope, curvature = loss(activations.logits)  # R, R', R''
+    reconstruction: list[Tensor] = []
+    along = None
     if constraint is None:
-        gradient, e = torch.zeros_like(value), slope.to(dtype)
+        gradient_loss = torch.zeros_like(value)
+        e = slope.to(dtype)  # (9) without C
     else:
-        own, right = _backward(layers, matrices, x, left, slope.to(dtype))
-        gradient, slopes = constraint(own)
-        along = [v.to(dtype) for v in slopes]
-        tangents, s = _forward(layers, matrices, along, x, left)
-        e = torch.addcmul(slope, curvature, s.view_as(slope)).to(dtype)
-    by_kernels, by_biases = [], []
-    for k in reversed(range(depth)):
-        f = layers[k]
-        by_biases.append(f.by_bias(e, biases[k]))
-        at_product = f.outer_t(e)
-        by_matrix = inner_product(left[k], at_product)
-        by_left = product(at_product, matrices[k].t())
-        if constraint is not None:
-            by_left.add_(product(right[k], along[k].t()))
-            if k:
-                by_matrix.add_(inner_product(tangents[k - 1], right[k]))
-        by_kernels.append(f.kernel(by_matrix, kernels[k]))
-        e = f.inner_t(by_left)
-        if k:
-            e = _through_relu(e, x[k], 0)
-    return Slopes(value, gradient, own, by_kernels[::-1], by_biases[::-1], e)
+        reconstruction, right = _first_backward(layers, matrices, activations, slope.to(dtype))
+        gradient_loss, direction = constraint(reconstruction)  # (6)
+        direction = [v.to(dtype) for v in direction]
+        tangents, s = _tangent_pass(layers, matrices, activations, direction)
+        along = _Along(direction, right, tangents)
+        e = torch.addcmul(slope, curvature, s.view_as(slope)).to(dtype)  # (9)
+    by_kernels, by_biases, by_code = _second_backward(
+        layers, matrices, kernels, biases, activations, e, along
+    )
+    return DecoderGradients(value, gradient_loss, reconstruction, by_kernels, by_biases, by_code)
 
 
-def _backward(
-    layers: Sequence[Layer],
-    matrices: Sequence[Tensor],
-    x: list[Tensor],
-    left: list[Tensor],
-    dy: Tensor,
+def _forward_pass(
+    layers: Sequence[Layer], matrices: Sequence[Tensor], biases: Sequence[Tensor], code: Tensor
+) -> _Activations:
+    """Equations (1) and (2)."""
+    x, inputs, left = code, [], []
+    for k, f in enumerate(layers):
+        inputs.append(x)
+        left.append(f.inner(x))
+        y = f.add_bias(f.outer(product(left[k], matrices[k])), biases[k])  # (1)
+        x = y.relu_() if k < len(layers) - 1 else y  # (2)
+    return _Activations(inputs, left, x)
+
+
+def _first_backward(
+    layers: Sequence[Layer], matrices: Sequence[Tensor], activations: _Activations, dy: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """G and the slopes dy at the products, of each layer, from the slope at the logits."""
-    own, right = [], []
+    """Equations (4) and (5) from dy_4, (slots, channels): g_l, (K, N), and its factor ``right``."""
+    gradients, right = [], []
     for k in reversed(range(len(layers))):
         right.append(layers[k].outer_t(dy))
-        own.append(inner_product(left[k], right[-1]))
+        gradients.append(inner_product(activations.left[k], right[-1]))  # (4)
         if k:
-            dy = layers[k].inner_t(product(right[-1], matrices[k].t()))
-            dy = _through_relu(dy, x[k], 0)
-    return own[::-1], right[::-1]
+            dy = layers[k].inner_t(product(right[-1], matrices[k].t()))  # (5)
+            dy = through_relu(dy, activations.inputs[k], 0)
+    return gradients[::-1], right[::-1]
 
 
-def _forward(
+def _tangent_pass(
     layers: Sequence[Layer],
     matrices: Sequence[Tensor],
-    along: Sequence[Tensor],
-    x: list[Tensor],
-    left: list[Tensor],
+    activations: _Activations,
+    direction: Sequence[Tensor],
 ) -> tuple[list[Tensor], Tensor]:
-    """The left factors of t from the second layer on, and s at the logits."""
+    """Equations (7) and (8): inner(t_l), (M, K), from l = 2 on, and s_4, (slots, channels)."""
     tangents: list[Tensor] = []
-    s = layers[0].outer(product(left[0], along[0]))
+    s = layers[0].outer(product(activations.left[0], direction[0]))  # (7) with t_1 = 0
     for k, f in enumerate(layers[1:], 1):
-        tangents.append(f.inner(_through_relu(s, x[k], 0)))
-        s = f.outer(product(left[k], along[k]).add_(product(tangents[-1], matrices[k])))
+        tangents.append(f.inner(through_relu(s, activations.inputs[k], 0)))  # (8)
+        from_inputs = product(tangents[-1], matrices[k])
+        s = f.outer(product(activations.left[k], direction[k]).add_(from_inputs))  # (7)
     return tangents, s
 
 
-class _Convolution(Function):
-    """relu(T(x, W) + b) of an encoder layer, differentiable once."""
+def _second_backward(
+    layers: Sequence[Layer],
+    matrices: Sequence[Tensor],
+    kernels: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    activations: _Activations,
+    e: Tensor,
+    along: _Along | None,
+) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """Equations (10) to (12) from e_4, (slots, channels): the derivatives by W_l, b_l and x_1.
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor, layer: Layer) -> Tensor:
-        matrix = layer.matrix(kernel)
-        left = layer.inner(x)
-        y = layer.add_bias(layer.outer(product(left, matrix)), bias).relu_()
-        ctx.layer = layer
-        ctx.save_for_backward(left, matrix, kernel, bias, y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> Any:
-        left, matrix, kernel, bias, y = ctx.saved_tensors
-        layer: Layer = ctx.layer
-        dy = _through_relu(dy, y, 0)
-        right = layer.outer_t(dy)
-        by_x = layer.inner_t(product(right, matrix.t())) if ctx.needs_input_grad[0] else None
-        by_kernel = layer.kernel(inner_product(left, right), kernel)
-        return by_x, by_kernel, layer.by_bias(dy, bias), None
-
-
-def encode(convolutions: Sequence[nn.Conv2d], images: Tensor) -> Tensor:
-    """What convolutions (4x4, stride 2, padding 2), each with a ReLU, make of (B, C, H, H)."""
-    sides = [images.shape[2]]
-    for _ in convolutions:
-        sides.append(sides[-1] // 2 + 1)
-    x, last = to_blocks(images, 2), len(convolutions) - 1
-    for k, module in enumerate(convolutions):
-        channels = (module.out_channels, module.in_channels)
-        blocks = 2 if k < last else None
-        grids = (sides[k + 1], sides[k])
-        f = layer(len(images), grids, 2, blocks, channels, False)
-        x = _Convolution.apply(x, module.weight, module.bias, f)
-    return x.view(len(images), sides[-1], sides[-1], -1).permute(0, 3, 1, 2)
+    Without ``along`` the terms of V, and of t, are left out.
+    """
+    by_kernels, by_biases = [], []
+    for k in reversed(range(len(layers))):
+        f = layers[k]
+        by_biases.append(f.bias_gradient(e, biases[k].dtype))  # (11)
+        right = f.outer_t(e)
+        by_matrix = inner_product(activations.left[k], right)  # (10), first term
+        by_left = product(right, matrices[k].t())  # (12), first term
+        if along is not None:
+            by_left.add_(product(along.right[k], along.direction[k].t()))  # (12), second term
+            if k:
+                # (10), second term; it is 0 in the first layer, as t_1 is
+                by_matrix.add_(inner_product(along.tangents[k - 1], along.right[k]))
+        by_kernels.append(f.kernel(by_matrix, kernels[k]))
+        e = f.inner_t(by_left)
+        if k:
+            e = through_relu(e, activations.inputs[k], 0)
+    return by_kernels[::-1], by_biases[::-1], e
 
 
 def decoder_layers(
     convolutions: Sequence[nn.ConvTranspose2d], batch: int, side: int
 ) -> list[Layer]:
-    """The layers that a decoder (4x4, stride 2) has for codes (B, C, side, side)."""
-    found, blocks = [], None
+    """The layers of a decoder for a batch of codes (batch, C, side, side)."""
+    layers: list[Layer] = []
+    small_padding = None
     for module in convolutions:
         padding = int(module.padding[0])
-        grids = (side, 2 * side + 2 - 2 * padding)
+        sides = (side, 2 * side + 2 - 2 * padding)
         channels = (module.in_channels, module.out_channels)
-        found.append(layer(batch, grids, padding, blocks, channels, True))
-        side, blocks = grids[1], padding
-    return found
+        layers.append(make_layer(batch, sides, padding, small_padding, channels, True))
+        side, small_padding = sides[1], padding
+    return layers

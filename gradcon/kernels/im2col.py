@@ -1,138 +1,176 @@
-"""Strided 4x4 convolutions as a matrix product between two maps that only copy and add rows.
+"""A strided 4x4 convolution, or its transpose, as one matrix product (im2col and col2im).
 
-A convolution of kernel 4 and stride 2 joins a small grid (n x n) and a large one (m x m, padding
-p). Pixel Y of the large grid, u = Y + p, lies in block J = u div 2 at place d = u mod 2; it meets
-pixel i of the small grid through kernel element k = u - 2 i, so k = 2 a + d with tap a = J - i in
-{0, 1}. Per axis, and so with 2x2 places in a block and 2x2 taps, this links (i, a) to block i + a.
+Along one axis, a convolution of kernel 4, stride 2 and padding p joins a small grid of n pixels i
+with a large grid of m pixels Y. They meet in the kernel element k (0 <= k < 4) for which
 
-A large image is kept as blocks, a matrix with a row (y, x) per block and columns (place, channel).
-Then y = outer(inner(x) M) is the convolution or its transpose, where M holds the kernel and inner
-or outer is the identity. The other of the two copies or adds rows along the links:
+    (1)  Y + p = 2 i + k.
+
+Pad the large grid and cut it into blocks of two places, Y + p = 2 J + d with block J and place d in
+{0, 1}; then k = 2 a + d with a tap a in {0, 1}, and (1) becomes
+
+    (2)  J = i + a,
+
+whatever the place. Each small pixel is so linked with two blocks, and each block with two small
+pixels, one per tap. In two dimensions a block has 2x2 places and a link is by one of 2x2 taps.
+
+An image is a matrix of (slots, channels). A small image has a slot per pixel, in rows of the grid;
+a large image has four consecutive slots per block, one per place, some of them beyond the border.
+So four rows of a large image, seen as one, are a block: columns (place, channel).
+
+The convolution is
+
+    (3)  y = outer(inner(x) M),
+
+where M holds the kernel, and either ``inner`` spreads rows (copies each row to its links: im2col)
+or ``outer`` gathers them (adds the rows of all links: col2im); the other does nothing. There are
+two forms, by what is spread or gathered:
 
 ========  =========================  =========================  ===============================
-form      small side of M            large side of M            links
+form      small side of M            large side of M            rows that are linked
 ========  =========================  =========================  ===============================
-patches   (tap, small channel)       (place, large channel)     small pixel to (block, tap)
-columns   small channel              (tap, place, large ch.)    block to (small pixel, tap)
+patches   (tap, small channel)       (place, large channel)     small pixel and (block, tap)
+columns   small channel              (tap, place, large ch.)    block and (small pixel, tap)
 ========  =========================  =========================  ===============================
 
-Columns are less to move when the large image has few channels, patches otherwise. All derivatives
-are products with the same matrices and the transposed maps: dM = inner(x)^T outer^T(dy) and
-dx = inner^T(outer^T(dy) M^T).
+The columns move less memory when the large image has few channels, the patches otherwise. With dy
+the derivative of a loss by y, and ^T for the transpose of a matrix or a map, its derivatives are
+
+    (4)  dM = inner(x)^T outer^T(dy),
+    (5)  dx = inner^T(outer^T(dy) M^T).
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_NARROW = 8
-"""Up to so many channels of the large image the form of columns is used."""
+Form = Literal["patches", "columns"]
 
-_SIDES = {False: ((2, 4, 0), (3, 5, 1)), True: ((0,), (2, 4, 3, 5, 1))}
-"""Axes of a kernel (small channel, large channel, tap, place, tap, place) on the small and the
-large side of M, for patches and for columns."""
+_COLUMNS_UP_TO = 8
+"""Up to so many channels of the large image the columns are the faster form."""
+
+_SIDES: dict[Form, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "patches": ((2, 4, 0), (3, 5, 1)),
+    "columns": ((0,), (2, 4, 3, 5, 1)),
+}
+"""Axes of a kernel (small channel, large channel, tap y, place y, tap x, place x) on the small and
+on the large side of M."""
 
 
-class Rows(NamedTuple):
-    """A matrix of zeros and ones in compressed rows; applied to (of, C) it gives (to, C)."""
+class RowSums(NamedTuple):
+    """A sparse matrix of zeros and ones (R, S), whose products with (S, C) are sums of rows."""
 
-    of: Tensor
-    offsets: Tensor
+    columns: Tensor
+    """Where the ones are, row after row."""
+    ends: Tensor
+    """(R + 1,) row r has the ones ``columns[ends[r] : ends[r + 1]]``."""
 
     def __call__(self, matrix: Tensor) -> Tensor:
-        """Row r of the result is the sum of the rows ``of[offsets[r] : offsets[r + 1]]``."""
-        return F.embedding_bag(self.of, matrix, self.offsets, mode="sum", include_last_offset=True)
+        """The product with a matrix (S, C), (R, C)."""
+        return F.embedding_bag(
+            self.columns, matrix, self.ends, mode="sum", include_last_offset=True
+        )
+
+
+class Storage(NamedTuple):
+    """Where the pixels of an image are in its matrix (slots, channels)."""
+
+    slots: Tensor
+    """(side, side) slot of each pixel."""
+    size: int
+    """Slots of an image, with those beyond the border."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A convolution y = outer(inner(x) M) or its transpose.
+    """The maps of a convolution, or of its transpose, for a batch: equation (3)."""
 
-    Images are matrices of (pixel slots, channels) or any view of them.
-    """
-
-    spread: Rows
-    """Rows to all their links."""
-    gather: Rows
-    """Its transpose: the sum over the links."""
-    inward: bool
-    """Whether ``inner`` spreads, or else ``outer`` gathers."""
+    spread: RowSums
+    """Copies each row to all of its links."""
+    gather: RowSums
+    """The transpose of ``spread``: adds the rows of all links."""
+    spreads_input: bool
+    """Whether ``inner`` spreads; otherwise ``outer`` gathers."""
     width: int
-    """Columns of a row that is spread."""
+    """Columns of a row that is spread or gathered."""
     channels: tuple[int, int]
     """Of x and of y."""
-    sizes: tuple[int, int]
-    """Rows K and columns N of M."""
-    order: Tensor
-    """Which element of the kernel each element of M is."""
-    back: Tensor
-    """The inverse of ``order``."""
-    real: Tensor
-    """(slots of an image, 1) 1 where y holds a pixel, 0 where it is beyond the border."""
+    shape: tuple[int, int]
+    """(K, N) of M."""
+    kernel_elements: Tensor
+    """(K N,) the element of the kernel that each element of M is."""
+    matrix_elements: Tensor
+    """The inverse: the element of M that each element of the kernel is."""
+    is_pixel: Tensor
+    """(slots of an image of y, 1): 1 in the slot of a pixel, 0 beyond the border."""
 
     def inner(self, x: Tensor) -> Tensor:
-        """The left factor, (M, K)."""
-        if self.inward:
+        """The left factor of (3), (M, K), for x, (slots, channels)."""
+        if self.spreads_input:
             x = self.spread(x.view(-1, self.width))
-        return x.view(-1, self.sizes[0])
+        return x.view(-1, self.shape[0])
 
-    def inner_t(self, dleft: Tensor) -> Tensor:
-        """By x, (slots, channels), of the derivative by the left factor."""
-        if self.inward:
-            dleft = self.gather(dleft.view(-1, self.width))
-        return dleft.view(-1, self.channels[0])
+    def inner_t(self, left: Tensor) -> Tensor:
+        """inner^T, (slots, channels), of (M, K)."""
+        if self.spreads_input:
+            left = self.gather(left.view(-1, self.width))
+        return left.view(-1, self.channels[0])
 
     def outer(self, result: Tensor) -> Tensor:
-        """Y, (slots, channels), of the product."""
-        if not self.inward:
+        """The output y, (slots, channels), of the matrix product, (M, N)."""
+        if not self.spreads_input:
             result = self.gather(result.view(-1, self.width))
         return result.view(-1, self.channels[1])
 
     def outer_t(self, dy: Tensor) -> Tensor:
-        """The derivative by the product, (M, N)."""
-        if not self.inward:
+        """The right factor of (4), (M, N), for dy, (slots, channels)."""
+        if not self.spreads_input:
             dy = self.spread(dy.view(-1, self.width))
-        return dy.view(-1, self.sizes[1])
+        return dy.view(-1, self.shape[1])
 
     def matrix(self, kernel: Tensor) -> Tensor:
-        """M of a kernel (small, large, 4, 4)."""
-        return kernel.reshape(-1).index_select(0, self.order).view(self.sizes)
+        """M, (K, N), of a kernel (small channels, large channels, 4, 4)."""
+        return kernel.reshape(-1).index_select(0, self.kernel_elements).view(self.shape)
 
     def kernel(self, matrix: Tensor, like: Tensor) -> Tensor:
         """The kernel of M, in the shape and type of ``like``."""
-        return matrix.reshape(-1).to(like.dtype).index_select(0, self.back).view_as(like)
+        elements = matrix.reshape(-1).to(like.dtype)
+        return elements.index_select(0, self.matrix_elements).view_as(like)
 
     def add_bias(self, y: Tensor, bias: Tensor) -> Tensor:
-        """Y with the bias on its pixels, in place."""
-        shift = (self.real * bias).to(y.dtype).view(-1)
+        """The output y with the bias added to its pixels, in place."""
+        shift = (self.is_pixel * bias).to(y.dtype).view(-1)
         y.view(-1, len(shift)).add_(shift)
         return y
 
-    def by_bias(self, dy: Tensor, like: Tensor) -> Tensor:
-        """The derivative by the bias, in the type of ``like``."""
-        image = dy.view(-1, len(self.real) * self.channels[1]).sum(0)
-        return image.view(-1, self.channels[1]).sum(0, dtype=like.dtype)
+    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
+        """The derivative by the bias, (channels,): the sum of dy, which is 0 beyond the border."""
+        image = dy.view(-1, len(self.is_pixel) * self.channels[1]).sum(0)
+        return image.view(-1, self.channels[1]).sum(0, dtype=dtype)
 
 
-def pixel_slots(side: int) -> Tensor:
-    """(side, side) row of each pixel when an image is stored pixel by pixel."""
-    return torch.arange(side * side).view(side, side)
+def by_pixel(side: int) -> Storage:
+    """An image stored pixel by pixel."""
+    return Storage(torch.arange(side * side).view(side, side), side * side)
 
 
-def block_slots(side: int, padding: int) -> Tensor:
-    """(side, side) row of each pixel when a large image is stored as blocks of four rows."""
-    first, count = _blocks(side, padding)
-    u = torch.arange(side) + padding
-    block, place = u // 2 - first, u % 2
-    return 4 * (block.unsqueeze(1) * count + block) + 2 * place.unsqueeze(1) + place
+def by_block(side: int, padding: int) -> Storage:
+    """A large image stored block by block, for the padding of its convolution."""
+    first, count = _block_range(side, padding)
+    padded = torch.arange(side) + padding
+    block, place = padded // 2 - first, padded % 2
+    slots = 4 * (block.unsqueeze(1) * count + block) + 2 * place.unsqueeze(1) + place
+    return Storage(slots, 4 * count**2)
 
 
 def to_blocks(images: Tensor, padding: int) -> Tensor:
-    """Images (B, C, H, H) as blocks, (B q q, 4 C); anything beyond the border."""
+    """Images (B, C, H, H) stored by blocks, (B q q, 4 C) for q blocks along each axis.
+
+    Values beyond the border are arbitrary.
+    """
     count, channels, side = images.shape[:3]
     elements = _block_elements(channels, side, padding)
     return images.reshape(count, -1).index_select(1, elements).view(-1, 4 * channels)
@@ -140,18 +178,19 @@ def to_blocks(images: Tensor, padding: int) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _block_elements(channels: int, side: int, padding: int) -> Tensor:
-    slots = block_slots(side, padding).flatten()
-    pixels = torch.zeros(4 * _blocks(side, padding)[1] ** 2, dtype=torch.int64)
-    pixels[slots] = torch.arange(side**2)
+    """The element of an image (C, H, H) for each slot and channel when it is stored by blocks."""
+    storage = by_block(side, padding)
+    pixels = torch.zeros(storage.size, dtype=torch.int64)
+    pixels[storage.slots.flatten()] = torch.arange(side**2)
     return (pixels.unsqueeze(1) + side**2 * torch.arange(channels)).flatten()
 
 
 @lru_cache(maxsize=64)
-def layer(
+def make_layer(
     batch: int,
     sides: tuple[int, int],
     padding: int,
-    blocks: int | None,
+    small_padding: int | None,
     channels: tuple[int, int],
     transposed: bool,
 ) -> Layer:
@@ -160,80 +199,85 @@ def layer(
     Args:
         batch: number of images.
         sides: n of the small grid and m of the large one.
-        padding: of the convolution.
-        blocks: padding with which the small image is stored as blocks; none for pixel by pixel.
+        padding: p of the convolution.
+        small_padding: the padding for which the small image is stored by blocks, since it is the
+            large image of the neighbouring layer; none if it is stored by pixels.
         channels: of the small image and of the large one.
-        transposed: from the small grid to the large one.
+        transposed: whether the layer goes from the small grid to the large one.
     """
-    small, large = sides
-    first, count = _blocks(large, padding)
-    slots = pixel_slots(small) if blocks is None else block_slots(small, blocks)
-    stored = small**2 if blocks is None else 4 * _blocks(small, blocks)[1] ** 2
-    pixel, tap = torch.arange(small), torch.arange(2)
-    block = pixel.view(-1, 1) + tap - first
-    inside = (block >= 0) & (block < count)
-    pairs = [(i, a) for i, a in inside.nonzero().tolist()]
-    y, ay = torch.tensor(pairs).repeat_interleave(len(pairs), 0).T
-    x, ax = torch.tensor(pairs).repeat(len(pairs), 1).T
-    slot, taps = slots[y, x], 2 * ay + ax
-    met = block[y, ay] * count + block[x, ax]
-    narrow = channels[1] <= _NARROW
-    if narrow:
-        links = (4 * slot + taps, 4 * stored), (met, count**2)
-    else:
-        links = (4 * met + taps, 4 * count**2), (slot, stored)
-    pixels, room = (block_slots(large, padding), 4 * count**2) if transposed else (slots, stored)
-    real = torch.zeros(room, 1)
-    real[pixels.flatten()] = 1
-    sides_of_m = _SIDES[narrow] if transposed else _SIDES[narrow][::-1]
-    elements = torch.arange(16 * channels[0] * channels[1])
-    axes = sides_of_m[0] + sides_of_m[1]
-    whole = elements.view(*channels, 2, 2, 2, 2).permute(axes)
-    order = whole.reshape(whole.shape[: len(sides_of_m[0])].numel(), -1)
+    small = by_pixel(sides[0]) if small_padding is None else by_block(sides[0], small_padding)
+    form: Form = "columns" if channels[1] <= _COLUMNS_UP_TO else "patches"
+    spread, gather = _linked_rows(small, sides, padding, form, batch)
+    elements = _kernel_elements(channels, form, transposed)
     return Layer(
-        spread=_rows(*links, batch),
-        gather=_rows(*links[::-1], batch),
-        inward=narrow != transposed,
-        width=4 * channels[1] if narrow else channels[0],
+        spread=spread,
+        gather=gather,
+        spreads_input=(form == "columns") != transposed,
+        width=4 * channels[1] if form == "columns" else channels[0],
         channels=channels if transposed else channels[::-1],
-        sizes=(order.shape[0], order.shape[1]),
-        order=order.flatten(),
-        back=torch.argsort(order.flatten()),
-        real=real,
+        shape=(elements.shape[0], elements.shape[1]),
+        kernel_elements=elements.flatten(),
+        matrix_elements=torch.argsort(elements.flatten()),
+        is_pixel=_is_pixel(by_block(sides[1], padding) if transposed else small),
     )
 
 
-def _blocks(side: int, padding: int) -> tuple[int, int]:
+def _block_range(side: int, padding: int) -> tuple[int, int]:
+    """The first block along an axis that holds a pixel, and the number of blocks from there on."""
     first = padding // 2
     return first, (side - 1 + padding) // 2 - first + 1
 
 
-def _rows(to: tuple[Tensor, int], of: tuple[Tensor, int], batch: int) -> Rows:
-    """Links ``of`` to ``to`` within each image; each comes with its number of rows per image."""
-    order = torch.argsort(to[0], stable=True)
-    ends = torch.bincount(to[0], minlength=to[1]).cumsum(0)
+def _links(small: Storage, sides: tuple[int, int], padding: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Small slot, tap (of 4) and block of each of the L links of an image, (L,) each: (2)."""
+    first, count = _block_range(sides[1], padding)
+    block = torch.arange(sides[0]).unsqueeze(1) + torch.arange(2) - first
+    along_axis = ((block >= 0) & (block < count)).nonzero()
+    y, tap_y = along_axis.repeat_interleave(len(along_axis), 0).T
+    x, tap_x = along_axis.repeat(len(along_axis), 1).T
+    return small.slots[y, x], 2 * tap_y + tap_x, block[y, tap_y] * count + block[x, tap_x]
+
+
+def _linked_rows(
+    small: Storage, sides: tuple[int, int], padding: int, form: Form, batch: int
+) -> tuple[RowSums, RowSums]:
+    """The maps ``spread`` and ``gather`` for a batch."""
+    slot, tap, block = _links(small, sides, padding)
+    blocks = by_block(sides[1], padding).size // 4
+    if form == "columns":
+        many, one = (4 * slot + tap, 4 * small.size), (block, blocks)
+    else:
+        many, one = (4 * block + tap, 4 * blocks), (slot, small.size)
+    return _row_sums(many, one, batch), _row_sums(one, many, batch)
+
+
+def _row_sums(rows: tuple[Tensor, int], columns: tuple[Tensor, int], batch: int) -> RowSums:
+    """The matrix with ones at (row, column) within each image.
+
+    Args:
+        rows: of the ones, (L,), and how many there are per image.
+        columns: likewise.
+        batch: number of images.
+    """
+    order = torch.argsort(rows[0], stable=True)
+    ends = torch.bincount(rows[0], minlength=rows[1]).cumsum(0)
     image = torch.arange(batch).unsqueeze(1)
-    index = (of[0][order] + of[1] * image).flatten()
+    index = (columns[0][order] + columns[1] * image).flatten()
     ends = (ends + len(order) * image).flatten()
-    return Rows(index, torch.cat([ends.new_zeros(1), ends]))
+    return RowSums(index, torch.cat([ends.new_zeros(1), ends]))
 
 
-_ONEDNN = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-
-_WIDE = 128
-"""From so many columns the faster library is worth the transposed copy that it makes."""
-
-
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Matrix product (M, K) by (K, N), by the library that is fastest on the CPU."""
-    if left.dtype != torch.float32 or not _ONEDNN:
-        return left @ right
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
-    return result
+def _kernel_elements(channels: tuple[int, int], form: Form, transposed: bool) -> Tensor:
+    """The element of the kernel that each element of M is, (K, N)."""
+    small_side, large_side = _SIDES[form]
+    left, right = (small_side, large_side) if transposed else (large_side, small_side)
+    elements = torch.arange(16 * channels[0] * channels[1]).view(*channels, 2, 2, 2, 2)
+    elements = elements.permute(left + right)
+    return elements.reshape(elements.shape[: len(left)].numel(), -1)
 
 
-def inner_product(left: Tensor, right: Tensor) -> Tensor:
-    """left^T right of (M, K) and (M, N) with long M."""
-    if min(left.shape[1], right.shape[1]) < _WIDE:
-        return left.t() @ right
-    return product(right.t(), left).t()
+def _is_pixel(storage: Storage) -> Tensor:
+    """(slots, 1): 1 in the slot of a pixel, 0 beyond the border."""
+    mask = torch.zeros(storage.size, 1)
+    mask[storage.slots.flatten()] = 1
+    return mask

@@ -1,4 +1,4 @@
-"""The benchmarks run, and compare fairly; how fast anything is, no test says."""
+"""The measurements run and their comparisons are right; no test depends on how fast anything is."""
 
 import pandas as pd
 import torch

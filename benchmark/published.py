@@ -20,7 +20,7 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
 
 REPORTED = DIRECTORY / "reported"
 """What others report of their own runs of the official code, in the same form but that ``method``
-names the run. It stands in tables beside ours; it decides no verdict, as its scores are not known.
+names the run. Tables show it beside ours; it decides no verdict, as its scores are not known.
 """
 
 EPOCHS = 1000
@@ -30,7 +30,7 @@ SOURCES = ("mnist", "fashion_mnist", "cifar10")
 """The ``data_source`` of some published row."""
 
 AVERAGE = -1
-"""Stands for the average over the inlier classes."""
+"""The ``inlier`` of an average over the inlier classes."""
 
 IMAGE_SIZE, BETA = 28, 0.12
 """The paper's image size and its weight of the gradient loss in the anomaly score."""
@@ -76,16 +76,16 @@ def load(directory: Path = DIRECTORY) -> tuple[Published, ...]:
         InputError: no files, a file without the columns, a row without a source, a value that is
             no number or out of its metric's range.
     """
-    found = []
+    rows = []
     for path in sorted(directory.glob("*.csv")):
         with path.open(newline="", encoding="utf-8") as lines:
             reader = csv.DictReader(lines)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise InputError(f"{path}: the columns must be {', '.join(COLUMNS)}")
-            found += [_row(row, f"{path}, line {reader.line_num}") for row in reader]
-    if not found:
+            rows += [_row(row, f"{path}, line {reader.line_num}") for row in reader]
+    if not rows:
         raise InputError(f"{directory}: no CSV files of published numbers; restore them from git")
-    return tuple(found)
+    return tuple(rows)
 
 
 def data_source(config: Config, key: str) -> str:
@@ -110,12 +110,12 @@ def find(
     Where the paper prints a number twice, the verified one is taken. ``component`` is empty for
     numbers of a whole model.
     """
-    wanted = (source, method, component, metric, outlier_ratio)
+    series = (source, method, component, metric, outlier_ratio)
     chosen = [
         row
         for row in published
         if (row.data_source, row.run_method, row.run_component, row.metric, row.outlier_ratio)
-        == wanted
+        == series
     ]
     return {row.inlier: row for row in sorted(chosen, key=lambda row: not row.recalled)}
 

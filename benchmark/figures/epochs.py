@@ -26,8 +26,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     low = min(0.5, float(frame["mean"].min())) - 0.02
     handles = {}
     for axis, method in zip(axes, methods, strict=True):
-        mine = frame[frame["method"] == method]
-        for name, line in mine.groupby("component", sort=False):
+        curves = frame[frame["method"] == method]
+        for name, line in curves.groupby("component", sort=False):
             colour = colours[str(name)]
             (handles[name],) = axis.plot(
                 line["epoch"], line["mean"], color=colour, marker="osD^vPX"[names.index(name) % 7]
@@ -37,7 +37,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
             axis.fill_between(line["epoch"], *band, color=colour, alpha=0.15, linewidth=0)
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axis.set_xscale("log")
-        axis.set_xticks(_ticks(sorted(mine["epoch"].unique())))
+        axis.set_xticks(_ticks(sorted(curves["epoch"].unique())))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)

@@ -26,15 +26,15 @@ LOSSES = {
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """One panel per loss, the percentage of overlap written in."""
-    bars = numbers.histograms
-    mine = bars[(bars["dataset"] == dataset) & (bars["model"] == "best")]
-    shown = chosen(mine)
+    bins = numbers.histograms
+    rows = bins[(bins["dataset"] == dataset) & (bins["model"] == "best")]
+    shown = chosen(rows)
     if not shown:
         return nothing("No histograms: no complete run.")
     figure, axes = panels(len(shown), 2.4)
     frames, lacking = [], False
     for axis, (component, method) in zip(axes, shown, strict=True):
-        part = mine[(mine["component"] == component) & (mine["method"] == method)]
+        part = rows[(rows["component"] == component) & (rows["method"] == method)]
         heights = part.groupby(["left", "right"], as_index=False)[["inliers", "outliers"]].mean()
         edges = np.append(heights["left"], heights["right"].iloc[-1])
         for side, colour, hatch in SIDES:
@@ -77,13 +77,13 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     return Drawing(figure, caption, pd.concat(frames))
 
 
-def chosen(bars: pd.DataFrame) -> list[tuple[str, str]]:
+def chosen(bins: pd.DataFrame) -> list[tuple[str, str]]:
     """(component, method) of each panel; the anomaly scores where no method has these losses."""
-    methods = {name: list(part["method"].unique()) for name, part in bars.groupby("component")}
+    methods = {name: list(part["method"].unique()) for name, part in bins.groupby("component")}
     panels = []
     for component, preferred in LOSSES.items():
-        there = methods.get(component, [])
-        ranked = [name for name in preferred if name in there] + there
+        scored = methods.get(component, [])
+        ranked = [name for name in preferred if name in scored] + scored
         panels += [(component, ranked[0])] if ranked else []
     return panels or [("score", method) for method in methods.get("score", [])]
 

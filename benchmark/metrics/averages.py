@@ -19,7 +19,7 @@ class Estimate:
     """A mean with its spread.
 
     ``spread`` is the standard deviation over seeds (NaN with fewer than two); ``found`` of
-    ``expected`` numbers entered; ``constant`` tells that one of them comes from constant scores.
+    ``expected`` numbers entered; ``constant``: one of them comes from constant scores.
     ``mean`` is NaN when none did.
     """
 

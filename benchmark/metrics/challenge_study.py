@@ -1,4 +1,4 @@
-"""The challenge study: how well each loss tells challenged signs from clean ones (the paper's A.4).
+"""The challenge study: how well each loss separates challenged signs from clean ones (the paper's A.4).
 
 Computed from the runs' ``scores.parquet``: the label of a test image is its condition. One row per
 challenge type, level, method and loss, and one per difference of two methods' losses. The interval
@@ -106,16 +106,16 @@ def estimate(values: Sequence[float], moved: Sequence[Array]) -> Estimate:
     """
     average = np.mean(moved, axis=0)
     variance = float((average**2).sum()) * average.size / max(average.size - 1, 1)
-    found = replicates.sample([np.asarray(values, np.float64)])
-    low, high = replicates.mean_interval(found, variance)
-    return Estimate(found.mean, low, high, replicates.mean_p_not_above(found, variance))
+    runs = replicates.sample([np.asarray(values, np.float64)])
+    low, high = replicates.mean_interval(runs, variance)
+    return Estimate(runs.mean, low, high, replicates.mean_p_not_above(runs, variance))
 
 
 def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
     """The numbers of one data set of challenges under ``root``; columns are ``COLUMNS``."""
     settings = config.datasets[dataset]
     conditions = settings.challenges.conditions if settings.challenges else ()
-    found: dict[Loss, dict[int, list[Influence]]] = {}
+    influences: dict[Loss, dict[int, list[Influence]]] = {}
     parts: list[Part] = []
     groups = _groups(root, dataset)
     for run in collect(config, root):
@@ -125,7 +125,7 @@ def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
                 scores = models["best"]
                 # All runs of a data set were scored on the same images: `collect` sees to it.
                 parts = parts or [_part(scores, k + 1, groups) for k in range(len(conditions))]
-                _add(run, scores, parts, found)
+                _add(run, scores, parts, influences)
     rows = []
     for k, (challenge, level) in enumerate(conditions if parts else ()):
         part = parts[k]
@@ -140,7 +140,7 @@ def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
             "clustered": groups is not None,
         }
         if part.inliers.size and part.outliers.size:
-            rows += [about | row for row in _rows(found, k, config.seeds)]
+            rows += [about | row for row in _rows(influences, k, config.seeds)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -174,11 +174,11 @@ def _add(
     run: Run,
     scores: TestScores,
     parts: Sequence[Part],
-    found: dict[Loss, dict[int, list[Influence]]],
+    influences: dict[Loss, dict[int, list[Influence]]],
 ) -> None:
     for component, values in scores.components.items():
         if np.isfinite(values).all():
-            by_seed = found.setdefault(Loss(run.key.method, component), {})
+            by_seed = influences.setdefault(Loss(run.key.method, component), {})
             by_seed[run.key.seed] = [
                 influence(values[part.inliers], values[part.outliers], part)
                 if part.inliers.size and part.outliers.size
@@ -188,19 +188,19 @@ def _add(
 
 
 def _rows(
-    found: dict[Loss, dict[int, list[Influence]]], k: int, seeds: Sequence[int]
+    influences: dict[Loss, dict[int, list[Influence]]], k: int, seeds: Sequence[int]
 ) -> Iterator[dict[str, float | int | str]]:
     """The AUROCs of condition k, then the differences."""
-    for loss, by_seed in found.items():
+    for loss, by_seed in influences.items():
         here = [seed[k] for seed in by_seed.values()]
         whole = estimate([h.auroc for h in here], [h.of_cluster for h in here])
         ends = {"low": max(whole.low, 0.0), "high": min(whole.high, 1.0), "p_not_above": np.nan}
         numbers = {**whole._asdict(), **ends}
         yield {**loss._asdict(), **_against(None), **numbers, **_seeds(by_seed, seeds)}
     for first, second in PAIRS:
-        common = sorted(found.get(first, {}).keys() & found.get(second, {}).keys())
+        common = sorted(influences.get(first, {}).keys() & influences.get(second, {}).keys())
         if common:
-            both = [(found[first][seed][k], found[second][seed][k]) for seed in common]
+            both = [(influences[first][seed][k], influences[second][seed][k]) for seed in common]
             paired = estimate(
                 [a.auroc - b.auroc for a, b in both], [a.of_cluster - b.of_cluster for a, b in both]
             )
@@ -213,9 +213,9 @@ def _against(loss: Loss | None) -> dict[str, str]:
     return {"against_method": method, "against_component": component}
 
 
-def _seeds(there: Collection[int], wanted: Sequence[int]) -> dict[str, int | str]:
-    missing = " ".join(str(seed) for seed in wanted if seed not in there)
-    return {"seeds": len(there), "missing_seeds": missing}
+def _seeds(scored: Collection[int], configured: Sequence[int]) -> dict[str, int | str]:
+    missing = " ".join(str(seed) for seed in configured if seed not in scored)
+    return {"seeds": len(scored), "missing_seeds": missing}
 
 
 def of_loss(frame: pd.DataFrame, loss: Loss) -> "pd.Series[bool]":

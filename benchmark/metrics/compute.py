@@ -121,7 +121,7 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
         names, values = _columns(scores, weight, config, swept=final)
         inliers, outliers = scores.split(values)
         placed = placements(inliers, outliers)
-        odd = _oddities(values)
+        flags = _flags(values)
         # F1 is for the plain columns, which come first; milestones have only an AUROC.
         plain = sum(multiple is None for _, multiple in names) if final else 0
         for ratio in config.outlier_ratios if final else [main]:
@@ -136,7 +136,7 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
                 "f1": (f1(inliers[:plain], some), np.full(plain, np.nan)),
             }
             for metric, values_and_errors in measured.items():
-                parts = zip(names, odd, *values_and_errors, strict=False)
+                parts = zip(names, flags, *values_and_errors, strict=False)
                 for name, flag, value, error in parts:
                     if name[1] is None or ratio == main:
                         where = (*head, model, *name, ratio, metric)
@@ -145,16 +145,16 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
 
 
 def _checked(
-    metric: str, value: float, error: float, odd: str, *, enough: bool
+    metric: str, value: float, error: float, flag: str, *, enough: bool
 ) -> tuple[float | None, float | None, str]:
     """The value and its error, or None where there is none to give, and the flag."""
-    if odd == "not finite" or not enough:
-        return None, None, odd or "too few outliers"
-    return value, error, odd or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
+    if flag == "not finite" or not enough:
+        return None, None, flag or "too few outliers"
+    return value, error, flag or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
 
 
-def _oddities(values: Array) -> list[str]:
-    """What is wrong with each row of scores, (C, N)."""
+def _flags(values: Array) -> list[str]:
+    """What is wrong with each row of scores, (C, N): a flag of the table, or empty."""
     return [
         "not finite" if not np.isfinite(row).all() else "constant" if np.ptp(row) == 0 else ""
         for row in values

@@ -1,4 +1,4 @@
-"""What the report says of the runs: which ran, how to make them, which have no or odd numbers."""
+"""The report's account of the runs: which ran, how to make them, which have no or odd numbers."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -10,7 +10,7 @@ from benchmark.statistics.intervals import LEVEL, Array, normal_quantile
 from benchmark.statistics.replicates import Sample, prediction_interval
 
 MARGIN = 0.01
-"""Two AUROCs that differ by less are held to be the same."""
+"""Difference of two AUROCs that counts as none."""
 
 MOST_RUNS = 200
 """The most further runs that ``runs_to_decide`` considers."""

@@ -53,7 +53,7 @@ def _series(source: Source, dataset: str, method: str, component: str) -> Series
         if (numbers := comparable(all_numbers, config, dataset))
     }
     names = {AVERAGE: "average", **classes}
-    # AVERAGE sorts first, so that it stands in sight on a narrow screen.
+    # AVERAGE sorts first: the first column is visible on a narrow screen too.
     estimates = sorted(by_class(rows, config, dataset, list(classes)).items())
     records = [
         record(

@@ -53,18 +53,18 @@ def build(source: Source) -> Table:
         for dataset, settings in source.config.datasets.items()
         if settings.source == STAND_IN
     ]
-    told = frame.assign(
+    csv = frame.assign(
         detail=frame["id"].map(details),
         short=frame["short_epochs"].map(epochs),
         other=frame["other_settings"],
         constant=frame["constant_classes"].map(constant),
         lacks=frame["missing"],
     )
-    return Table(caption, head, rows, notes, told[list(CSV)])
+    return Table(caption, head, rows, notes, csv[list(CSV)])
 
 
 def detail(config: Config, claim: pd.DataFrame) -> str:
-    """What is said beside the verdict on a claim, maybe nothing.
+    """The remark beside the verdict on a claim; maybe empty.
 
     Args:
         config: for the titles of data sets.

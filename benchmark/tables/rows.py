@@ -26,7 +26,7 @@ class Series:
 
 
 def main_components(components: Sequence[str]) -> list[str]:
-    """The components that stand for a method: its anomaly score, else each that it has.
+    """The components that a method is compared by: its anomaly score, else each that it has.
 
     A method whose runs all failed has no score, only the components that the paper names.
     """

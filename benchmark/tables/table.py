@@ -11,7 +11,7 @@ import pandas as pd
 class Cell:
     """A number as it is shown: its text, its spread (maybe empty) and footnote marks.
 
-    ``note`` is said beside it; ``kind`` is its class in HTML, for a colour.
+    ``note`` is a remark beside it; ``kind`` is its class in HTML, for a colour.
     """
 
     MISSING: ClassVar[str] = "—"
@@ -27,8 +27,8 @@ class Cell:
 class Row:
     """Labels, then cells; ``published`` rows stand under the ones that reproduce them.
 
-    ``note`` is said beside the first label. A row with a ``fold`` is shown when it is asked for,
-    with the others that have the same: it says why, in a word or two.
+    ``note`` is a remark beside the first label. Rows with the same ``fold`` are folded away in HTML
+    under that heading.
     """
 
     labels: Sequence[str]

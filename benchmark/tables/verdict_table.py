@@ -44,13 +44,13 @@ CSV = (
     *("dataset", "outcome", "detail", "mean", "low", "high", "mean_low", "mean_high", "p"),
     *("equivalence_p", "further", "runs", "seeds", "epochs", "command", "p_holm"),
 )
-"""Columns of the CSV file: those of ``verdicts.numbers.frame``, what is said beside in one."""
+"""Columns of the CSV file: those of ``verdicts.numbers.frame``, its reasons in one text, ``detail``."""
 
 
 def build(source: Source, dataset: str = "") -> Table:
     """Every published number of a data set, or the averages of all (its frame has every number).
 
-    Where an average has no verdict, the classes that have one stand for it.
+    Where an average has no verdict, those of its classes are shown instead.
     """
     config, frame, third_party = source.config, source.verdicts.numbers, source.verdicts.third_party
     if dataset:
@@ -86,7 +86,7 @@ def tally(frame: pd.DataFrame) -> str:
 
 
 def detail(verdict: Any) -> str:
-    """What is said beside a verdict, maybe nothing.
+    """The remark beside a verdict; maybe empty.
 
     Args:
         verdict: a row of ``verdicts.numbers.frame``, or a ``Verdict``.

@@ -226,7 +226,7 @@ def _rank(method: str, results: Sequence[Result]) -> tuple[int, int]:
         one, other = result.case.methods
         if method in (one, other):
             rival, lead = (other, -result.effect) if one == method else (one, result.effect)
-            # Of a method with several scores the best one stands for it.
+            # A method with several scores is ranked by its best one.
             ahead[rival] = ahead.get(rival, False) or lead > 0
     return sum(ahead.values()) + 1, len(ahead) + 1
 

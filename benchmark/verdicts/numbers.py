@@ -9,7 +9,7 @@ higher, lower
     ours is so: the published number lies outside the 95 % prediction interval of a new run, and
     more than the margin away
 inconclusive
-    neither is shown. One run of a class tells nothing of its spread over seeds: in an average, such
+    neither is shown. One run of a class says nothing about its spread over seeds: in an average, such
     classes are assumed to spread as those with more runs do on average. Where no class has two
     runs, or every image has the same score, the verdict is always inconclusive
 short run
@@ -82,7 +82,7 @@ class Verdict:
         runs_without_number: complete runs that are not among them.
         mean: ours, over runs, then classes; NaN without.
         low: lower end of the prediction interval of a new run; NaN without two runs of a class, or
-            where nothing tells how runs vary, as for p and the mean's interval.
+            where the spread of runs is not known; so are p and the mean's interval.
         high: its upper end.
         mean_low: lower end of the mean's own interval, by the hierarchical bootstrap.
         mean_high: its upper end.

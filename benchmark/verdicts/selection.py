@@ -1,8 +1,8 @@
 """How far the choice of the model moves a number: last epoch, best validation loss, best on test.
 
 The last is an oracle: of all models that were scored, each run takes the one of the highest AUROC
-on its own test set. Nobody can choose so without the test labels, so it is no result; it tells how
-much of a published number selection alone could explain.
+on its own test set. It needs the test labels, so it is no result; it shows how much of a published
+number selection alone could explain.
 """
 
 from collections.abc import Mapping, Sequence

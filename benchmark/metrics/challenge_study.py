@@ -1,4 +1,4 @@
-"""The challenge study: how well each loss separates challenged signs from clean ones (the paper's A.4).
+"""The challenge study: how well each loss separates challenged from clean signs (the paper's A.4).
 
 Computed from the runs' ``scores.parquet``: the label of a test image is its condition. One row per
 challenge type, level, method and loss, and one per difference of two methods' losses. The interval

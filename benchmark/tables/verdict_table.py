@@ -44,7 +44,7 @@ CSV = (
     *("dataset", "outcome", "detail", "mean", "low", "high", "mean_low", "mean_high", "p"),
     *("equivalence_p", "further", "runs", "seeds", "epochs", "command", "p_holm"),
 )
-"""Columns of the CSV file: those of ``verdicts.numbers.frame``, its reasons in one text, ``detail``."""
+"""Columns of the CSV file: those of ``verdicts.numbers.frame``, the reasons as one ``detail``."""
 
 
 def build(source: Source, dataset: str = "") -> Table:

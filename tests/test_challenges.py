@@ -1,4 +1,4 @@
-"""Simulated challenges: severity, determinism, single effects by hand, and the stand-in's split."""
+"""Simulated challenges: severity, determinism, single effects by hand, and the split of GTSRB."""
 
 from pathlib import Path
 
@@ -175,7 +175,7 @@ def test_codec_errors_take_blocks_and_leave_the_others() -> None:
     assert any(0 < sum(blocks) < 4 for blocks in changed)
 
 
-# The stand-in
+# GTSRB
 
 
 @pytest.fixture(scope="module")
@@ -196,26 +196,26 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_signs_of_a_track_stay_together(few: Path) -> None:
     selection = Selection(types=("Rain", "Darkening"), levels=(1, 4))
-    found = data.read("gtsrb_challenges", few, 12, selection)
-    assert found.class_names == ("clean", "Rain 1", "Rain 4", "Darkening 1", "Darkening 4")
-    assert found.n_train == 32 and found.images.shape == (32 + 8 + 4 * 8, 12, 12, 3)
-    assert found.groups is not None
-    assert not set(found.groups[:32]) & set(found.groups[32:])
+    dataset = data.read("gtsrb_challenges", few, 12, selection)
+    assert dataset.class_names == ("clean", "Rain 1", "Rain 4", "Darkening 1", "Darkening 4")
+    assert dataset.n_train == 32 and dataset.images.shape == (32 + 8 + 4 * 8, 12, 12, 3)
+    assert dataset.groups is not None
+    assert not set(dataset.groups[:32]) & set(dataset.groups[32:])
     split = splits.make_split(
-        found.labels, 32, "official", 0, 0, [0], max_ratio=None, groups=found.groups
+        dataset.labels, 32, "official", 0, 0, [0], max_ratio=None, groups=dataset.groups
     )
     train, validation = splits.fit_indices(split, 0)
     assert len(train) + len(validation) == 32 and len(validation) == 4
-    assert not set(found.groups[train]) & set(found.groups[validation])
-    tests = splits.test_table(split, found.labels, 0)
+    assert not set(dataset.groups[train]) & set(dataset.groups[validation])
+    tests = splits.test_table(split, dataset.labels, 0)
     assert np.bincount(tests["label"]).tolist() == [8] * 5
     assert tests["inlier"].sum() == 8
 
 
 def test_challenged_images_are_the_clean_ones_under_the_challenge(few: Path) -> None:
     selection = Selection(types=("Noise",), levels=(2,))
-    found = data.read("gtsrb_challenges", few, 12, selection)
-    clean, noisy = found.images[32:40], found.images[40:]
+    dataset = data.read("gtsrb_challenges", few, 12, selection)
+    clean, noisy = dataset.images[32:40], dataset.images[40:]
     seeds = clean[:, 0, 0, 0].tolist()
     for image, result, seed in zip(clean, noisy, seeds, strict=True):
         assert np.array_equal(result, simulate(image, "Noise", 2, seed))
@@ -239,10 +239,10 @@ def test_torchvisions_folder_is_read(few: Path, tmp_path: Path) -> None:
         file = tmp_path / gtsrb.FOLDER / f"{number:05}/{track:05}_{frame:05}.ppm"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).resize((20 + frame, 30)).save(file)
-    found = gtsrb.load_photographs(tmp_path)
-    assert found.images.shape == (40, 32, 32, 3)
-    assert found.signs.tolist() == signs.tolist()
-    assert (found.tracks % 1000).tolist() == tracks.tolist()
+    photographs = gtsrb.load_photographs(tmp_path)
+    assert photographs.images.shape == (40, 32, 32, 3)
+    assert photographs.signs.tolist() == signs.tolist()
+    assert (photographs.tracks % 1000).tolist() == tracks.tolist()
     selection = Selection(types=("Rain",), levels=(1,))
     assert data.read("gtsrb_challenges", tmp_path, 28, selection).n_train == 32
     file.write_bytes(b"P6")
@@ -264,7 +264,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, "no array 'sign_class'"),
         ({"sign_class": np.array([14, 14]), "track": np.array([1, 2])}, "no array 'images'"),
@@ -276,15 +276,15 @@ def test_a_download_that_fails_says_what_to_do(tmp_path: Path, monkeypatch) -> N
           "track": np.array([1, 2])}, "too few tracks"),
     ],
 )  # fmt: skip
-def test_a_bad_file_is_one_line(tmp_path: Path, arrays, said: str) -> None:
+def test_a_bad_file_is_one_line(tmp_path: Path, arrays, message: str) -> None:
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         data.read("gtsrb_challenges", path, 12)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_stand_in_names_its_signs(few: Path) -> None:
+def test_signs_of_gtsrb_have_names(few: Path) -> None:
     with pytest.raises(InputError, match="no sign 'halt' in GTSRB; choose from yield, stop"):
         data.class_names("gtsrb_challenges", few, Selection(signs=("halt",)))
     assert data.class_names("gtsrb_challenges", few)[0] == "clean"
@@ -296,17 +296,17 @@ def test_the_stand_in_names_its_signs(few: Path) -> None:
 def test_pictures_are_framed_by_their_source(tmp_path: Path) -> None:
     asked = {"types": ("Decolorization", "Haze"), "levels": (1, 2, 5)}
     selection = simulation_check.FIG8.model_copy(update=asked)
-    found = cure_tsr_index.obtain(SHARED / "CURE-TSR", tmp_path / "index.parquet")
-    shown = simulation_check.fig8(SHARED / "CURE-TSR", found, GTSRB, 28, selection)
+    index = cure_tsr_index.obtain(SHARED / "CURE-TSR", tmp_path / "index.parquet")
+    sheet = simulation_check.fig8(SHARED / "CURE-TSR", index, GTSRB, 28, selection)
     # The real subset has stop signs under these alone, and none without a challenge.
-    real = {name for name, source in zip(shown.names, shown.sources, strict=True)
+    real = {name for name, source in zip(sheet.names, sheet.sources, strict=True)
             if source == sign_sheet.REAL}  # fmt: skip
-    there = {
+    with_files = {
         f"{file.parent.name.rsplit('-', 1)[0]} {file.parent.name[-1]}"
         for file in (SHARED / "CURE-TSR").glob("*/01_06_*.bmp")
     }
-    assert real == there & set(shown.names) != set()
-    assert sign_sheet.ABSENT not in shown.sources and shown.sources[0] == sign_sheet.SIMULATED
+    assert real == with_files & set(sheet.names) != set()
+    assert sign_sheet.ABSENT not in sheet.sources and sheet.sources[0] == sign_sheet.SIMULATED
 
 
 @pytest.fixture
@@ -320,9 +320,9 @@ def some(tmp_path: Path) -> Path:
     return folder.parent
 
 
-def test_real_images_stand_beside_simulated_ones(some: Path, few: Path, tmp_path: Path) -> None:
-    found = cure_tsr_index.obtain(some, tmp_path / "index.parquet")
-    real, simulated = simulation_check.real_and_simulated(some, found, few, 12)
+def test_real_images_are_drawn_beside_simulated_ones(some: Path, few: Path, tmp_path: Path) -> None:
+    index = cure_tsr_index.obtain(some, tmp_path / "index.parquet")
+    real, simulated = simulation_check.real_and_simulated(some, index, few, 12)
     assert list(real) == [("Darkening", 2)] and real["Darkening", 2].shape == (4, 12, 12, 3)
     assert len(simulated) == 60 and simulated["Rain", 1].shape == (40, 12, 12, 3)
     drawing = simulation_check.draw(real, simulated)
@@ -352,7 +352,7 @@ def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, c
 def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: Path, capsys):
     bad = some / "Darkening-2/01_06_04_02_0001.bmp"
     bad.write_bytes(b"BM")
-    for root, photographs, results, said in (
+    for root, photographs, results, message in (
         (tmp_path / "no", few, tmp_path, f"{tmp_path}/no: no such folder"),
         (some, tmp_path / "no.npz", tmp_path, f"{tmp_path}/no.npz: no such file"),
         (some, few, tmp_path / "out", f"{bad}: cannot be read"),
@@ -360,4 +360,4 @@ def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: 
     ):
         assert main(["simulation-check", str(root), str(photographs), str(results)]) == 1
         # The lines before it are progress.
-        assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+        assert capsys.readouterr().err.splitlines()[-1].startswith(message)

@@ -97,34 +97,34 @@ def test_other_folders_are_no_conditions(folder: str) -> None:
 
 @needs_real
 def test_every_real_file_is_indexed(tmp_path: Path) -> None:
-    found = cure_tsr_index.obtain(REAL, tmp_path / "index.parquet")
+    index = cure_tsr_index.obtain(REAL, tmp_path / "index.parquet")
     files = sorted(REAL.glob("*/*.bmp"))
-    assert len(found) == len(files) == 1546
-    assert not file_problems.of_index(found)
-    assert sorted(found["folder"].astype(str) + "/" + found["file"]) == [
+    assert len(index) == len(files) == 1546
+    assert not file_problems.of_index(index)
+    assert sorted(index["folder"].astype(str) + "/" + index["file"]) == [
         "/".join(file.parts[-2:]) for file in files
     ]
-    # An oracle of its own: the codes by their place in the name.
+    # Independent of the parser: the codes by their position in the name.
     for column, part in (("sign", 1), ("challenge", 2), ("level", 3), ("number", 4)):
-        expected = [int(file.split(".")[0].split("_")[part]) for file in found["file"]]
-        assert found[column].tolist() == expected
-    assert (found["sign"] == 6).sum() == 14
+        expected = [int(file.split(".")[0].split("_")[part]) for file in index["file"]]
+        assert index[column].tolist() == expected
+    assert (index["sign"] == 6).sum() == 14
 
 
 def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
-    found = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
-    assert found[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
-    assert (found["file"] != "").sum() == 12 * 6 + 1
-    assert {problem.kind for problem in file_problems.of_index(found)} == {"empty folder"}
-    assert len(file_problems.of_index(found)) == 4 * 61 - 7
+    index = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
+    assert index[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
+    assert (index["file"] != "").sum() == 12 * 6 + 1
+    assert {problem.kind for problem in file_problems.of_index(index)} == {"empty folder"}
+    assert len(file_problems.of_index(index)) == 4 * 61 - 7
     every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
-    assert file_problems.absent(found, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+    assert file_problems.absent(index, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
 
 
 def bad(tree: Path, tmp_path: Path) -> list[file_problems.Problem]:
     """The problems of a tree but its many empty folders."""
-    found = file_problems.of_index(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
-    return [problem for problem in found if problem.kind != "empty folder"]
+    problems = file_problems.of_index(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
+    return [problem for problem in problems if problem.kind != "empty folder"]
 
 
 def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_what_lies_elsewhere_is_named(tree: Path, tmp_path: Path) -> None:
+def test_stray_files_and_unknown_folders_are_named(tree: Path, tmp_path: Path) -> None:
     test = tree / "Real_Test"
     for stray in (test / "01_06_03_01_0001.bmp", tree / "README.txt"):
         stray.touch()
@@ -260,23 +260,23 @@ def test_the_command_says_what_is_missing(tmp_path: Path, capsys) -> None:
 
 
 def test_training_and_test_parts(tree: Path, tmp_path: Path) -> None:
-    found = read(tree, tmp_path, **FEW)
-    assert found.class_names == (
+    dataset = read(tree, tmp_path, **FEW)
+    assert dataset.class_names == (
         *("clean", "CodecError 1", "CodecError 3", "LensBlur 1", "LensBlur 3"),
     )
-    assert found.images.shape == (6 * 12, 28, 28, 3) and found.images.dtype == np.uint8
-    assert found.n_train == 12
-    assert np.bincount(found.labels).tolist() == [24, 12, 12, 12, 12]
-    # Each plain picture keeps its value when it is resized, so the values tell which file it is.
-    values = found.images[:, 14, 14, 0]
+    assert dataset.images.shape == (6 * 12, 28, 28, 3) and dataset.images.dtype == np.uint8
+    assert dataset.n_train == 12
+    assert np.bincount(dataset.labels).tolist() == [24, 12, 12, 12, 12]
+    # A plain picture keeps its value when it is resized, so the value identifies its file.
+    values = dataset.images[:, 14, 14, 0]
     assert values[:12].tolist() == list(range(11, 23))
-    assert [set(values[12:][found.labels[12:] == k]) for k in range(5)] == [
+    assert [set(values[12:][dataset.labels[12:] == k]) for k in range(5)] == [
         *({100}, {131}, {133}, {121}, {123}),
     ]
-    assert found.groups is not None
-    clean = found.groups[12:24].tolist()
-    assert all(found.groups[found.labels == k].tolist() == clean for k in range(1, 5))
-    assert not set(clean) & set(found.groups[:12].tolist())
+    assert dataset.groups is not None
+    clean = dataset.groups[12:24].tolist()
+    assert all(dataset.groups[dataset.labels == k].tolist() == clean for k in range(1, 5))
+    assert not set(clean) & set(dataset.groups[:12].tolist())
     assert (tmp_path / "account.txt").read_text() == f"72 images read from {tree}\n"
 
 
@@ -285,25 +285,25 @@ def test_real_images_are_resized_with_lanczos(tmp_path: Path) -> None:
     from benchmark.data.challenges import cure_tsr as reader
 
     selection = Selection(types=("Darkening", "Exposure"), on_problem="go")
-    found = reader.read(REAL, 28, selection, tmp_path)
-    assert found.n_train is None
+    dataset = reader.read(REAL, 28, selection, tmp_path)
+    assert dataset.n_train is None
     files = [file for type_ in ("Darkening", "Exposure") for file in REAL.glob(f"{type_}-*/*.bmp")]
-    assert len(found.images) == len(files)
+    assert len(dataset.images) == len(files)
     expected = {
         np.asarray(
             Image.open(file).convert("RGB").resize((28, 28), Image.Resampling.LANCZOS)
         ).tobytes()
         for file in files
     }
-    assert {image.tobytes() for image in found.images} == expected
-    means = [found.images[found.labels == k].mean() for k in range(1, 11)]
+    assert {image.tobytes() for image in dataset.images} == expected
+    means = [dataset.images[dataset.labels == k].mean() for k in range(1, 11)]
     assert (np.diff(means[:5]) < 0).all() and (np.diff(means[5:]) > 0).all()
 
 
 def test_signs_are_chosen(tree: Path, tmp_path: Path) -> None:
     picture(tree / "Real_Test/CodecError-1/01_14_03_01_0001.bmp")
-    found = read(tree, tmp_path, signs=("stop",), **FEW)
-    assert (found.labels == 1).sum() == 12
+    dataset = read(tree, tmp_path, signs=("stop",), **FEW)
+    assert (dataset.labels == 1).sum() == 12
     assert (read(tree, tmp_path, **FEW).labels == 1).sum() == 13
     with pytest.raises(InputError, match="no sign 'halt' in CURE-TSR; choose from speed_limit"):
         read(tree, tmp_path, signs=("halt",))
@@ -361,22 +361,24 @@ def other_signs(tree: Path) -> str:
         (other_signs, 12),
     ],
 )
-def test_a_problem_stops_or_is_told(tree: Path, tmp_path: Path, capsys, spoil, lost: int) -> None:
-    said = spoil(tree)
+def test_a_problem_stops_or_is_reported(
+    tree: Path, tmp_path: Path, capsys, spoil, lost: int
+) -> None:
+    message = spoil(tree)
     with pytest.raises(InputError) as caught:
         read(tree, tmp_path, signs=("stop",), **FEW)
-    assert said in str(caught.value) and "on_problem: go" in str(caught.value)
+    assert message in str(caught.value) and "on_problem: go" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert said.split(": ")[0] in (tmp_path / "account.txt").read_text()
+    assert message.split(": ")[0] in (tmp_path / "account.txt").read_text()
     capsys.readouterr()
-    found = read(tree, tmp_path, signs=("stop",), **FEW, **GO)
-    assert len(found.images) == len(found.labels) == len(found.groups) == 72 - lost
-    kind = said.split(": ", 1)[1].split(" (")[0]
+    dataset = read(tree, tmp_path, signs=("stop",), **FEW, **GO)
+    assert len(dataset.images) == len(dataset.labels) == len(dataset.groups) == 72 - lost
+    kind = message.split(": ", 1)[1].split(" (")[0]
     assert kind in (tmp_path / "account.txt").read_text()
     assert kind in capsys.readouterr().err
 
 
-def test_what_the_names_tell_stops_before_any_image_is_read(
+def test_a_problem_in_the_names_stops_before_any_image_is_read(
     tree: Path, tmp_path: Path, monkeypatch
 ) -> None:
     from benchmark.data.challenges import cure_tsr as reader
@@ -419,7 +421,7 @@ def test_the_sign_that_most_conditions_have_is_kept(tree: Path, tmp_path: Path) 
     assert kept.images[:, 14, 14, 0].tolist() == [100, 131, 133, 121, 123]
 
 
-def test_an_absent_picture_is_taken_from_the_stand_in() -> None:
+def test_an_absent_picture_is_taken_from_the_simulation() -> None:
     names = ("clean", "Rain 1", "Rain 2")
     rows = pd.DataFrame({"label": [1, 2], "sign": "stop", "number": [4, 4]})
     images = np.full((2, 2, 2, 3), 7, np.uint8)

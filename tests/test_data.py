@@ -464,7 +464,7 @@ def test_npz_without_an_official_split(tmp_path):
     assert dataset.class_names == data.class_names("npz", file) == ("cat", "dog", "emu")
 
 
-def test_peek_reads_no_images(tmp_path):
+def test_class_names_reads_no_images(tmp_path):
     contents = official()
     contents["x_train"] = contents["x_test"] = np.array([None])  # unreadable without pickle
     file = save(tmp_path, **contents)
@@ -686,12 +686,12 @@ def test_a_bad_folder_of_parts(tmp_path):
 
 
 def test_folder_paths(tmp_path):
-    check_peek = partial(fails, source="folder", call=data.class_names)
-    check_peek("no such folder; `path:` must be a folder", tmp_path / "absent")
-    check_peek("no class folders; sort them as", tmp_path)
+    check_names = partial(fails, source="folder", call=data.class_names)
+    check_names("no such folder; `path:` must be a folder", tmp_path / "absent")
+    check_names("no class folders; sort them as", tmp_path)
     picture(tmp_path / "0.png")
-    check_peek("0.png: an image outside a class folder", tmp_path)
-    check_peek("is a file; `path:` must be a folder", tmp_path / "0.png")
+    check_names("0.png: an image outside a class folder", tmp_path)
+    check_names("is a file; `path:` must be a folder", tmp_path / "0.png")
 
 
 # The registry
@@ -710,12 +710,12 @@ def test_unknown_source_and_missing_path():
         data.read("npz", None, 28)
 
 
-def test_every_source_is_known():
+def test_the_sources():
     plain = ("digits", "mnist", "fashion_mnist", "cifar10", "npz", "folder")
     assert (*plain, "cure_tsr", "gtsrb_challenges") == data.SOURCES
 
 
-def test_peek_and_load_import_nothing_heavy(tmp_path):
+def test_class_names_and_load_import_no_heavy_package(tmp_path):
     data.prepare(GOOD, tmp_path / "prepared")
     save(tmp_path, **official())
     tree(tmp_path / "folder", "ab", 1)
@@ -769,8 +769,8 @@ def test_views_are_hashed_by_their_content(tmp_path):
     flipped = GOOD.images[:, ::-1]
     data.prepare(data.Dataset(flipped, GOOD.labels, ("a", "b"), None), tmp_path)
     np.testing.assert_array_equal(data.load(tmp_path).images, flipped)
-    stated = json.loads((tmp_path / "dataset.json").read_text())["sha256"]["images"]
-    assert stated == hashlib.sha256(flipped.tobytes()).hexdigest()
+    written = json.loads((tmp_path / "dataset.json").read_text())["sha256"]["images"]
+    assert written == hashlib.sha256(flipped.tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize("call", [1, 2])
@@ -828,8 +828,8 @@ def test_real_files_as_torchvision_reads_them(source, name, third, tmp_path):
     (tmp_path / name / "raw").mkdir(parents=True)
     for file in before:
         (tmp_path / name / "raw" / file.name).symlink_to(file.resolve())
-    known = getattr(torchvision.datasets, name)
-    parts = [known(tmp_path, train=train, download=True) for train in (True, False)]
+    reference = getattr(torchvision.datasets, name)
+    parts = [reference(tmp_path, train=train, download=True) for train in (True, False)]
     pooled = np.concatenate([part.data.numpy() for part in parts])
     np.testing.assert_array_equal(dataset.images[..., 0], pooled)
     np.testing.assert_array_equal(

@@ -14,7 +14,7 @@ from benchmark.config.data_check import check_data
 from benchmark.config.methods import METHODS, hyperparameters
 from benchmark.config.models import Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED
-from benchmark.data.challenges.gtsrb import NAME as STAND_IN
+from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Selection
 from benchmark.errors import InputError
 
@@ -122,7 +122,7 @@ def _dataset(key: str, entry: Any) -> Any:
     if entry.get("source") in CHALLENGED:
         defaults |= {"protocol": "official", "inliers": [CLEAN], "challenges": {}}
     if entry.get("source") == "gtsrb_challenges":
-        defaults["title"] = STAND_IN[:1].upper() + STAND_IN[1:]
+        defaults["title"] = gtsrb.NAME[:1].upper() + gtsrb.NAME[1:]
     return defaults | entry
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from benchmark.config.methods import hyperparameters
 from benchmark.data import CHALLENGED, SOURCES, class_names
-from benchmark.data.challenges.gtsrb import NAME as STAND_IN
+from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Distinct, NonEmpty, Selection
 from benchmark.detector import (
     NonNegativeFloat,
@@ -104,14 +104,14 @@ class DatasetConfig(_Model):
     def _check(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse an unknown source, and what contradicts the keys before it."""
         source = info.data.get("source")
-        has_challenges = source in CHALLENGED
+        has_challenges, is_simulated = source in CHALLENGED, source == "gtsrb_challenges"
         match info.field_name:
             case "source" if value not in SOURCES:
                 raise ValueError(f"no source {value!r}; {suggestion(value, SOURCES)}")
             case "challenges" if value and not has_challenges:
                 raise ValueError(f"only for the sources {', '.join(CHALLENGED)}; remove it")
-            case "title" if source == "gtsrb_challenges" and STAND_IN.lower() not in value.lower():
-                raise ValueError(f"must say {STAND_IN!r}, as these are no images of CURE-TSR")
+            case "title" if is_simulated and gtsrb.NAME.lower() not in value.lower():
+                raise ValueError(f"must say {gtsrb.NAME!r}, as these are no images of CURE-TSR")
             case "protocol" if has_challenges and value != "official":
                 raise ValueError(f"{source!r} has only the protocol official; set it to that")
             case "folds" if info.data.get("protocol") == "official" and value != (0,):

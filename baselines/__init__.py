@@ -1,1 +1,4 @@
-"""The methods that GradCon was compared with, one module each, behind ``benchmark.detector``."""
+"""The methods that GradCon was compared with, one module each.
+
+Each is a detector (``benchmark.detector.Detector``).
+"""

@@ -1,6 +1,7 @@
-"""The densities behind GPND's novelty score, and the split of an image by the manifold's tangents.
+"""The parts of GPND's score: Jacobians, the part of a residual normal to the manifold, densities.
 
-Everything from the Jacobians on is float64: the score is a sum of some thousand logarithms.
+Jacobians and all that is computed from them are float64, because the score is a sum of some
+thousand logarithms.
 """
 
 import math
@@ -18,15 +19,15 @@ Tails = Literal["extended", "falling"]
 Vector = npt.NDArray[np.float64]
 
 LOWEST_LOG = -1000.0
-"""Least log density of a code dimension: what the released code puts for an infinite one."""
+"""The least log density of a code dimension: the released code's value where it is not finite."""
 TINY = 1e-308
-"""Density where the 2020 code has none."""
+"""The density of an empty bin in the 2020 code."""
 SMALLEST = 1e-12
-"""Least singular value and least distance."""
+"""The least singular value and the least distance, so that their logarithms are finite."""
 
 
 def encoder_tangents(encoder: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Differentiate each image's code: one backward pass per code dimension, all in one batch.
+    """The Jacobian of each image's code: one backward pass per code dimension, all in one batch.
 
     Args:
         encoder: (B, ...) to codes (B, n); a sample's code must not depend on the others.
@@ -41,7 +42,7 @@ def encoder_tangents(encoder: Callable[[Tensor], Tensor], images: Tensor) -> Ten
 
 
 def decoder_tangents(decoder: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
-    """Differentiate each code's image: one forward pass per code dimension, all in one batch.
+    """The Jacobian of each code's image: one forward pass per code dimension, all in one batch.
 
     Args:
         decoder: codes (B, n) to (B, ...), m values each; a sample's image must not depend on the
@@ -57,7 +58,7 @@ def decoder_tangents(decoder: Callable[[Tensor], Tensor], codes: Tensor) -> Tens
         return moved
 
     with warnings.catch_warnings():
-        # The first forward derivative imports a part of torch that uses its own deprecated parts.
+        # The first forward derivative imports a part of torch that warns of deprecated calls.
         warnings.simplefilter("ignore", FutureWarning)
         rows = torch.func.vmap(push)(_basis(codes))
     return _by_sample(rows)
@@ -101,7 +102,7 @@ def fit_gennorm(codes: Vector) -> Vector:
         codes: (N, n).
 
     Returns:
-        Shape, location and scale as in ``scipy.stats.gennorm``, (3, n). Where no fit is found, or
+        Shape, location and scale as in ``scipy.stats.gennorm``, (3, n). Where the fit fails, or
         the codes do not vary, those of the normal distribution with their mean and deviation.
     """
     return np.stack([_fit_gennorm(values) for values in codes.T], axis=1)
@@ -114,10 +115,10 @@ def _fit_gennorm(values: Vector) -> Vector:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            found = np.array(gennorm.fit(values, 2.0, loc=location, scale=scale), np.float64)
+            fitted = np.array(gennorm.fit(values, 2.0, loc=location, scale=scale), np.float64)
     except FitError:
         return normal
-    return found if np.isfinite(found).all() and min(found[0], found[2]) > 0 else normal
+    return fitted if np.isfinite(fitted).all() and min(fitted[0], fitted[2]) > 0 else normal
 
 
 def gennorm_log_density(codes: Tensor, parameters: Tensor) -> Tensor:
@@ -131,8 +132,8 @@ def gennorm_log_density(codes: Tensor, parameters: Tensor) -> Tensor:
 def fit_histogram(distances: Vector, bins: int, tails: Tails) -> tuple[Vector, Vector]:
     """Make the histogram of distances (N,): edges (bins + 1,) and densities (bins,).
 
-    An empty bin gets half the least density of the others ("extended") or ``TINY`` ("falling"):
-    between the few samples of the right tail, bins are empty by chance.
+    Bins of the right tail are empty by chance, because it has few samples. An empty bin gets half
+    the least density of the others ("extended") or ``TINY`` ("falling").
     """
     density, edges = np.histogram(distances, bins, density=True)
     empty = density[density > 0].min() / 2 if tails == "extended" else TINY
@@ -151,20 +152,20 @@ def histogram_log_density(
         tails: outside the histogram, the density of the nearest bin, or a density that falls
             linearly to 0 below the first edge and is ``TINY`` above the last.
     """
-    found = density[torch.searchsorted(edges[1:-1].contiguous(), distances, right=True)]
+    values = density[torch.searchsorted(edges[1:-1].contiguous(), distances, right=True)]
     if tails == "falling":
-        found = torch.where(distances < edges[0], found * distances / edges[0], found)
-        found = torch.where(distances > edges[-1], TINY, found)
-    return found.clamp_min(TINY).log()
+        values = torch.where(distances < edges[0], values * distances / edges[0], values)
+        values = torch.where(distances > edges[-1], TINY, values)
+    return values.clamp_min(TINY).log()
 
 
 def sphere_log_density(
     log_density: Tensor, distances: Tensor, dimensions: float, exponent: float
 ) -> Tensor:
-    """Log density of a vector from that of its length, its direction being uniform.
+    """Log density of a vector from that of its length, with a uniform direction.
 
-    ``log p(r) - exponent log r + log Gamma(N / 2) - log(2 pi^(N / 2))`` with N = ``dimensions``;
-    the area of the sphere has the exponent N - 1.
+    ``log p(r) - exponent log r + log Gamma(N / 2) - log(2 pi^(N / 2))`` with N = ``dimensions``.
+    For the area of the sphere the exponent is N - 1.
     """
     area = math.log(2) + dimensions / 2 * math.log(math.pi) - math.lgamma(dimensions / 2)
     return log_density - exponent * distances.log() - area

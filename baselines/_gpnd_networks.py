@@ -1,4 +1,4 @@
-"""The networks of GPND (Pidhorskyi et al., NeurIPS 2018), and what its score keeps beside them."""
+"""The networks of GPND (Pidhorskyi et al., NeurIPS 2018) and the densities that its score fits."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -18,8 +18,8 @@ Make = Callable[..., nn.Module]
 class Networks(nn.Module):
     """Encoder, generator and both discriminators, whose outputs are logits (B,).
 
-    The generator's output is half a logit, so that ``sigmoid(2 a) = tanh(a) / 2 + 1 / 2``, the
-    original's last layer, has an exact cross entropy.
+    The original's last layer is ``tanh(a) / 2 + 1 / 2 = sigmoid(2 a)``. The generator here returns
+    a, half a logit, from which the cross entropy is computed without rounding to 0 or 1.
 
     Attributes:
         gennorm: shape, location and scale of each code dimension, (3, latent).

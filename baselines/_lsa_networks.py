@@ -1,8 +1,8 @@
 """The autoencoder of LSA (Abati et al., CVPR 2019; "AND" in its first arXiv version) at 28x28.
 
-Shared by the rows that descend from it: the DAE, the VAE, and LSA itself. Read from the authors'
-released networks. C = 1 is their MNIST net, C = 3 their CIFAR-10 net (BN = batch norm; LReLU 0.01;
-no biases in convolutions; ``code`` = 64 numbers):
+LSA, the DAE and the VAE share it. Its layers are those of the authors' released code: C = 1 is
+their MNIST net, C = 3 their CIFAR-10 net (BN = batch norm; LReLU = leaky ReLU with slope 0.01; no
+biases in convolutions; ``code`` = 64 numbers; heights in parentheses):
 
 ======= ================================ ============================================
 part    C = 1                            C = 3
@@ -23,13 +23,15 @@ decoder linear 64->64, BN, LReLU         linear 64->256, BN, LReLU
         conv 1x1 16->1, linear           conv 1x1 32->3, linear
 ======= ================================ ============================================
 
-Every block has two branches, summed and followed by LReLU. residual: conv 3x3, BN, LReLU, conv 3x3,
-BN; and the identity. down: conv 3x3 s2, BN, LReLU, conv 3x3, BN; and conv 1x1 s2, BN. up: deconv
-5x5 s2, BN, LReLU, conv 3x3, BN; and deconv 1x1 s2, BN.
+Every block is the LReLU of the sum of two branches (s2 = stride 2, p0 = no padding):
 
-Deviation: the CIFAR-10 net is made for 32x32. At 28x28 its encoder ends at 4x4 too, so all weights
-are alike; the first ``up`` of the decoder doubles 4 to 7 (output padding 0) where the original
-doubles it to 8.
+- residual: conv 3x3, BN, LReLU, conv 3x3, BN; and the identity;
+- down: conv 3x3 s2, BN, LReLU, conv 3x3, BN; and conv 1x1 s2, BN;
+- up: deconv 5x5 s2, BN, LReLU, conv 3x3, BN; and deconv 1x1 s2, BN.
+
+Deviation: the CIFAR-10 net is made for 32x32. At 28x28 its encoder ends at 4x4 too, so that all
+weights have the same shapes; the first ``up`` of the decoder goes from 4 to 7 (output padding 0)
+where the original goes from 4 to 8.
 """
 
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Parts that several baselines have in common."""
+"""Parts that several baselines share."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Masked(Protocol):
-    """A layer some of whose weights a mask keeps from every output."""
+    """A layer with a mask over its weights: those under a zero have no effect."""
 
     weight: Tensor
     mask: Tensor
@@ -28,7 +28,7 @@ class Autoencoder(nn.Module):
 
 
 def count_parameters(networks: nn.Module) -> int:
-    """Count what is trained; weights under a mask are not, as the published counts have it."""
+    """Count the trained parameters without masked weights, as published counts do."""
     trained = sum(p.numel() for p in networks.parameters() if p.requires_grad)
     layers = [module for module in networks.modules() if isinstance(module, Masked)]
     return trained - sum(int((~m.mask.bool()).expand_as(m.weight).sum()) for m in layers)

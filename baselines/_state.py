@@ -1,4 +1,4 @@
-"""The state of networks and optimisers as arrays, and the file that an interrupted fit resumes."""
+"""Networks and optimisers as arrays, and the file from which an interrupted fit continues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from benchmark.utils.tensors import Arrays, read_tensors, write_tensors
 
 OptimizerState = dict[int, dict[str, Tensor]]
-"""What an optimiser remembers of each parameter, by the parameter's number and by name."""
+"""The tensors that an optimiser keeps of each parameter: by the parameter's number, by name."""
 
 
 def copy_state(networks: nn.Module) -> Arrays:
@@ -50,10 +50,10 @@ class StateFile:
             for name, array in state.items()
         }
         for name, optimizer in optimizers.items():
-            for number, remembered in optimizer.state_dict()["state"].items():
+            for number, slots in optimizer.state_dict()["state"].items():
                 arrays |= {
                     f"optimizer/{name}/{number}/{key}": _copy(tensor)
-                    for key, tensor in remembered.items()
+                    for key, tensor in slots.items()
                     if tensor is not None
                 }
         write_tensors(self.path, arrays, self.identity, progress)

@@ -38,8 +38,8 @@ class TorchDetector(BaseDetector, Generic[N]):
     score_batch: ClassVar[int] = 256
     """Images scored at once."""
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
-    """Of the weights of convolutions, which their results follow: on a CPU, channels last makes
-    an epoch of these networks cost up to 1.8 times less (``performance/README.md``)."""
+    """Layout of the convolutions' weights, and so of their outputs. On a CPU, channels last makes
+    an epoch of these networks up to 1.8 times as fast (``performance/README.md``)."""
 
     @abstractmethod
     def build(self, channels: int, size: int) -> N:
@@ -47,11 +47,11 @@ class TorchDetector(BaseDetector, Generic[N]):
 
     @abstractmethod
     def phases(self, networks: N) -> Sequence[Phase]:
-        """Say how the networks are trained."""
+        """Define how the networks are trained."""
 
     @abstractmethod
     def anomaly(self, networks: N, images: Tensor) -> Mapping[str, Tensor]:
-        """Score float images (B, C, H, W) in [0, 1]: each component (B,), higher is anomalous.
+        """Score float images (B, C, H, W) in [0, 1]: each component (B,), higher is more anomalous.
 
         Called without gradients and in evaluation mode, with generators seeded alike for every
         batch; a score may use ``torch.enable_grad`` on inputs of its own.
@@ -65,7 +65,7 @@ class TorchDetector(BaseDetector, Generic[N]):
             train: all training images, uint8 (N, C, H, W); see ``in_batches``.
             validation: all validation images, likewise.
         """
-        return None  # most scores need the weights only
+        return None  # most scores need nothing but the trained weights
 
     def fit(
         self,
@@ -143,7 +143,7 @@ class TorchDetector(BaseDetector, Generic[N]):
     def _apply(
         self, function: Callable[[N, Tensor], Mapping[str, Tensor]], images: Images, model: str
     ) -> Iterator[Mapping[str, Tensor]]:
-        """Yield what a function of networks and float images gives for each batch."""
+        """Yield the results of a function of networks and float images, batch by batch."""
         device = self.fitted_to(images, model).device
         networks = self._networks(model)
         for batch in in_batches(to_pixels(images, device), self.score_batch):

@@ -1,9 +1,9 @@
 """The loop that trains every torch baseline.
 
-A method says what happens to one batch (``Phase.step``) and what its networks are worth
-(``Phase.validation``); the loop does the rest: batch order, noise, schedule, the kept models, the
-history, and a training state from which it continues exactly. All randomness of an epoch follows
-from (seed, epoch), so a training state holds no generator.
+A method defines the update by one batch (``Phase.step``) and the loss by which models are compared
+(``Phase.validation``). The loop does the rest: batch order, random seeds, schedule, the choice of
+models, the history, and the training state. An interrupted training continues from that state with
+the same results, because the random numbers of an epoch depend on seed and epoch alone.
 """
 
 import math
@@ -29,21 +29,21 @@ Losses = Mapping[str, Tensor]
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS = ("epoch", "best_epoch", "best_value", "seconds", "history")
-"""What a training state holds of ``Training`` besides the models."""
+"""The fields of ``Training`` that a training state holds besides the models."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training: which optimisers do what to a batch, for how long.
+    """One phase of a training: its number of epochs, its optimisers and its losses.
 
-    A method has one phase, or several in a row (an autoencoder first, then Deep SVDD); the models
-    are chosen in the last one.
+    A method has one phase, or several in a row, as Deep SVDD, which trains an autoencoder first.
+    The best model is one of the last phase.
 
     Attributes:
         epochs: number of passes over the training images, at least 1.
         batch_size: images per step. A last batch of one image joins the one before it, because
             batch normalisation needs two.
-        optimizers: by name; their state belongs to the training state.
+        optimizers: by name; the training state holds their states.
         step: ``(images, epoch) -> losses``: updates the networks on float images (B, C, H, W) in
             [0, 1], networks in training mode; ``epoch`` counts from 1 within the phase. May draw
             from torch's generators.
@@ -67,7 +67,7 @@ class Phase:
 
 @dataclass
 class Training:
-    """How far training has come, and what it has kept."""
+    """The progress of a training and the models that it has kept."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -86,7 +86,7 @@ def descend(optimizer: Optimizer, loss: Tensor) -> None:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Leave a module out of backpropagation: gradients flow through it, not into it."""
+    """Give a module's parameters no gradients; its inputs still get theirs."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -104,7 +104,7 @@ def drop_after(*epochs: int, factor: float = 0.1) -> Callable[[int], float]:
 
 @contextmanager
 def own_generators(device: str) -> Iterator[None]:
-    """Leave torch's global generators, of the CPU and of the device, as they were."""
+    """Restore torch's global generators, of the CPU and of the device, on leaving."""
     cuda = torch.device(device).type == "cuda"
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if cuda else ()):
         yield
@@ -131,8 +131,8 @@ def run(
 ) -> Training:
     """Train the networks in place through all phases.
 
-    Epochs count on through the phases. Models ``best``, ``last`` and ``epoch-<n>`` are those of
-    the last phase; milestones in an earlier one are not reached.
+    Epochs are numbered through all phases. The models ``best``, ``last`` and ``epoch-<n>`` are
+    those of the last phase; milestones in an earlier one keep no model.
 
     Args:
         networks: on the device of the images.
@@ -141,12 +141,12 @@ def run(
         validation: uint8 (M, C, H, W), at least one image.
         seed: of batch order and noise.
         milestones: epochs whose model is kept.
-        state_file: where to continue from, and what to write at most every
-            ``CHECKPOINT_SECONDS``, between epochs.
+        state_file: the training state to continue from. It is written between epochs, at most
+            every ``CHECKPOINT_SECONDS``.
         title: of the progress bar.
 
     Raises:
-        FitFailed: a loss is NaN or infinite; says which one, in which epoch.
+        FitFailed: a loss is NaN or infinite; the message names it and the epoch.
     """
     plan = [(phase, epoch) for phase in phases for epoch in range(1, phase.epochs + 1)]
     training = Training()
@@ -220,7 +220,7 @@ def split_order(order: Tensor, size: int) -> list[Tensor]:
 
 
 def _means(part: str, epoch: int, losses: Iterator[tuple[int, Losses]]) -> dict[str, float]:
-    """Average losses over samples, reading them from the device once."""
+    """Average losses over samples; they are read from the device once."""
     count, sums = 0, dict[str, Tensor]()
     for size, batch in losses:
         count += size

@@ -1,13 +1,14 @@
 """ALOCC: adversarially learned one-class classifier (Sabokrou et al., CVPR 2018).
 
-A reconstructor R sees a noisy inlier and must fool a discriminator D, which tells inliers from
-reconstructions. Components, both higher for outliers:
+A reconstructor R is trained to restore noisy inliers and to deceive a discriminator D, which is
+trained to distinguish inliers from reconstructions. Components, both higher for outliers:
 
-- ``d`` ("ALOCC D"): minus the logit of D(x), section 3.3's OCC1;
-- ``dr`` ("ALOCC DR"): minus the logit of D(R(x)), OCC2.
+- ``d`` ("ALOCC D"): minus the logit of D(x), OCC1 in the paper's section 3.3;
+- ``dr`` ("ALOCC DR"): minus the logit of D(R(x)), OCC2 there. It is the ``anomaly_score``, because
+  it uses both networks.
 
-The paper names neither strides nor optimiser, noise or schedule, and its released TensorFlow code
-(khalooei/ALOCC-CVPR2018) is another, smaller network with another loss, and computes neither score.
+The paper specifies neither strides nor optimiser, noise or schedule. The released TensorFlow code
+(khalooei/ALOCC-CVPR2018) has another, smaller network and another loss, and computes neither score.
 Here the paper holds where it speaks, and the code where the paper is silent.
 
 Architecture (input C x 28 x 28). All layers are 5x5 convolutions of stride 2 (code) with bias, so
@@ -37,17 +38,20 @@ Schedule (code): TensorFlow's RMSprop 0.002 for both, batch 128, 40 epochs, nois
 clipped to [0, 1]; weights drawn from N(0, 0.02^2), cut at two deviations in convolutions, biases 0.
 The paper updates R once per update of D, the code twice (``reconstructor_steps``).
 
-Deviations from the released code, besides its network: it compares with the *noisy* image, by cross
-entropy of the tanh output, and weighs that with 0.2; it draws the noise once, here it is new in
-every epoch; it keeps the images' order; it normalises test images by their batch, so that a score
-depends on the batch, here by the running averages; it drops a last batch that is not full, here it
-is used; its RMSprop has 1e-10 within the root, here 1e-5 is added to the root.
+Deviations from the released code, besides its network:
+
+- it compares R(y) with the *noisy* image, by the cross entropy of the tanh output, with weight 0.2;
+- it draws the noise once and never shuffles the images; here both are new in every epoch;
+- its batch norm normalises test images by their batch, so that a score depends on the batch; here
+  it uses the running averages;
+- it drops an incomplete last batch; here that is used;
+- its RMSprop adds 1e-10 under the square root; here 1e-5 is added to the root.
 
 Deviations from the paper: R maximises log D(R(y)) instead of minimising log(1 - D(R(y))), as in the
-code; the stopping rule (an error threshold that is not given) is replaced by the lowest
-reconstruction error of clean inlier validation images. Both scores swing widely from epoch to
-epoch, under 0.5 AUROC too, as users of the released code report; no rule that sees inliers only is
-known to pick a good one.
+code. The paper stops when an error falls below a threshold, whose value it does not give; here the
+best model is the one of lowest reconstruction error on clean inlier validation images. The AUROC of
+both scores changes widely from epoch to epoch and can be below 0.5, as users of the released code
+report too. No rule is known that finds a good epoch from inliers alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +75,7 @@ WIDTHS: Mapping[Architecture, tuple[Sequence[int], Sequence[int], Sequence[int]]
     "paper": ((64, 128, 256, 512), (256, 128, 64), (64, 128, 256, 512)),
     "released": ((32, 64, 128), (32, 16), (16, 32, 64, 128)),
 }
-"""Widths of R's way down, of its way up, and of D."""
+"""Channels of R's encoder, of R's decoder, and of D."""
 
 
 class Networks(nn.Module):
@@ -130,7 +134,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 def _rmsprop(module: nn.Module, learning_rate: float) -> torch.optim.RMSprop:
-    """Make the RMSprop of TensorFlow 1: decay 0.9, and a mean square that starts at one."""
+    """Make the RMSprop of TensorFlow 1: decay 0.9, and a mean square that is 1 at first."""
     optimizer = torch.optim.RMSprop(module.parameters(), lr=learning_rate, alpha=0.9, eps=1e-5)
     for parameter in module.parameters():
         ones = torch.ones_like(parameter)
@@ -199,15 +203,19 @@ class ALOCC(TorchDetector[Networks]):
             noisy = add_noise(images, self.noise)
             with torch.no_grad():
                 reconstructed = reconstructor(noisy)
-            told = discriminator_loss(discriminator(images), discriminator(reconstructed))
-            descend(optimizers["d"], told)
+            distinction = discriminator_loss(discriminator(images), discriminator(reconstructed))
+            descend(optimizers["d"], distinction)
             for _ in range(self.reconstructor_steps):
                 with frozen(discriminator):
                     reconstructed = reconstructor(noisy)
-                    fooled = adversarial_loss(discriminator(reconstructed))
+                    adversarial = adversarial_loss(discriminator(reconstructed))
                     error = squared_error(images, reconstructed).mean()
-                    descend(optimizers["r"], fooled + self.reconstruction_weight * error)
-            return {"discriminator": told, "adversarial": fooled, "reconstruction": error}
+                    descend(optimizers["r"], adversarial + self.reconstruction_weight * error)
+            return {
+                "discriminator": distinction,
+                "adversarial": adversarial,
+                "reconstruction": error,
+            }
 
         def validation(images: Tensor) -> Losses:
             return {"reconstruction": squared_error(images, reconstructor(images)).mean()}

@@ -1,9 +1,9 @@
 """VAE: the variational autoencoder of Tables 3 and 4 (CIFAR-10, MNIST).
 
-Source: like the DAE column, copied through OCGAN's tables from Abati et al. (LSA; "AND" in its
-first version), who gave their own autoencoder a Gaussian code (Kingma and Welling, ICLR 2014) and
-scored by the ELBO. They released no code for it. GradCon's own VAE, with its 576 numbers of code,
-is another method (``gradcon``).
+Source: the tables' column is, by way of OCGAN's tables, from Abati et al. (LSA; "AND" in its first
+version), who gave their own autoencoder a Gaussian code (Kingma and Welling, ICLR 2014) and scored
+by the evidence lower bound (ELBO). They released no code for it. GradCon's own VAE, whose code has
+576 numbers, is another method (``gradcon``).
 
 Architecture: LSA's autoencoder, layer table in ``baselines._lsa_networks``; its last linear layer
 and sigmoid (the code) are replaced by two linear layers for the mean and the log variance of 64
@@ -14,15 +14,17 @@ Loss: the negative ELBO, mean over the batch, with z = mean + exp(log variance /
     |x - decoder(z)|^2  +  sum over z of (mean^2 + variance - log variance - 1) / 2
 
 The first term is LSA's reconstruction term and, up to a constant, the negative log-likelihood of a
-Gaussian with variance 1/2 per pixel; the second the divergence from the standard normal. Both are
-sums over the image and the code: an average over pixels would weigh the divergence 784 times more
-and empty the code. Schedule: Adam 1e-4, batch 256, 200 epochs, as for LSA. Score: the negative
-ELBO with the expectation over z replaced by its value at the mean, so that a score has no noise.
+Gaussian with variance 1/2 per pixel; the second is the divergence from the standard normal. Both
+are sums, over pixels and over the code: beside a mean over pixels the divergence would weigh 784
+times more, and the code would carry no information. Schedule: Adam 1e-4, batch 256, 200 epochs, as
+for LSA. Score: the negative ELBO with the expectation over z replaced by its value at the mean, so
+that a score has no noise.
 
-Deviations: the likelihood is this suite's choice, as the original's is not known; the best model is
-the one of lowest score on inlier validation images. In the first few hundred updates the divergence
-falls towards zero and every reconstruction is the mean image; the code comes into use afterwards
-(MNIST digit 1, 1500 images: after about 450 updates at 1e-4), so a short run understates the row.
+Deviations: the original's likelihood is not published, so this one is a choice of ours; the best
+model is the one of lowest score on inlier validation images. In the first few hundred updates the
+divergence falls towards zero and every reconstruction is the mean image; only later does the code
+carry information (MNIST digit 1, 1500 images: after about 450 updates at 1e-4). A short training
+therefore understates the method.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,11 +1,11 @@
 """AnoGAN: anomaly detection with a generative adversarial network (Schlegl et al., IPMI 2017).
 
-A DCGAN learns to draw inliers. A test image is then searched for among what the generator can
-draw, by gradient steps on the latent code; what remains of it is its anomaly score. The authors
-released no code for it.
+A generative adversarial network (DCGAN) learns to generate inliers. For a test image, gradient
+steps on the latent code search for the generated image that is most like it; the difference that
+remains is the anomaly score. The authors released no code for it.
 
-Architecture: the DCGAN of Radford et al. (2016) with half its channels, as AnoGAN has it, for 28x28
-in place of 64x64. Convolutions 5x5 of stride 2 with bias; BN = batch norm; LReLU 0.2; w = 64:
+Architecture: the DCGAN of Radford et al. (2016) with half its channels, as in AnoGAN, for 28x28 in
+place of 64x64. Convolutions 5x5 of stride 2 with bias; BN = batch norm; LReLU 0.2; w = 64:
 
 =============== ==================================== =======================================
 side            generator                            discriminator
@@ -19,31 +19,33 @@ weights, C = 1  4,511,617                            4,307,201
 weights, C = 3  4,514,819                            4,310,401
 =============== ==================================== =======================================
 
-Training: images scaled to [-1, 1]; codes uniform in [-1, 1]^100; discriminator -log D(x) -
-log(1 - D(G(z))), generator -log D(G(z)), each once a batch. Schedule (DCGAN's): Adam 2e-4, beta1
-0.5, batch 128, weights drawn from N(0, 0.02^2); 20 epochs (AnoGAN).
+Training: images scaled to [-1, 1]; codes uniform in [-1, 1]^100; for each batch one update of the
+discriminator, with the loss -log D(x) - log(1 - D(G(z))), and one of the generator, -log D(G(z)).
+Schedule (DCGAN's): Adam 2e-4, beta1 0.5, batch 128, weights drawn from N(0, 0.02^2); 20 epochs
+(AnoGAN's).
 
-Score: after 500 steps on the code z, from one start, down
+Score: 500 gradient steps on the code z, from a single initial code, minimise
 
     (1 - lambda) |x - G(z)|_1  +  lambda |f(x) - f(G(z))|_1
 
-with lambda = 0.1 on the *feature* term: the value of this loss at the last z. f is the output of
-the discriminator's last convolution; both norms are sums. All images of a batch are searched for at
-once and on their own: batch norm uses its running averages, and the optimiser works by element.
+with lambda = 0.1 on the *feature* term, and the score is the value of this loss at the last z. f is
+the output of the discriminator's last convolution; both norms are sums. The images of a batch are
+searched for together without influence on each other: batch norm uses its running averages, and
+Adam works element by element.
 
-The count published for AnoGAN (GradCon, Table 6: 6,338,176) is, to the digit, that of PyTorch's
-DCGAN example for 64x64 images of one channel (kernels 4x4, no biases, codes of 100, width 64;
-generator 3,574,656, discriminator 2,763,520): another network than this one, whose 5x5 kernels are
+The count published for AnoGAN (GradCon, Table 6: 6,338,176) equals exactly that of PyTorch's DCGAN
+example for 64x64 images of one channel (kernels 4x4, no biases, codes of 100, width 64; generator
+3,574,656, discriminator 2,763,520). That is another network than this one, whose 5x5 kernels are
 the DCGAN paper's.
 
-Deviations: 28x28 has the sides 2, 4, 7, 14, 28 where 64x64 has 4, 8, 16, 32, 64: all convolutions
-are alike, the two linear layers are a quarter. All images start from the same random code, so that
-a score does not depend on the order of images; the original draws one for each. The optimiser of
-the search is Adam with a step of 0.02, this suite's choice; its batch norm is in evaluation mode. A
+Deviations: 28x28 has the sides 2, 4, 7, 14, 28 where 64x64 has 4, 8, 16, 32, 64, so that the
+convolutions are the same and the two linear layers have a quarter of the weights. All images have
+the same random initial code, so that a score does not depend on the order of images; the original
+draws one for each. The optimiser of the search, Adam with a step of 0.02, is a choice of ours. A
 GAN has no validation loss, and the original takes the last model; here the best model is the one
 whose pixel residual after ``validation_steps`` steps of search is lowest on inlier validation
-images. The paper's text was not at hand: its channels, epochs, steps and lambda are from secondary
-sources and memory.
+images. We had no access to the paper's text: its channels, epochs, steps and lambda are from
+secondary sources and memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +81,7 @@ class Networks(nn.Module):
         return logits
 
     def draw_codes(self, count: int) -> Tensor:
-        """Draw codes (count, latent), uniform in [-1, 1]."""
+        """Sample codes (count, latent), uniform in [-1, 1]."""
         return 2 * torch.rand(count, self.latent, device=next(self.parameters()).device) - 1
 
 
@@ -117,13 +119,13 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def residual_loss(images: Tensor, drawn: Tensor) -> Tensor:
+def residual_loss(images: Tensor, generated: Tensor) -> Tensor:
     """Sum the absolute differences of two batches: (B, ...) twice to (B,)."""
-    return (images - drawn).abs().flatten(1).sum(1)
+    return (images - generated).abs().flatten(1).sum(1)
 
 
 class Target(NamedTuple):
-    """What a search looks for: images (B, C, 28, 28) in [-1, 1], and their features (B, F)."""
+    """What a search compares with: images (B, C, 28, 28) in [-1, 1] and their features (B, F)."""
 
     images: Tensor
     features: Tensor
@@ -131,9 +133,9 @@ class Target(NamedTuple):
 
 def search_loss(networks: Networks, target: Target, codes: Tensor, feature_weight: float) -> Tensor:
     """Return (B,): (1 - feature_weight) * pixel residual + feature_weight * feature residual."""
-    drawn = networks.generator(codes)
-    residual = residual_loss(target.images, drawn)
-    features = residual_loss(target.features, networks.features(drawn))
+    generated = networks.generator(codes)
+    residual = residual_loss(target.images, generated)
+    features = residual_loss(target.features, networks.features(generated))
     return (1 - feature_weight) * residual + feature_weight * features
 
 
@@ -146,11 +148,11 @@ def search(
     learning_rate: float,
     feature_weight: float,
 ) -> Tensor:
-    """Find the codes whose images are most alike.
+    """Find the codes whose generated images are most like the given ones.
 
     Args:
         networks: in evaluation mode, so that images do not mix.
-        target: what to look for.
+        target: the given images.
         start: the code from which each search starts, (1, latent).
         steps: of Adam.
         learning_rate: of Adam.
@@ -168,14 +170,14 @@ def search(
 
 
 class AnoGAN(TorchDetector[Networks]):
-    """AnoGAN; component ``score`` is the loss that is left after the search.
+    """AnoGAN; component ``score`` is the loss at the end of the search.
 
     Args:
         epochs: passes over the training images.
         batch_size: images per step.
         learning_rate: of Adam, for both networks.
         latent: numbers in a code.
-        width: w, channels next to the image; every layer further in has twice as many.
+        width: w, channels of the layer next to the image; each layer further in has twice as many.
         search_steps: gradient steps on a test image's code.
         search_learning_rate: of Adam in the search.
         feature_weight: lambda, of the discriminator's features in search and score.
@@ -212,7 +214,7 @@ class AnoGAN(TorchDetector[Networks]):
         return Networks(channels, self.latent, self.width)
 
     def phases(self, networks: Networks) -> Sequence[Phase]:
-        """Train discriminator and generator in turns."""
+        """Update the discriminator, then the generator, once per batch."""
         generator = networks.generator
         discriminator = nn.ModuleList([networks.features, networks.logit])
         optimizers = {
@@ -222,15 +224,15 @@ class AnoGAN(TorchDetector[Networks]):
 
         def step(images: Tensor, epoch: int) -> Losses:
             codes = networks.draw_codes(len(images))
-            drawn = generator(codes)
+            generated = generator(codes)
             real = networks.discriminate(to_symmetric(images))
-            fake = networks.discriminate(drawn.detach())
-            told = softplus(-real).mean() + softplus(fake).mean()
-            descend(optimizers["discriminator"], told)
+            fake = networks.discriminate(generated.detach())
+            distinction = softplus(-real).mean() + softplus(fake).mean()
+            descend(optimizers["discriminator"], distinction)
             with frozen(discriminator):
-                fooled = softplus(-networks.discriminate(drawn)).mean()
-                descend(optimizers["generator"], fooled)
-            return {"discriminator": told, "generator": fooled}
+                adversarial = softplus(-networks.discriminate(generated)).mean()
+                descend(optimizers["generator"], adversarial)
+            return {"discriminator": distinction, "generator": adversarial}
 
         def validation(images: Tensor) -> Losses:
             target, codes = self._search(networks, images, self.validation_steps)
@@ -239,19 +241,19 @@ class AnoGAN(TorchDetector[Networks]):
         return [Phase(self.epochs, self.batch_size, optimizers, step, validation)]
 
     def anomaly(self, networks: Networks, images: Tensor) -> Mapping[str, Tensor]:
-        """Return what is left of the search's loss for each image."""
+        """Return the loss at the end of the search for each image."""
         target, codes = self._search(networks, images, self.search_steps)
         return {"score": search_loss(networks, target, codes, self.feature_weight)}
 
     def reconstruct(self, images: Images, model: str = "best") -> Images:
-        """Draw the images (N, H, W, C), uint8, that the search ends at."""
+        """The generated images (N, H, W, C), uint8, that the search finds."""
 
-        def drawn(networks: Networks, x: Tensor) -> Tensor:
+        def nearest(networks: Networks, x: Tensor) -> Tensor:
             _, codes = self._search(networks, x, self.search_steps)
-            found: Tensor = networks.generator(codes)
-            return (found + 1) / 2
+            generated: Tensor = networks.generator(codes)
+            return (generated + 1) / 2
 
-        return self._reconstructed(drawn, images, model)
+        return self._reconstructed(nearest, images, model)
 
     def _search(self, networks: Networks, images: Tensor, steps: int) -> tuple[Target, Tensor]:
         images = to_symmetric(images)

@@ -1,20 +1,20 @@
 """DAE: the denoising autoencoder of Tables 3 and 4 (CIFAR-10, MNIST).
 
-Source: the column was copied through OCGAN's tables from Abati et al. (LSA; "AND" in its first
+Source: the tables' column is, by way of OCGAN's tables, from Abati et al. (LSA; "AND" in its first
 version), who trained their own autoencoder, without the density estimator, to denoise (Vincent et
-al., ICML 2008). They released no code and named no noise for it, so this is the method, not a copy
-of the instance.
+al., ICML 2008). They published neither code nor noise level for it, so that this is the method, but
+need not be their instance of it.
 
 Architecture: LSA's autoencoder, encoder and decoder; layer table in ``baselines._lsa_networks``.
 
 Loss: squared error between the reconstruction of the noisy image and the clean image, summed over
 the image, mean over the batch (LSA's reconstruction term). Noise: Gaussian, new in every epoch,
-clipped to [0, 1] (the kind of noise that is in LSA's repository). Schedule: Adam 1e-4, batch 256,
-200 epochs: what LSA's authors tell of their training. Score: squared error of the clean image's
+clipped to [0, 1] (the kind of noise that LSA's repository has). Schedule: Adam 1e-4, batch 256, 200
+epochs, as LSA's authors describe their training. Score: squared error of the clean image's
 reconstruction, summed over the image.
 
-Deviations: the standard deviation of the noise, 0.2, is this suite's choice; the best model is the
-one of lowest denoising error on inlier validation images, with the same noise in every epoch.
+Deviations: the standard deviation of the noise, 0.2, is a choice of ours; the best model is the one
+of lowest denoising error on inlier validation images, with the same noise in every epoch.
 """
 
 from collections.abc import Mapping, Sequence

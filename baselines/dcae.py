@@ -1,10 +1,10 @@
 """DCAE: the deep convolutional autoencoder of the Fashion-MNIST table (GradCon, Table 7).
 
-Source: the row cites a deep autoencoder, but no published image autoencoder of that name has an
-architecture that could be copied (Sakurada and Yairi 2014 is fully connected and sees no images).
-This is the DCAE that Ruff et al. compare with in "Deep One-Class Classification" (ICML 2018) and
-in "Deep Semi-Supervised Anomaly Detection" (ICLR 2020): a LeNet encoder, which Deep SVDD shares,
-and its mirror image. The row is therefore this suite's reading, not a copy of one.
+Source: the table's row cites a deep autoencoder, but we know of no published image autoencoder of
+that name to copy: that of Sakurada and Yairi (2014) is fully connected and not for images. This is
+the DCAE that Ruff et al. compare with in "Deep One-Class Classification" (ICML 2018) and in "Deep
+Semi-Supervised Anomaly Detection" (ICLR 2020): a LeNet encoder, which Deep SVDD has too, and a
+decoder that mirrors it. Whether it is the network behind the published row is not known.
 
 Architecture (input C x 28 x 28; no biases anywhere; BN = batch norm without affine part, eps 1e-4;
 LReLU 0.01; up = nearest neighbour, twice the size):
@@ -23,15 +23,15 @@ decoder  linear 64->128, BN; as 8 x 4 x 4         code as 2 x 4 x 4
 weights  C = 1: 249,888; C = 3: 251,488           C = 1: 8,472; C = 3: 9,272
 ======== ======================================== ==========================================
 
-Loss: squared error summed over an image, mean over the batch. Schedule: Adam 1e-4, 150 epochs,
-a tenth of it after epoch 50, batch 200, weight decay 5e-4 (the 2018 code's settings for
-pre-training on MNIST). Score: squared error summed over the image.
+Loss: squared error summed over an image, mean over the batch. Schedule: Adam with learning rate
+1e-4, a tenth of that after epoch 50, 150 epochs, batch 200, weight decay 5e-4 (the 2018 code's
+settings for pre-training on MNIST). Score: squared error summed over the image.
 
-Deviations: images go in as [0, 1], without the 2018 code's global contrast normalisation and its
-min-max constants of each class (the 2020 code drops them too); the best model is the one of lowest
-error on inlier validation images, where the original takes the last; the batch norm of the
-``mnist`` net is PyTorch's default in an early state of that code and non-affine later: the later
-one is taken.
+Deviations: pixels are scaled to [0, 1] only, without the 2018 code's global contrast normalisation
+and its minimum and maximum for each class (the 2020 code omits both too). The best model is the one
+of lowest error on inlier validation images, where the original takes the last. The batch norm of
+the ``mnist`` net is PyTorch's default in an early version of that code and without affine part
+later; here it is the later one.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,13 +1,13 @@
 """Deep SVDD: deep one-class classification (Ruff et al., ICML 2018), its one-class objective.
 
 An autoencoder is trained first; then its encoder alone is trained to map inliers close to a fixed
-centre. Read from the authors' released code (the PyTorch version, and the scripts of the older
-Theano version where those differ).
+centre. This follows the authors' released code: the PyTorch version, and the scripts of the older
+Theano version where those differ.
 
-Preprocessing: each image is contrast-normalised (minus its mean, over its mean absolute deviation,
-taken over all pixels and channels) and then scaled by the minimum and maximum of the normalised
-training inliers, one pair for all channels. Test values may leave [0, 1]. The original has these
-constants as a table of numbers for each class; here they are computed.
+Preprocessing: each image's contrast is normalised (its mean is subtracted, then it is divided by
+its mean absolute deviation, both over all pixels and channels). Then all images are scaled so that
+the training inliers' values, over all channels, fill [0, 1]; values of test images may lie outside.
+The original lists these two constants as numbers for each class; here they are computed.
 
 Architecture (no biases anywhere; BN = batch norm without affine part, eps 1e-4; LReLU 0.01; up =
 nearest neighbour, twice the size):
@@ -29,10 +29,10 @@ decoder                                      BN
 weights 8,472 (encoder 7,272)                804,544 (encoder 520,544)
 ======= ==================================== ====================================================
 
-Losses: pre-training minimises the squared error summed over an image; then the squared distance of
+Losses: first (pre-training) the squared error summed over an image, then the squared distance of
 the code to the centre; both as a mean over the batch. The centre is the mean code of the training
-inliers after pre-training, in evaluation mode; its coordinates within 0.1 of zero move to 0.1 with
-their sign (an exact zero stays).
+inliers after pre-training, in evaluation mode. Its coordinates within 0.1 of zero are set to 0.1 or
+-0.1, by their sign; one that is exactly zero stays.
 
 Schedule: Adam 1e-4, batch 200, the learning rate a tenth after the drop epoch:
 
@@ -48,15 +48,16 @@ Deep SVDD    150 epochs    150 epochs
 ============ ============= =================
 
 A pre-training hyperparameter that is ``None`` has the value of this table for the images' channels.
-Fashion-MNIST is not in the paper: it has the MNIST column, as all images of one channel.
+Fashion-MNIST is not in the paper; like all images of one channel it is trained as MNIST.
 
 Score: the squared distance to the centre.
 
 Deviations: the CIFAR-10 net is made for 32x32. At 28x28 the last pooling of its encoder rounds its
-output up (7 to 4), so that all weights are alike, and the decoder's third deconvolution trims 16 to
-14 by a padding of 3, as the MNIST net does. The best model is the one of lowest distance on inlier
-validation images, where the original takes the last. The soft-boundary objective is not here. A
-constant image, whose contrast the original cannot normalise, becomes zero before scaling.
+output size up (7 to 4), so that all weights have the same shapes, and the decoder's third
+deconvolution crops 16 to 14 by a padding of 3, as in the MNIST net. The best model is the one of
+lowest distance on inlier validation images, where the original takes the last. The soft-boundary
+objective is not implemented. A constant image, for which the original divides by zero, becomes zero
+before scaling.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,12 +77,12 @@ from benchmark.detector import NonNegativeFloat, NonNegativeInt, PositiveFloat, 
 T = TypeVar("T")
 
 CENTRE_MARGIN = 0.1
-"""The least distance of the centre's coordinates to zero: a code of zeros is a trivial solution."""
+"""The least absolute value of the centre's coordinates: at zero, zero weights would be optimal."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """What the paper's two data sets have of their own."""
+    """What differs between the paper's two data sets."""
 
     code: int
     encoder: Callable[[], nn.Sequential]
@@ -148,7 +149,7 @@ DESIGNS: Mapping[int, Design] = {
 
 
 class Networks(nn.Module):
-    """Encoder and decoder, the centre, and the range of the training inliers' contrast."""
+    """Encoder and decoder, the centre, and the constants of the preprocessing."""
 
     centre: Tensor
     lowest: Tensor
@@ -165,7 +166,7 @@ class Networks(nn.Module):
         self.register_buffer("highest", torch.ones(()))
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Normalise the contrast of images in [0, 1]; training inliers then fill [0, 1]."""
+        """Normalise and scale images in [0, 1]; training inliers then fill [0, 1]."""
         return (normalise_contrast(images) - self.lowest) / (self.highest - self.lowest)
 
     def distance(self, images: Tensor) -> Tensor:
@@ -177,12 +178,12 @@ class Networks(nn.Module):
 def normalise_contrast(images: Tensor) -> Tensor:
     """Subtract each image's mean, and divide by its mean absolute deviation."""
     centred = images - images.mean((1, 2, 3), keepdim=True)
-    # Far under the least deviation that one gray level in one pixel makes.
+    # The bound is far below the deviation of an image with one pixel one gray level off.
     return centred / centred.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-7)
 
 
 def away_from_zero(centre: Tensor, margin: float = CENTRE_MARGIN) -> Tensor:
-    """Move coordinates within the margin of zero to the margin, with their sign."""
+    """Set coordinates within the margin of zero to plus or minus the margin, by their sign."""
     return torch.where(centre.abs() < margin, margin * centre.sign(), centre)
 
 
@@ -190,13 +191,13 @@ class DeepSVDD(TorchDetector[Networks]):
     """One-class Deep SVDD; component ``score`` is the squared distance to the centre.
 
     Args:
-        epochs: of Deep SVDD, after pre-training.
+        epochs: passes over the training images after pre-training.
         drop_epoch: the epoch of these after which the learning rate is a tenth.
-        weight_decay: of Adam (L2).
-        pretrain_epochs: of the autoencoder; None is the paper's number for the images' channels,
-            as in the next two.
+        weight_decay: of Adam (L2) after pre-training.
+        pretrain_epochs: passes over the training images in pre-training. Here and in the next two,
+            None stands for the paper's value for the images' channels.
         pretrain_drop_epoch: the epoch of these after which the learning rate is a tenth.
-        pretrain_weight_decay: of Adam (L2) for the autoencoder.
+        pretrain_weight_decay: of Adam (L2) in pre-training.
         batch_size: images per step.
         learning_rate: of Adam.
     """
@@ -229,7 +230,7 @@ class DeepSVDD(TorchDetector[Networks]):
         return Networks(channels)
 
     def phases(self, networks: Networks) -> Sequence[Phase]:
-        """Train the autoencoder, then draw the codes to the centre."""
+        """Train the autoencoder, then move the codes towards the centre."""
         return [self._autoencoder(networks), self._svdd(networks)]
 
     def anomaly(self, networks: Networks, images: Tensor) -> Mapping[str, Tensor]:
@@ -241,7 +242,7 @@ class DeepSVDD(TorchDetector[Networks]):
         adam = torch.optim.Adam(
             [*networks.encoder.parameters(), *networks.decoder.parameters()],
             lr=self.learning_rate,
-            weight_decay=_given(self.pretrain_weight_decay, design.pretrain_weight_decay),
+            weight_decay=_or_default(self.pretrain_weight_decay, design.pretrain_weight_decay),
         )
 
         def begin(pixels: Tensor) -> None:
@@ -260,12 +261,12 @@ class DeepSVDD(TorchDetector[Networks]):
             return result
 
         return Phase(
-            _given(self.pretrain_epochs, design.pretrain_epochs),
+            _or_default(self.pretrain_epochs, design.pretrain_epochs),
             self.batch_size,
             {"autoencoder": adam},
             step,
             losses,
-            drop_after(_given(self.pretrain_drop_epoch, design.pretrain_drop_epoch)),
+            drop_after(_or_default(self.pretrain_drop_epoch, design.pretrain_drop_epoch)),
             begin,
         )
 
@@ -292,5 +293,5 @@ class DeepSVDD(TorchDetector[Networks]):
         return Phase(self.epochs, self.batch_size, {"svdd": adam}, step, losses, schedule, begin)
 
 
-def _given(value: T | None, otherwise: T) -> T:
-    return otherwise if value is None else value
+def _or_default(value: T | None, default: T) -> T:
+    return default if value is None else value

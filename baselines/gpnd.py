@@ -1,13 +1,13 @@
 """GPND: generative probabilistic novelty detection (Pidhorskyi et al., NeurIPS 2018).
 
-An adversarial autoencoder learns the manifold of the inliers; an image is scored by its log
-density, split in a part along the manifold's tangents and a part normal to it. The component is
+An adversarial autoencoder learns the manifold of the inliers. An image is scored by its log density
+p, the product of a density along the manifold's tangents and one normal to them: the component is
 ``score`` = - log p.
 
-Source: two states of the released code (podgorskiy/GPND): that nearest the paper
-("released_2018", commit 4439822) and the later rewrite ("released_2020", d44896b). The paper's text
-was not at hand: what is called the paper's below are the terms that comments in the 2018 code quote
-from it (|det S^-1|, and |w|^(m - n) of the normal part w). All else is the 2018 code's.
+Source: two versions of the released code (podgorskiy/GPND), the one closest to the paper
+("released_2018", commit 4439822) and the later rewrite ("released_2020", d44896b). We had no access
+to the paper's text: the terms that are called the paper's below (|det S^-1|, and |w|^(m - n) of the
+normal part w) are quoted from it in comments of the 2018 code. All else follows the 2018 code.
 
 Architecture (input C x 32 x 32 in [0, 1]; convolutions 4x4 with bias, of stride 2 and padding 1
 between the sizes 32, 16, 8, 4, without padding between 4 and 1; BN = batch norm; LReLU 0.2;
@@ -23,22 +23,22 @@ D_z         linear n->128->128, each LReLU; ->1                                 
 all         (C = 3: 6,732,709)                                                  6,724,515
 =========== =================================================================== =========
 
-GradCon's table gives GPND 6,766,243 parameters on MNIST, 41,728 more. The 2018 code's networks have
-exactly that, because its generator keeps from a conditional GAN a deconvolution of ten labels
-(10 * 256 * 16 + 256) with its BN (512), which no forward pass uses; it is not made here.
+GradCon's table states 6,766,243 parameters for GPND on MNIST, 41,728 more. The 2018 code's networks
+have exactly as many: its generator still has a conditional GAN's deconvolution of ten labels
+(10 * 256 * 16 + 256) with its BN (512), which no forward pass uses and which is left out here.
 ``architecture="released_2020"`` has 128 channels in E's first layer (and its configuration
 n = 16: 6,789,075).
 
-One step, with z drawn from N(0, I) anew each time; BCE(p, y) = binary cross entropy:
+One step makes four updates, each with a new z from N(0, I); BCE(p, y) = binary cross entropy:
 
-1. BCE(D_x(x), 1) + BCE(D_x(G(z)), 0), down D_x;
-2. BCE(D_x(G(z)), 1), down G;
-3. BCE(D_z(z), 1) + BCE(D_z(E(x)), 0), down D_z;
-4. BCE(G(E(x)), x), the mean over pixels, + 2 BCE(D_z(E(x)), 1), down E and G.
+1. D_x minimises BCE(D_x(x), 1) + BCE(D_x(G(z)), 0);
+2. G minimises BCE(D_x(G(z)), 1);
+3. D_z minimises BCE(D_z(z), 1) + BCE(D_z(E(x)), 0);
+4. E and G minimise BCE(G(E(x)), x), the mean over pixels, + 2 BCE(D_z(E(x)), 1).
 
-Schedule: Adam 0.002 (0.5, 0.999), one optimiser per line above; a quarter of it from epoch 30, of
-that from epoch 60; 80 epochs, batch 128. Weights N(0, 0.02^2), biases 0. (2020: weights 2 and 1 for
-reconstruction and code in line 4.)
+Schedule: Adam with learning rate 0.002 and betas (0.5, 0.999), one optimiser per update; a quarter
+of the learning rate from epoch 30, a sixteenth from epoch 60; 80 epochs, batch 128. Weights from
+N(0, 0.02^2), biases 0. (2020: weights 2 and 1 for reconstruction and code in update 4.)
 
 Score, with z = E(x), residual e = x - G(z), m = 1024 C pixels, and S the singular values of a
 Jacobian at the image, one matrix per image:
@@ -58,29 +58,31 @@ released_2020     - sum log s(dE/dx)  released_2018    |e|^2        m - n; m - n
                                       released_2020    |e|          (m - n) / 5; N-1  falling
 ================= =================== ================ ============ ================= ============
 
-- The tangent term: the paper's S is the *decoder's* Jacobian, by which the density of z turns into
-  one on the manifold. Where E inverts G the encoder's singular values are the reciprocals of
-  these, so that the 2018 code's sign agrees with the paper, and the 2020 code's is the opposite of
-  it. The default is the paper's formula itself.
-- The normal term: the default is the paper's r, the length of the residual, with its k; the 2018
-  code squares r, which weighs log r twice; the 2020 code counts a fifth of the dimensions (its
-  README's ``mul``). "projected" is the residual without its part along the tangents, which is what
-  the derivation means; the two agree where G(E(x)) is the nearest point of the manifold. It needs
-  the Jacobian of every training image, which takes as long as scoring them.
-- The normal term, a thousand times log r, outweighs the others by far.
+- The tangent term: the paper's S holds the singular values of the *decoder's* Jacobian, which turns
+  the density of z into one on the manifold. Where E inverts G, the encoder's singular values are
+  the reciprocals of these; so the 2018 code's sign agrees with the paper, and the 2020 code's is
+  the opposite. The default is the paper's formula.
+- The normal term: the default is the paper's r, the length of the residual, with the paper's k. The
+  2018 code squares r, which doubles log r; the 2020 code counts a fifth of the dimensions
+  (``mul`` in its README). "projected" takes the residual without its part along the tangents, as
+  the derivation requires; it equals the default where G(E(x)) is the nearest point of the manifold.
+  It needs the Jacobian of every training image, which takes as long as scoring them.
+- The normal term, about a thousand times log r, is far larger than the others.
 
-The Jacobian makes scoring slow: 32 passes through E or G, some 50 ms per image on one core.
+The Jacobian makes scoring slow: it needs 32 passes through E or G, about 50 ms per image on one
+core.
 
 Deviations:
 
 - Images of any square size are resized to 32x32, bilinear, without rounding to integers.
-- A histogram's empty bin has half the density of its thinnest one (2020: 1e-308; the 2018 code
-  gets minus infinity). log p_i is at least -1000 (the original's value where log p(z) is not
-  finite), singular values and r are at least 1e-12: a score is always finite.
-- ``gennorm`` starts from the normal distribution's fit (2018: scipy's start, 2020: (2, 0, 1)) on
-  its way to the same maximum. The constant of 2020 has 2 pi for pi, which changes no order.
-- A last batch that is not full is used. The best model is that of the lowest reconstruction loss
-  on inlier validation images; the original takes the last.
+- An empty bin of the histogram has half the least density of the others (2020: 1e-308; the log
+  density of the 2018 code is minus infinity there). log p_i is at least -1000 (the original's value
+  where log p(z) is not finite), singular values and r are at least 1e-12. So a score is finite.
+- The fit of ``gennorm`` starts from the normal distribution's (2018: scipy's start, 2020:
+  (2, 0, 1)); the maximum is the same. The constant of 2020 has 2 pi in place of pi, which does not
+  change the order of scores.
+- An incomplete last batch is used. The best model is that of the lowest reconstruction loss on
+  inlier validation images; the original takes the last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -117,7 +119,7 @@ NormalTerm = Literal["residual", "projected", "released_2018", "released_2020"]
 
 @dataclass(frozen=True)
 class Normal:
-    """One row of the table of normal terms: p_r's argument |e|^power, N's factor, k, and tails."""
+    """One row of the table of normal terms: r = |e|^power, N = factor (m - n), k = N + offset."""
 
     power: int = 1
     factor: float = 1.0
@@ -135,12 +137,12 @@ NORMAL_TERMS: Mapping[NormalTerm, Normal] = {
 
 
 def discriminator_loss(true: Tensor, false: Tensor) -> Tensor:
-    """Cross entropies of logits (B,) that should say 1 and of logits that should say 0, summed."""
+    """Summed cross entropies of logits (B,) with target 1 and of logits with target 0."""
     return softplus(-true).mean() + softplus(false).mean()
 
 
 def adversarial_loss(false: Tensor) -> Tensor:
-    """Cross entropy of logits (B,) that should be taken for 1."""
+    """Cross entropy, with target 1, of logits (B,) of generated samples."""
     return softplus(-false).mean()
 
 
@@ -148,17 +150,17 @@ class GPND(TorchDetector[Networks]):
     """Generative probabilistic novelty detection; component ``score`` is - log p.
 
     Args:
-        architecture: whose encoder.
-        width: the channels d of the released code; layers have d/2, d, 2d and 4d.
+        architecture: the version of the released code whose encoder it has.
+        width: number d of channels in the released code; layers have d/2, d, 2d and 4d.
         latent: length of the code.
         epochs: passes over the training images.
         batch_size: images per step.
         learning_rate: of Adam, for all networks.
-        drop_every: after so many epochs the learning rate is a quarter.
+        drop_every: number of epochs after which the learning rate is divided by four, repeatedly.
         reconstruction_weight: of the cross entropy in the autoencoder's loss.
-        latent_weight: of fooling the discriminator of codes.
-        tangent_term: which Jacobian, with which sign.
-        normal_term: which distance, in how many dimensions.
+        latent_weight: of the adversarial loss of the codes in it.
+        tangent_term: the Jacobian and its sign, see the table above.
+        normal_term: the distance and its dimensions, see the table above.
     """
 
     components: ClassVar[tuple[str, ...]] = ("score",)
@@ -228,28 +230,28 @@ class GPND(TorchDetector[Networks]):
             x = enlarge(images)
             with torch.no_grad():
                 generated = networks.generate(prior(x))
-            told_images = discriminator_loss(visual(x), visual(generated))
-            descend(optimizers["visual"], told_images)
+            visual_loss = discriminator_loss(visual(x), visual(generated))
+            descend(optimizers["visual"], visual_loss)
             with frozen(visual):
-                fooled_images = adversarial_loss(visual(networks.generate(prior(x))))
-                descend(optimizers["generator"], fooled_images)
+                visual_adversarial = adversarial_loss(visual(networks.generate(prior(x))))
+                descend(optimizers["generator"], visual_adversarial)
 
             with torch.no_grad():
                 codes = encoder(x)
-            told_codes = discriminator_loss(latent(prior(x)), latent(codes))
-            descend(optimizers["latent"], told_codes)
+            latent_loss = discriminator_loss(latent(prior(x)), latent(codes))
+            descend(optimizers["latent"], latent_loss)
             with frozen(latent):
                 codes = encoder(x)
-                fooled_codes = adversarial_loss(latent(codes))
+                latent_adversarial = adversarial_loss(latent(codes))
                 error = cross_entropy(x, codes)
-                total = self.reconstruction_weight * error + self.latent_weight * fooled_codes
-                descend(optimizers["autoencoder"], total)
+                weighted = self.latent_weight * latent_adversarial
+                descend(optimizers["autoencoder"], self.reconstruction_weight * error + weighted)
             return {
                 "reconstruction": error,
-                "visual": told_images,
-                "latent": told_codes,
-                "visual_adversarial": fooled_images,
-                "latent_adversarial": fooled_codes,
+                "visual": visual_loss,
+                "latent": latent_loss,
+                "visual_adversarial": visual_adversarial,
+                "latent_adversarial": latent_adversarial,
             }
 
         def validation(images: Tensor) -> Losses:
@@ -306,7 +308,7 @@ class GPND(TorchDetector[Networks]):
     def _encode(
         self, networks: Networks, x: Tensor, tangents: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Codes (B, n) and distances r (B,), in float64; may need the tangents for these."""
+        """Codes (B, n) and distances r (B,), in float64; ``tangents`` of x, if computed already."""
         term = NORMAL_TERMS[self.normal_term]
         codes = networks.encoder(x)
         residuals = (x - networks.generate(codes)).double().flatten(1)

@@ -1,27 +1,27 @@
 """KDE: a Gaussian kernel density estimate (Parzen, 1962), by scikit-learn.
 
-Source: the rows are from Abati et al. and Ruff et al.; this follows the latter's code.
+Source: the tables' rows are from Abati et al. and Ruff et al.; this follows the latter's code.
 
 Input: pixels in [0, 1], then PCA fitted to the training inliers, with the fewest directions that
-keep 95 % of their variance; ``variance: null`` leaves the pixels as they are.
+keep 95 % of their variance; ``variance: null`` uses the pixels themselves.
 
-Model: a Gaussian on every training image, all of one bandwidth, which is the one of highest
-log-likelihood in 5-fold cross-validation on the training inliers (clean: no label is seen). Two
-grids: 2^0.5, 2^1, ..., 2^5 (``paper``; also in their later code) and 2^-4.5, 2^-4, ..., 2^5
-(``released``). The likelihood of MNIST digits is highest far under 2^0.5, so the paper's grid gives
-its smallest bandwidth, and a smoother density than the likelihood asks for.
+Model: a Gaussian on every training image. All have the same bandwidth: the one of highest
+log-likelihood in 5-fold cross-validation on the training inliers, which needs no labels. There are
+two grids: 2^0.5, 2^1, ..., 2^5 (``paper``; also in their later code) and 2^-4.5, 2^-4, ..., 2^5
+(``released``). On MNIST digits the likelihood is highest at far less than 2^0.5, so that the
+paper's grid leads to its smallest bandwidth and a smoother density than that of highest likelihood.
 
-The choice equals that of ``sklearn.model_selection.GridSearchCV`` over
-``sklearn.neighbors.KernelDensity``, folds unshuffled; it is made from one matrix of distances
-instead of a tree for each bandwidth and fold, which takes seconds instead of minutes for 6,000
-images. Scores are those of ``KernelDensity`` with all images in one leaf of its tree. With its
-default of 40 images a leaf it is wrong where the density is low, by tens of nats and so at the
-outliers, when the bandwidth is small (scikit-learn 1.9, bandwidths under 1 on digits).
+The bandwidth is the one that ``sklearn.model_selection.GridSearchCV`` over
+``sklearn.neighbors.KernelDensity`` chooses, with unshuffled folds. Here it is computed from one
+matrix of distances instead of a tree for each bandwidth and fold: seconds instead of minutes for
+6,000 images. Scores are those of ``KernelDensity`` with all images in one leaf of its tree. With
+the default of 40 images in a leaf and a small bandwidth it is wrong by tens of nats where the
+density is low, that is at the outliers (scikit-learn 1.9, bandwidths below 1 on digits).
 
 Score: minus the log-density, in nats.
 
 Deviations: no contrast normalisation before PCA, which Ruff et al. use for CIFAR-10. The model
-keeps all training images, so ``parameters`` grows with them.
+consists of all training images, so that ``parameters`` grows with their number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ GRIDS: Mapping[Grid, Sequence[float]] = {
 
 FOLDS = 5
 BLOCK = 500
-"""Held-out images whose distances to the others are in memory at once."""
+"""Number of held-out images whose distances to the others are in memory at once."""
 
 
 def cross_validated(points: Points, bandwidths: Sequence[float]) -> npt.NDArray[np.float64]:
@@ -70,7 +70,7 @@ def cross_validated(points: Points, bandwidths: Sequence[float]) -> npt.NDArray[
 
 
 def _held_out(points: Points) -> Iterator[tuple[int, Points]]:
-    """Yield squared distances of held-out points to the others, and how many others there are."""
+    """Yield the number of points kept and the squared distances of held-out points to them."""
     for kept, held in KFold(FOLDS).split(points):
         for start in range(0, len(held), BLOCK):
             block = points[held[start : start + BLOCK]]
@@ -83,7 +83,7 @@ class KDE(ShallowDetector):
     Args:
         bandwidth: of the Gaussians, in units of the [0, 1] pixel range; None to cross-validate.
         grid: the bandwidths to choose from.
-        variance: share of the variance that PCA keeps; None for pixels.
+        variance: share of the variance that PCA keeps; None for the pixels themselves.
     """
 
     least_images: ClassVar[int] = FOLDS
@@ -111,6 +111,6 @@ class KDE(ShallowDetector):
     def anomaly(self, model: Model, points: Points) -> npt.NDArray[np.float64]:
         """Return minus the log-density."""
         centres, bandwidth = model["points"], float(model["bandwidth"][0])
-        # One leaf, so no walk through the tree, which is wrong by far where the density is low.
+        # One leaf: with more, the tree is inaccurate where the density is low.
         density = KernelDensity(bandwidth=bandwidth, leaf_size=len(centres)).fit(centres)
         return -np.asarray(density.score_samples(points), np.float64)

@@ -1,15 +1,15 @@
 """LSA: latent space autoregression (Abati et al., CVPR 2019; "AND" in its first arXiv version).
 
-An autoencoder and, on its code, an estimator of the code's density, one conditional per dimension
-in their order, are trained together. Read from the authors' released networks; they released no
-training code.
+An autoencoder is trained together with an estimator of the density of its code: the product of the
+densities of each dimension given those before it. The networks are those that the authors released;
+they released no training code.
 
-Architecture: the autoencoder is in ``baselines._lsa_networks``. The estimator is the same for all
-images; each of its layers is fully connected under a mask, so that the outputs of dimension i
-depend on dimensions before i only:
+Architecture: the autoencoder is in ``baselines._lsa_networks``. The estimator is the same for one
+and three channels. Each of its layers is fully connected with a mask on the weights, so that the
+outputs for dimension i depend on the dimensions before i only:
 
 ========= ============================================== ===========================================
-layer     output, for each of the 64 dimensions          sees
+layer     output, for each of the 64 dimensions          depends on
 ========= ============================================== ===========================================
 1         32 channels, LReLU 0.01                        dimensions before its own (mask A)
 2, 3, 4   32 channels, LReLU 0.01                        dimensions up to its own (mask B)
@@ -17,20 +17,20 @@ layer     output, for each of the 64 dimensions          sees
 weights   25,835,776 with the masked ones; 13,124,864 without
 ========= ============================================== ===========================================
 
-With the autoencoder, and without the masked ones, 13,690,160 (C = 1) and 17,826,752 (C = 3)
-weights. The first is, to the digit, what GradCon's Table 6 has for LSA; with the masked ones it is
-26,401,072.
+With the autoencoder's, and without the masked ones, there are 13,690,160 (C = 1) and 17,826,752
+(C = 3) weights. The first equals exactly the count for LSA in GradCon's Table 6; with the masked
+ones it is 26,401,072.
 
 Loss: squared error summed over the image + lambda * negative log-likelihood of the code summed over
 its dimensions, as a mean over the batch; lambda = 1. The likelihood of z_i is that of its bin,
-floor(100 z_i). The bin is no function to differentiate: the gradient reaches the encoder through
-the estimator's input only. Schedule: Adam 1e-4, batch 256, 200 epochs (told by the authors and
-users of their repository, not by the released code).
+floor(100 z_i). The bin is not differentiable: the gradient reaches the encoder through the
+estimator's input only. Schedule: Adam 1e-4, batch 256, 200 epochs (from comments of the authors and
+of users of their repository, not from the released code).
 
-Score: minus the novelty score, which is the sum of the code's log-likelihood and of minus the
-reconstruction error, each scaled by its minimum and maximum over inlier validation images, and not
-clipped. Up to a constant that is the sum of the error and of the negative log-likelihood, scaled
-the same way, which is what ``score`` holds.
+Score: minus the paper's novelty score, which is the sum of the code's log-likelihood and of minus
+the reconstruction error, each scaled by its minimum and maximum over inlier validation images,
+without clipping. ``score`` is the sum of the error and the negative log-likelihood, scaled
+likewise, which differs from that by a constant.
 
 Deviations: the best model is the one of lowest reconstruction error on inlier validation images
 (the authors name this rule as an alternative to the last of 200 epochs). The CIFAR-10 net at 28x28:
@@ -76,7 +76,7 @@ class MaskedLinear(nn.Linear):
 
 
 class Estimator(nn.Module):
-    """Conditional densities of a code's dimensions, as logits over bins of [0, 1]."""
+    """Density of each dimension of a code given those before it, as logits over bins of [0, 1]."""
 
     def __init__(self, dimensions: int, width: int, bins: int) -> None:
         super().__init__()
@@ -88,13 +88,13 @@ class Estimator(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Map codes (B, D) to logits (B, D, bins); those of dimension i see codes before i."""
+        """Map codes (B, D) to logits (B, D, bins); those of dimension i depend on earlier ones."""
         logits: Tensor = self.layers(codes)
         return logits.view(*codes.shape, self.bins)
 
 
 class Networks(nn.Module):
-    """The autoencoder, the estimator, and the range of both terms over validation inliers."""
+    """Autoencoder, estimator, and the range of both terms of the score over validation inliers."""
 
     lowest: Tensor
     highest: Tensor
@@ -116,15 +116,15 @@ class Networks(nn.Module):
         """Return reconstruction error and negative log-likelihood (nats) of each image, (B, 2)."""
         codes = self.encoder(images)
         error = squared_error(images, self.decoder(codes))
-        return torch.stack([error, surprise(self.estimator(codes), codes)], 1)
+        return torch.stack([error, negative_log_likelihood(self.estimator(codes), codes)], 1)
 
 
-def surprise(logits: Tensor, codes: Tensor) -> Tensor:
+def negative_log_likelihood(logits: Tensor, codes: Tensor) -> Tensor:
     """Return the negative log-likelihood (B,), in nats, of codes (B, D) in [0, 1].
 
     Args:
         logits: of the bins of each dimension, (B, D, bins).
-        codes: what is told apart by bin; no gradient passes.
+        codes: they choose the bins, without a gradient.
     """
     bins = logits.shape[2]
     index = (codes.detach() * bins).long().clamp(0, bins - 1)
@@ -173,12 +173,12 @@ class LSA(TorchDetector[Networks]):
         return Networks(channels, self.width, self.bins)
 
     def phases(self, networks: Networks) -> Sequence[Phase]:
-        """Minimise reconstruction error and negative log-likelihood together."""
+        """Minimise the sum of reconstruction error and weighted negative log-likelihood."""
         adam = torch.optim.Adam(networks.parameters(), lr=self.learning_rate)
 
         def losses(images: Tensor) -> Losses:
-            error, surprise = networks.terms(images).mean(0)
-            return {"reconstruction": error, "likelihood": surprise}
+            error, likelihood = networks.terms(images).mean(0)
+            return {"reconstruction": error, "likelihood": likelihood}
 
         def step(images: Tensor, epoch: int) -> Losses:
             result = losses(images)

@@ -2,18 +2,19 @@
 
 A denoising autoencoder whose codes fill a cube: a latent discriminator makes the codes of inliers
 uniform in it, a visual discriminator makes every code of the cube decode to an inlier, and mining
-looks for the codes that do so worst. Something outside the class then has no code of its own and
-is badly reconstructed. Components, all higher for outliers (n = noise):
+searches for codes that do not. An image of another class can then have no code that decodes to it,
+and its reconstruction is bad. Components, all higher for outliers (n = noise):
 
 - ``score``: mean squared error of De(En(x + n)) and x, over the 61x61x3 values in [-1, 1];
 - ``d``: minus the logit of Dv(x + n);
 - ``dr``: minus the logit of Dv(De(En(x + n))).
 
-Source: the released MXNet code (PramuPerera/OCGAN), which does not run as published, prints four
-scores (these three, and ``dr`` without noise) and never says which one is the paper's; what is
-said of the paper here comes from a written review of it. The paper's argument is about bad
-reconstructions, and its models are chosen by reconstruction error, so that is ``score``. The
-discriminator's scores fall under 0.5 AUROC in the authors' own log, and need not have a direction.
+Source: the released MXNet code (PramuPerera/OCGAN). It does not run as published; it prints four
+scores (these three, and ``dr`` without noise) and does not say which of them is the paper's. We had
+no access to the paper's text: statements about it come from a written review. Its argument is
+that outliers are badly reconstructed, and it chooses models by reconstruction error; therefore that
+error is ``score``. The AUROC of the discriminator's scores is below 0.5 in the authors' own log:
+nothing makes them higher for outliers.
 
 Architecture (the original's input: 61x61 of 3 channels in [-1, 1]; all convolutions 5x5 of stride 2
 without padding, so that 61 becomes 29, 13, 5, 1 and back; BN = batch norm; LReLU 0.2; w =
@@ -33,37 +34,38 @@ latent disc. Dl  linear latent->128->64->32->16, each BN, ReLU; ->1   13,537
 all                                                                   3,351,958
 ================ ==================================================== =========
 
-(* with bias; the other convolutions have none.) Weights N(0, 0.02^2), gains of BN N(1, 0.02^2). BN
-keeps 10 % of its old average at each step (MXNet's momentum 0.1, PyTorch's 0.9), so the averages
-are nearly those of the last batch; the autoencoder's last pass in a step is the reconstruction.
+(* with bias; the other convolutions have none.) Weights N(0, 0.02^2), gains of BN N(1, 0.02^2). The
+running averages of BN keep 10 % of their old value at each pass (MXNet's momentum 0.1, PyTorch's
+0.9), so that they are nearly those of the last batch; the autoencoder's last pass in a step is the
+reconstruction.
 
 One step, with u uniform in (-1, 1)^latent; BCE(p, y) = binary cross entropy to the label y:
 
-1. visual: (BCE(Dv(x), 1) + BCE(Dv(De(u)), 0)) / 2, down Dv;
-   latent: (BCE(Dl(u'), 1) + BCE(Dl(En(x + n)), 0)) / 2, down Dl;
-2. classifier: (BCE(C(De(En(x + n))), 1) + BCE(C(De(u)), 0)) / 2, down C;
+1. Dv minimises (BCE(Dv(x), 1) + BCE(Dv(De(u)), 0)) / 2;
+   Dl minimises (BCE(Dl(u'), 1) + BCE(Dl(En(x + n)), 0)) / 2;
+2. C minimises (BCE(C(De(En(x + n))), 1) + BCE(C(De(u)), 0)) / 2;
 3. mining, after epoch 150: z = tanh(m - 2 dBCE(C(De(tanh(m))), 0) / dm), m = u'';
    until then z = u'';
-4. 10 MSE(x, De(En(x + n))) + BCE(Dv(De(z)), 1) + BCE(Dl(En(x + n)), 1), down En and De.
+4. En and De minimise 10 MSE(x, De(En(x + n))) + BCE(Dv(De(z)), 1) + BCE(Dl(En(x + n)), 1).
 
 Schedule: Adam 2e-4 (0.5, 0.999) for all, 201 epochs, batch 512, noise of deviation 0.2. The kept
 model is that of the lowest denoising error on inlier validation images, as in the paper.
 
-Where paper and code differ, or differ from this:
+Where paper and code differ, or this differs from them:
 
 - Weights: the paper's 10 (error), 1 (visual), 1 (latent). The code's README gives 5 (its MSE is
-  halved), 1, 10; set the three weights for that.
-- Codes: tanh as in the paper and in the development code; the public code has LReLU, outside the
-  cube. Before mining the public code draws tanh(u), here u.
+  halved), 1, 10, which the three weights can be set to.
+- Codes: tanh as in the paper and in the development code; the public code has LReLU, whose codes
+  are not in the cube. Before mining the public code draws tanh(u), here u.
 - Dl: the paper's, with BN and one output. The public code's has no BN and 16 outputs (13,040
-  weights), and puts a sigmoid before a loss that has one already.
+  weights), and applies a sigmoid before a loss that applies one itself.
 - Noise: new in every step, where the code draws it once. The paper, by that review, has a
-  *variance* of 0.2; the code a deviation of 0.2, which is used here. Test images get noise too, as
-  in the code, but all of them the same, so that a score does not depend on batch mates.
+  *variance* of 0.2, the code a standard deviation of 0.2, which is used here. Test images get noise
+  too, as in the code, but all the same, so that a score does not depend on the other images.
 - Images of any square size are resized to 61x61 (bilinear) and gray ones repeated to 3 channels, so
-  that networks and counts are the original's; a gray image's noise differs by channel, as it must
-  have in the original.
-- The development code ignores the first 20 epochs in choosing the best; here none is.
+  that networks and counts are the original's. A gray image's noise differs by channel, as in the
+  original by its shape.
+- The development code ignores the first 20 epochs in choosing the best; here all count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -143,17 +145,17 @@ def _initialise(module: nn.Module) -> None:
 
 
 def discriminator_loss(true: Tensor, false: Tensor) -> Tensor:
-    """Half the cross entropies of logits (B,) that should say 1 and of logits that should say 0."""
+    """Mean of the cross entropies of logits (B,) with target 1 and of logits with target 0."""
     return (softplus(-true).mean() + softplus(false).mean()) / 2
 
 
 def adversarial_loss(false: Tensor) -> Tensor:
-    """Cross entropy of logits (B,) that should be taken for 1."""
+    """Cross entropy, with target 1, of logits (B,) of generated samples."""
     return softplus(-false).mean()
 
 
-def mine(decoder: nn.Module, classifier: nn.Module, start: Tensor, step: float) -> Tensor:
-    """Move codes towards images that the classifier tells from reconstructions.
+def mined_codes(decoder: nn.Module, classifier: nn.Module, start: Tensor, step: float) -> Tensor:
+    """Move codes towards images that the classifier distinguishes best from reconstructions.
 
     Args:
         decoder: codes (B, latent) to images.
@@ -195,8 +197,8 @@ class OCGAN(TorchDetector[Networks]):
         learning_rate: of Adam, for all networks.
         noise: standard deviation of the encoder's input noise, in units of the [-1, 1] range.
         reconstruction_weight: of the mean squared error in the autoencoder's loss.
-        visual_weight: of fooling the visual discriminator.
-        latent_weight: of fooling the latent discriminator.
+        visual_weight: of the adversarial loss of decoded codes in it.
+        latent_weight: of the adversarial loss of the codes in it.
         mining_after: the last epoch without mining.
         mining_step: length of the mining step.
     """
@@ -257,34 +259,34 @@ class OCGAN(TorchDetector[Networks]):
                 codes = encoder(noisy)
                 reconstructed, generated = decoder(codes), decoder(uniform(x))
 
-            told_images = discriminator_loss(visual(x), visual(generated))
-            descend(optimizers["visual"], told_images)
-            told_codes = discriminator_loss(latent(uniform(x)), latent(codes))
-            descend(optimizers["latent"], told_codes)
-            classified = discriminator_loss(classifier(reconstructed), classifier(generated))
-            descend(optimizers["classifier"], classified)
+            visual_loss = discriminator_loss(visual(x), visual(generated))
+            descend(optimizers["visual"], visual_loss)
+            latent_loss = discriminator_loss(latent(uniform(x)), latent(codes))
+            descend(optimizers["latent"], latent_loss)
+            classifier_loss = discriminator_loss(classifier(reconstructed), classifier(generated))
+            descend(optimizers["classifier"], classifier_loss)
 
             negatives = uniform(x)
             if epoch > self.mining_after:
-                negatives = mine(decoder, classifier, negatives, self.mining_step)
+                negatives = mined_codes(decoder, classifier, negatives, self.mining_step)
             with frozen(visual), frozen(latent):
-                fooled_images = adversarial_loss(visual(decoder(negatives)))
+                visual_adversarial = adversarial_loss(visual(decoder(negatives)))
                 codes = encoder(noisy)
-                fooled_codes = adversarial_loss(latent(codes))
+                latent_adversarial = adversarial_loss(latent(codes))
                 error = (x - decoder(codes)).square().mean()
                 total = (
                     self.reconstruction_weight * error
-                    + self.visual_weight * fooled_images
-                    + self.latent_weight * fooled_codes
+                    + self.visual_weight * visual_adversarial
+                    + self.latent_weight * latent_adversarial
                 )
                 descend(optimizers["autoencoder"], total)
             return {
                 "reconstruction": error,
-                "visual": told_images,
-                "latent": told_codes,
-                "classifier": classified,
-                "visual_adversarial": fooled_images,
-                "latent_adversarial": fooled_codes,
+                "visual": visual_loss,
+                "latent": latent_loss,
+                "classifier": classifier_loss,
+                "visual_adversarial": visual_adversarial,
+                "latent_adversarial": latent_adversarial,
             }
 
         def validation(images: Tensor) -> Losses:

@@ -1,27 +1,27 @@
 """OCSVM: the one-class support vector machine (Schoelkopf et al., 2001), by scikit-learn.
 
-Source: the rows are from Abati et al. and Ruff et al., who differ in what goes in and in how gamma
-is found; Ruff et al. choose gamma by the AUROC on a labelled tenth of the test set. Here nothing
-sees a label.
+Source: the tables' rows are from Abati et al. and Ruff et al., who differ in the input and in the
+choice of gamma; Ruff et al. choose gamma by the AUROC on a labelled tenth of the test set. Here no
+label is used.
 
 Input: pixels in [0, 1], then PCA fitted to the training inliers, with the fewest directions that
-keep 95 % of their variance (Ruff et al.); ``variance: null`` leaves the pixels as they are.
+keep 95 % of their variance (Ruff et al.); ``variance: null`` uses the pixels themselves.
 
 Model: ``sklearn.svm.OneClassSVM`` with the kernel exp(-gamma |x - y|^2) and nu = 0.1 (Ruff et al.
-report the better of 0.01 and 0.1). gamma, a number or a rule on the training inliers:
+report the better of 0.01 and 0.1). gamma is a number or a rule on the training inliers:
 
 =========== =============================================================================
 ``scale``   1 / (dimensions * variance of all coordinates), scikit-learn's default
 ``median``  1 / the median squared distance between two images
-``maximum`` 1 / the largest one (what Ruff et al.'s code does without its search)
+``maximum`` 1 / the largest squared distance (Ruff et al.'s code without its search)
 =========== =============================================================================
 
-Score: minus the decision function, which is positive for what the machine takes for inliers. Only
-support vectors are kept, and the decision function is summed over them here; it equals
-scikit-learn's but for rounding.
+Score: minus the decision function, which is positive for predicted inliers. The model consists of
+the support vectors, and the decision function is computed from them here; it equals scikit-learn's
+except for rounding.
 
 Deviations: gamma by rule instead of by labels; no contrast normalisation before PCA, which Ruff et
-al. use for CIFAR-10; ``median`` and ``maximum`` look at the first 2,000 training images.
+al. use for CIFAR-10; ``median`` and ``maximum`` use the first 2,000 training images only.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ from benchmark.detector import OpenFraction, PositiveFloat
 Rule = Literal["scale", "median", "maximum"]
 
 COMPARED = 2000
-"""Images whose distances are looked at: they take memory and time in the square of the number."""
+"""Images whose distances are computed; memory and time grow with the square of their number."""
 
 RULES: Mapping[Rule, Callable[[Points], float]] = {
     "scale": lambda points: 1 / (points.shape[1] * float(points.var())),
@@ -52,9 +52,10 @@ class OCSVM(ShallowDetector):
     """One-class support vector machine; component ``score`` is minus its decision function.
 
     Args:
-        nu: bound on the share of training images outside, and on that of support vectors inside.
+        nu: at most this share of the training images is outside, and at least this share are
+            support vectors.
         gamma: of the kernel, or the rule that finds it.
-        variance: share of the variance that PCA keeps; None for pixels.
+        variance: share of the variance that PCA keeps; None for the pixels themselves.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class OCSVM(ShallowDetector):
         """Find the support vectors."""
         gamma = RULES[self.gamma](points) if isinstance(self.gamma, str) else self.gamma
         machine = OneClassSVM(kernel="rbf", nu=self.nu, gamma=gamma)
-        # It seeds libsvm, which has no use for it here, from NumPy's global generator otherwise.
+        # Without it libsvm is seeded from NumPy's global generator, which would then change.
         machine.random_state = 0
         machine.fit(points)
         model = {

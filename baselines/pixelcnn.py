@@ -1,14 +1,14 @@
 """PixelCNN: pixels predicted from those above and to the left (van den Oord et al., ICML 2016).
 
-Source: the column of Tables 3 and 4 was copied through OCGAN's tables from Abati et al. (LSA; "AND"
-in its first version), who scored images by the likelihood of a PixelCNN and gave neither its size
-nor its training, nor any code. This is the method of "Pixel Recurrent Neural Networks", not a copy
-of their instance: the first PixelCNN, with ReLU, without the gates and the second stack of its
-successors, and so with a blind spot to the upper right.
+Source: the column of Tables 3 and 4 is, by way of OCGAN's tables, from Abati et al. (LSA; "AND" in
+its first version), who scored images by the likelihood of a PixelCNN and published neither its size
+nor its training, nor code. This is the method of "Pixel Recurrent Neural Networks", but need not be
+their instance of it: the first PixelCNN, with ReLU, without the gates and the second stack of its
+successors, so that a pixel's prediction ignores some pixels to its upper right.
 
-Quantisation: 256 levels, the gray levels of the images themselves, no binarisation; ``levels`` can
-merge neighbouring ones. Each pixel and colour has a softmax over them, given all pixels before it
-in raster order and, within a pixel, red before green before blue.
+Quantisation: 256 levels, the gray levels of the images themselves, no binarisation; a smaller
+``levels`` merges neighbouring ones. Each pixel and colour has a softmax over the levels, given all
+pixels before it in raster order and, within a pixel, red before green before blue.
 
 Architecture (h = 128; every convolution with bias, of stride 1 and the image's size):
 
@@ -21,19 +21,20 @@ head     ReLU, conv 1x1 2h->1024, ReLU, conv 1x1 1024->256 C                   B
 weights  C = 1: 2,751,488; C = 3: 2,530,228 (3,740,928 and 4,290,816 with the masked)
 ======== ===================================================================== ====
 
-A mask passes the rows above and the pixels to the left; at the pixel itself, mask B passes channels
-of its own and earlier colours, mask A of earlier colours only. The channels of each layer are
-divided among the colours in order, as evenly as they go. Inputs are the levels scaled to [-1, 1].
+A mask keeps the weights of the rows above and of the pixels to the left; at the pixel itself, mask
+B keeps those of its own and of earlier colours, mask A those of earlier colours only. The channels
+of each layer are divided among the colours in order, as evenly as possible. Inputs are the levels
+scaled to [-1, 1].
 
 Loss: negative log-likelihood of an image, in nats, as a mean over the batch. Schedule: RMSprop,
-batch 16. Score: the negative log-likelihood in nats, summed over pixels and colours. A likelihood
-also rewards images that are merely simple, and may rank simple outliers over inliers; the low
-numbers of the column fit that.
+batch 16. Score: the negative log-likelihood in nats, summed over pixels and colours. Simple images
+have a high likelihood whatever they show, so that simple outliers may get lower scores than
+inliers; the low numbers of the published column agree with that.
 
-Deviations: h, the depth, the head and the batch are what the paper is remembered to use for
-CIFAR-10 (its text was not at hand), for one channel too, where the paper binarises MNIST; learning
-rate (1e-4; the paper sets it by hand), RMSprop's decay (0.99, PyTorch's) and epochs (50) are this
-suite's choice; the best model is the one of lowest score on inlier validation images.
+Deviations: h, the depth, the head and the batch are the paper's for CIFAR-10 as far as we remember
+(we had no access to its text); they are used for one channel too, where the paper binarises MNIST.
+Learning rate (1e-4; the paper sets it by hand), RMSprop's decay (0.99, PyTorch's) and epochs (50)
+are a choice of ours. The best model is the one of lowest score on inlier validation images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,14 +53,14 @@ Levels = Annotated[int, Ge(2), Le(256)]
 
 
 class MaskedConv2d(nn.Conv2d):
-    """A convolution that sees the pixels before its own in raster order, and earlier colours.
+    """A convolution of the pixels before its own in raster order, and of earlier colours.
 
     Args:
         before: input channels.
         after: output channels.
         kernel: odd side of the kernel.
         colours: among which both channels are divided.
-        strict: whether the pixel's own colour is hidden (mask A) or seen (mask B).
+        strict: whether the mask hides the pixel's own colour (mask A) or not (mask B).
     """
 
     mask: Tensor
@@ -82,7 +83,7 @@ class MaskedConv2d(nn.Conv2d):
 
 
 def _colour(width: int, colours: int) -> Tensor:
-    """Say which colour each of ``width`` channels belongs to."""
+    """The colour, 0 to ``colours`` - 1, that each of ``width`` channels belongs to."""
     return torch.arange(width) * colours // width
 
 
@@ -128,7 +129,7 @@ class Network(nn.Module):
         batch, _, height, width = logits.shape
         return logits.view(batch, self.colours, self.levels, height, width).transpose(1, 2)
 
-    def surprise(self, images: Tensor) -> Tensor:
+    def negative_log_likelihood(self, images: Tensor) -> Tensor:
         """Return the negative log-likelihood (B,), in nats, of images in [0, 1]."""
         indices = quantise(images, self.levels)
         pixels = 2 * indices.to(images.dtype) / (self.levels - 1) - 1
@@ -137,7 +138,7 @@ class Network(nn.Module):
 
 
 def quantise(images: Tensor, levels: int) -> Tensor:
-    """Return the level, 0..levels - 1, of gray values k / 255; equally many values a level."""
+    """Return the level, 0..levels - 1, of gray values k / 255; levels have equally many values."""
     return (images * 255).round().long() * levels // 256
 
 
@@ -151,7 +152,7 @@ class PixelCNN(TorchDetector[Network]):
         width: h, half the channels between the blocks.
         blocks: residual blocks.
         head_width: channels of the hidden layer after the blocks.
-        levels: gray levels that are told apart.
+        levels: number of gray levels that are distinguished.
     """
 
     components: ClassVar[tuple[str, ...]] = ("score",)
@@ -186,7 +187,7 @@ class PixelCNN(TorchDetector[Network]):
         rmsprop = torch.optim.RMSprop(networks.parameters(), lr=self.learning_rate)
 
         def losses(images: Tensor) -> Losses:
-            return {"surprise": networks.surprise(images).mean()}
+            return {"surprise": networks.negative_log_likelihood(images).mean()}
 
         def step(images: Tensor, epoch: int) -> Losses:
             result = losses(images)
@@ -197,4 +198,4 @@ class PixelCNN(TorchDetector[Network]):
 
     def anomaly(self, networks: Network, images: Tensor) -> Mapping[str, Tensor]:
         """Return the negative log-likelihood of each image."""
-        return {"score": networks.surprise(images)}
+        return {"score": networks.negative_log_likelihood(images)}

@@ -40,7 +40,7 @@ class Fitted:
 
 
 class BaseDetector(ABC):
-    """Everything of a detector (``benchmark.detector.Detector``) but ``fit`` and ``score``.
+    """The parts of a detector (``benchmark.detector.Detector``) that all methods have in common.
 
     A subclass has an ``__init__`` of keyword-only hyperparameters, each kept in an attribute of
     the same name; a method ``fit`` that begins with ``check_training_images`` and sets ``_fitted``;
@@ -84,7 +84,7 @@ class BaseDetector(ABC):
         return {name: getattr(self, name) for name in names}
 
     def check_images(self, images: Images) -> Shape:
-        """The shape of each of the images, (N, H, W, C); ``InputError`` if it is not supported."""
+        """The shape of each image of (N, H, W, C) uint8; ``InputError`` if it is not supported."""
         name = type(self).__name__
         if not isinstance(images, np.ndarray):
             raise InputError(f"images are a {type(images).__name__}; give {name} a NumPy array")
@@ -103,7 +103,7 @@ class BaseDetector(ABC):
         return height, width, channels
 
     def check_training_images(self, train: Images, validation: Images) -> Shape:
-        """The same of both; ``InputError`` also if they differ or are too few."""
+        """The shape of all images; ``InputError`` also if it differs or there are too few of them."""
         shape, other = self.check_images(train), self.check_images(validation)
         if shape != other:
             raise InputError(f"training images are {shape}, validation {other}: make them alike")
@@ -130,7 +130,7 @@ class BaseDetector(ABC):
         return self._fitted
 
     def fitted_to(self, images: Images, model: str) -> Fitted:
-        """The same; ``KeyError`` if it has no such model, ``InputError`` for other images."""
+        """The same, if it has the model and fits the images; else ``KeyError`` or ``InputError``."""
         if model not in self.fitted.models:
             raise KeyError(f"no model {model!r}: there are {', '.join(self.models)}")
         shape = self.check_images(images)

@@ -58,12 +58,12 @@ def test_parameters_of_the_released_code(c: int) -> None:
 )
 def test_shapes_of_the_reconstructor(architecture: str, expected: list[int]) -> None:
     networks = ALOCC(architecture=architecture).build(3, 28)
-    seen: list[int] = []
+    shapes: list[int] = []
     for module in networks.reconstructor.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda m, i, o: seen.extend([o.shape[1], o.shape[3]]))
+            module.register_forward_hook(lambda m, i, o: shapes.extend([o.shape[1], o.shape[3]]))
     output = networks.reconstructor(torch.rand(2, 3, 28, 28))
-    assert seen == expected
+    assert shapes == expected
     assert output.shape == (2, 3, 28, 28)
     assert output.abs().max() <= 1
     assert networks.discriminator(output).shape == (2,)

@@ -24,19 +24,19 @@ def test_parameters(c: int) -> None:
 
 def test_shapes() -> None:
     networks = AnoGAN(width=2, latent=5).build(3, 28)
-    seen: list[tuple[int, int]] = []
+    shapes: list[tuple[int, int]] = []
     for module in networks.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda m, i, o: seen.append((o.shape[1], o.shape[2])))
+            module.register_forward_hook(lambda m, i, o: shapes.append((o.shape[1], o.shape[2])))
     images = networks.generator(networks.draw_codes(4))
     assert images.shape == (4, 3, 28, 28)
     assert images.min() > -1
     assert images.max() < 1
-    assert seen == [(8, 4), (4, 7), (2, 14), (3, 28)]
-    seen.clear()
+    assert shapes == [(8, 4), (4, 7), (2, 14), (3, 28)]
+    shapes.clear()
     assert networks.features(images).shape == (4, 16 * 2 * 2)
     assert networks.discriminate(images).shape == (4,)
-    assert seen[:4] == [(2, 14), (4, 7), (8, 4), (16, 2)]
+    assert shapes[:4] == [(2, 14), (4, 7), (8, 4), (16, 2)]
 
 
 def test_no_norm_next_to_the_image() -> None:
@@ -142,18 +142,18 @@ def test_each_image_is_searched_for_on_its_own() -> None:
     start = networks.draw_codes(1).double()
     options = {"steps": 20, "learning_rate": 0.05, "feature_weight": 0.1}
 
-    def found(batch: Tensor) -> Tensor:
+    def searched(batch: Tensor) -> Tensor:
         with torch.no_grad():
             return search(networks, target_of(networks, batch), start, **options)
 
-    together = found(images)
+    together = searched(images)
     assert together.unique(dim=0).shape[0] == 4
     for k in range(4):
-        torch.testing.assert_close(found(images[k : k + 1]), together[k : k + 1])
-    torch.testing.assert_close(found(images.flip(0)).flip(0), together)
+        torch.testing.assert_close(searched(images[k : k + 1]), together[k : k + 1])
+    torch.testing.assert_close(searched(images.flip(0)).flip(0), together)
     others = images.clone()
     others[1:] = 0
-    torch.testing.assert_close(found(others)[:1], together[:1])
+    torch.testing.assert_close(searched(others)[:1], together[:1])
 
 
 def test_search_lowers_the_loss_and_leaves_the_networks() -> None:
@@ -215,8 +215,8 @@ def test_training_step_by_hand() -> None:
     (phase,) = AnoGAN(learning_rate=0.01).phases(networks)
     losses = phase.step(torch.ones(4, 1, 28, 28), 1)
     # Real images have the logit 2, drawn ones 2 * 0.5.
-    told = math.log1p(math.exp(-2)) + math.log1p(math.exp(1))
-    assert losses["discriminator"].item() == pytest.approx(told)
+    expected = math.log1p(math.exp(-2)) + math.log1p(math.exp(1))
+    assert losses["discriminator"].item() == pytest.approx(expected)
     # The slope's derivative is -1 / (1 + e^2) + 0.5 / (1 + e^-1) > 0, so Adam takes it to 1.99;
     # the generator then sees the new discriminator, and raises its value.
     assert networks.slope.item() == pytest.approx(1.99)

@@ -48,7 +48,7 @@ LONGER: dict[str, int] = {
 """Epochs until the scores of noise are those of outliers, where 8 are not enough."""
 
 UNDIRECTED = {
-    ("ocgan", "d"),  # a discriminator's opinion of something it has never seen
+    ("ocgan", "d"),  # a discriminator's output for images unlike its training images
     ("ocgan", "dr"),
     ("cae", "gradient"),  # of a model without the constraint
     ("vae", "gradient"),
@@ -93,7 +93,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def frozen(images: Images) -> Images:
-    """A copy that raises when written to, as a memory map does."""
+    """A read-only copy, such as a memory map is."""
     images = images.copy()
     images.flags.writeable = False
     return images
@@ -137,7 +137,7 @@ test_images.__test__ = False  # type: ignore[attr-defined]
 
 
 def assert_equal(one: Detector, other: Detector, models: tuple[str, ...]) -> None:
-    """Bit-equal scores, and the same account of the training."""
+    """Bit-equal scores, history and facts."""
     images = test_images()
     for model in models:
         scores, others = one.score(images, model), other.score(images, model)
@@ -158,7 +158,7 @@ def test_fit_takes_inliers_and_nothing_else(method: Method) -> None:
     assert len(arguments) == len(positional) + len(keywords)
 
 
-def test_account_of_the_training(method: Method) -> None:
+def test_history_and_facts_of_the_training(method: Method) -> None:
     detector = fitted(method)
     assert isinstance(detector, Detector)
     facts, history = detector.facts, detector.history
@@ -302,7 +302,7 @@ def forward_hook(hook: Callable[[], None]) -> Iterator[None]:
         handle.remove()
 
 
-def test_interrupted_fit_goes_on(
+def test_interrupted_fit_continues(
     method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 10**9, 3600))  # training states are written every so many seconds
@@ -443,6 +443,11 @@ MISTAKES = {
     "detector.json is a list": Mistake(
         load_changed("detector.json", b"[]"), InputError, UNREADABLE
     ),
+    "detector.json of another class": Mistake(
+        load_changed("detector.json", b'{"detector": "elsewhere:Other"}'),
+        InputError,
+        UNREADABLE.replace(".+", r"holds a elsewhere:Other, not a .+"),
+    ),
     "detector.json is cut": Mistake(load_changed("detector.json", None), InputError, UNREADABLE),
     "best.safetensors is cut": Mistake(
         load_changed("best.safetensors", None), InputError, r"best\.safetensors: .*damaged.*"
@@ -453,7 +458,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_is_answered_in_one_line(method: Method, mistake: str, tmp_path: Path) -> None:
     if method.name not in methods.METHODS and not isinstance(method.create(), BaseDetector):
-        pytest.skip("stands on no BaseDetector")
+        pytest.skip("does not derive from BaseDetector")
     case = MISTAKES[mistake]
     with pytest.raises(case.error) as caught:
         case.make(method, tmp_path)
@@ -467,7 +472,7 @@ def test_mistake_is_answered_in_one_line(method: Method, mistake: str, tmp_path:
 def test_anomaly_score_is_that_of_the_benchmark(method: Method) -> None:
     detector, images = fitted(method), test_images()
     if not isinstance(detector, BaseDetector):
-        pytest.skip("stands on no BaseDetector")
+        pytest.skip("does not derive from BaseDetector")
     for model in detector.models:
         scores, values = detector.score(images, model), detector.anomaly_score(images, model=model)
         assert values.dtype == np.float32
@@ -480,7 +485,7 @@ def test_anomaly_score_is_that_of_the_benchmark(method: Method) -> None:
 def test_representation_makes_the_detector_again(method: Method) -> None:
     detector = method.create()
     if not isinstance(detector, BaseDetector):
-        pytest.skip("stands on no BaseDetector")
+        pytest.skip("does not derive from BaseDetector")
     assert detector.hyperparameters.items() >= method.hyperparameters.items()
     again = eval(repr(detector), {type(detector).__name__: type(detector)})
     assert again.hyperparameters == detector.hyperparameters

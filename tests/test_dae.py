@@ -51,16 +51,16 @@ def test_parameters_for_three_channels() -> None:
 )
 def test_shapes_of_the_blocks(channels: int, encoder: list, decoder: list) -> None:
     parts = lsa.encoder(channels), lsa.decoder(channels)
-    seen: list[tuple[int, int]] = []
+    shapes: list[tuple[int, int]] = []
     for module in (m for part in parts for m in part.modules()):
         if isinstance(module, lsa.Residual):
-            module.register_forward_hook(lambda m, i, o: seen.append((o.shape[1], o.shape[2])))
+            module.register_forward_hook(lambda m, i, o: shapes.append((o.shape[1], o.shape[2])))
     code = parts[0](torch.rand(2, channels, 28, 28))
     assert code.shape == (2, 64)
     assert code.min() > 0
     assert code.max() < 1
     assert parts[1](code).shape == (2, channels, 28, 28)
-    assert seen == encoder + decoder
+    assert shapes == encoder + decoder
 
 
 def test_convolutions_have_no_bias() -> None:
@@ -82,10 +82,10 @@ class Identity(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.factor = nn.Parameter(torch.ones(()))
-        self.seen: list[Tensor] = []
+        self.inputs: list[Tensor] = []
 
     def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(images.detach())
+        self.inputs.append(images.detach())
         return images * self.factor
 
 
@@ -95,7 +95,7 @@ def test_score_is_the_summed_squared_error_without_noise() -> None:
     images = torch.stack([torch.zeros(1, 28, 28), torch.full((1, 28, 28), 0.5)])
     scores = DAE(noise=0.9).anomaly(network, images)["score"]
     assert scores.tolist() == pytest.approx([0, 784 * 0.0625])
-    assert torch.equal(network.seen[0], images)
+    assert torch.equal(network.inputs[0], images)
 
 
 def test_training_compares_the_noisy_image_s_output_with_the_clean_image() -> None:
@@ -106,7 +106,7 @@ def test_training_compares_the_noisy_image_s_output_with_the_clean_image() -> No
     torch.manual_seed(0)
     for losses in (phase.step(images, 1), phase.validation(images)):
         assert losses["denoising"].item() == pytest.approx(784 * 0.01, rel=0.02)
-    noisy = network.seen[0]
+    noisy = network.inputs[0]
     assert float(noisy.mean()) == pytest.approx(0.5, abs=0.002)
     assert float(noisy.std()) == pytest.approx(0.1, rel=0.02)
 
@@ -115,5 +115,5 @@ def test_noisy_images_stay_in_range() -> None:
     network = Identity()
     (phase,) = DAE(noise=0.5).phases(network)
     phase.step(torch.rand(8, 1, 28, 28), 1)
-    assert float(network.seen[0].min()) == 0
-    assert float(network.seen[0].max()) == 1
+    assert float(network.inputs[0].min()) == 0
+    assert float(network.inputs[0].max()) == 1

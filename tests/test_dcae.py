@@ -37,20 +37,20 @@ def test_parameters(architecture: str, c: int, expected: int) -> None:
 )
 def test_shapes(architecture: str, code: int, encoder: list, decoder: list) -> None:
     networks = DCAE(architecture=architecture).build(3, 28)
-    seen: dict[type, list] = {nn.Conv2d: [], nn.ConvTranspose2d: []}
+    shapes: dict[type, list] = {nn.Conv2d: [], nn.ConvTranspose2d: []}
     for module in networks.modules():
-        if type(module) in seen:
+        if type(module) in shapes:
             module.register_forward_hook(
-                lambda m, i, o: seen[type(m)].append((o.shape[1], o.shape[2]))
+                lambda m, i, o: shapes[type(m)].append((o.shape[1], o.shape[2]))
             )
     images = torch.rand(2, 3, 28, 28)
     assert networks.encoder(images).shape == (2, code)
-    seen[nn.Conv2d].clear()
+    shapes[nn.Conv2d].clear()
     output = networks(images)
     assert output.shape == images.shape
     assert output.min() > 0
     assert output.max() < 1
-    assert seen == {nn.Conv2d: encoder, nn.ConvTranspose2d: decoder}
+    assert shapes == {nn.Conv2d: encoder, nn.ConvTranspose2d: decoder}
 
 
 def test_score_is_the_summed_squared_error() -> None:

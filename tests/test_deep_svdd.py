@@ -36,19 +36,19 @@ def test_parameters(channels: int, encoder: int, decoder: int) -> None:
 
 def test_shapes_of_the_cifar_net() -> None:
     networks = DeepSVDD().build(3, 28)
-    seen: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     for module in networks.modules():
         if isinstance(module, nn.MaxPool2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda m, i, o: seen.append(tuple(o.shape[1:])))
+            module.register_forward_hook(lambda m, i, o: shapes.append(tuple(o.shape[1:])))
     code = networks.encoder(torch.rand(2, 3, 28, 28))
     assert code.shape == (2, 128)
-    assert seen == [(32, 14, 14), (64, 7, 7), (128, 4, 4)]
-    seen.clear()
+    assert shapes == [(32, 14, 14), (64, 7, 7), (128, 4, 4)]
+    shapes.clear()
     output = networks.decoder(code)
     assert output.shape == (2, 3, 28, 28)
     assert output.min() > 0
     assert output.max() < 1
-    assert seen == [(128, 4, 4), (64, 8, 8), (32, 14, 14), (3, 28, 28)]
+    assert shapes == [(128, 4, 4), (64, 8, 8), (32, 14, 14), (3, 28, 28)]
 
 
 def test_contrast_by_hand() -> None:

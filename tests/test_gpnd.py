@@ -71,14 +71,14 @@ def test_parameters_of_2020(c: int) -> None:
 
 def test_sizes() -> None:
     networks = GPND(**SMALL).build(3, 28)
-    seen: list[tuple[int, int]] = []
+    shapes: list[tuple[int, int]] = []
     for module in (*networks.encoder, *networks.generator):
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda m, i, o: seen.append((o.shape[1], o.shape[3])))
+            module.register_forward_hook(lambda m, i, o: shapes.append((o.shape[1], o.shape[3])))
     x = enlarge(torch.rand(2, 3, 28, 28))
     codes = networks.encoder(x)
     images = networks.generate(codes)
-    assert seen == [(2, 16), (8, 8), (16, 4), (3, 1), (8, 4), (8, 8), (4, 16), (3, 32)]
+    assert shapes == [(2, 16), (8, 8), (16, 4), (3, 1), (8, 4), (8, 8), (4, 16), (3, 32)]
     assert codes.shape == (2, 3)
     assert images.shape == (2, 3, 32, 32)
     assert networks.visual(x).shape == networks.latent(codes).shape == (2,)
@@ -158,8 +158,8 @@ def test_step_descends_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, optimizer in phase.optimizers.items():
         parameters = optimizer.param_groups[0]["params"]
         gradients = torch.autograd.grad(expected[name], parameters, retain_graph=True)
-        for found, gradient in zip(descended[name], gradients, strict=True):
-            torch.testing.assert_close(found, gradient)
+        for descent, gradient in zip(descended[name], gradients, strict=True):
+            torch.testing.assert_close(descent, gradient)
     assert losses["visual"].item() == pytest.approx(expected["visual"].item())
     assert losses["latent"].item() == pytest.approx(expected["latent"].item())
     total = losses["reconstruction"] + 2 * losses["latent_adversarial"]
@@ -169,18 +169,18 @@ def test_step_descends_the_losses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def record_gradients(optimizers: dict) -> dict[str, list[Tensor]]:
     """The gradients that each optimiser finds at its step, in the order of the steps."""
-    found: dict[str, list[Tensor]] = {}
+    recorded: dict[str, list[Tensor]] = {}
 
     def hook(name: str) -> object:
         def record(optimizer: torch.optim.Optimizer, *_: object) -> None:
-            assert name not in found
-            found[name] = [p.grad.clone() for p in optimizer.param_groups[0]["params"]]
+            assert name not in recorded
+            recorded[name] = [p.grad.clone() for p in optimizer.param_groups[0]["params"]]
 
         return record
 
     for name, optimizer in optimizers.items():
         optimizer.register_step_pre_hook(hook(name))
-    return found
+    return recorded
 
 
 def test_learning_rate() -> None:
@@ -215,24 +215,24 @@ def test_encoder_tangents_against_a_loop(channels: int) -> None:
     networks = trained_looking(channels)
     images = torch.rand(4, channels, 32, 32, dtype=torch.float64)
     with torch.no_grad():
-        found = encoder_tangents(networks.encoder, images)
-    assert found.shape == (4, 3, channels * 1024)
-    for image, rows in zip(images, found, strict=True):
+        tangents = encoder_tangents(networks.encoder, images)
+    assert tangents.shape == (4, 3, channels * 1024)
+    for image, rows in zip(images, tangents, strict=True):
         x = image.unsqueeze(0).requires_grad_()
         code = networks.encoder(x)[0]
         for value, row in zip(code, rows, strict=True):
             (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
             torch.testing.assert_close(row, gradient.flatten())
-    assert not found.requires_grad
+    assert not tangents.requires_grad
 
 
 def test_decoder_tangents_against_autograd_and_differences() -> None:
     networks = trained_looking()
     codes = torch.randn(4, 3, dtype=torch.float64)
     with torch.no_grad():
-        found = decoder_tangents(networks.generate, codes)
-    assert found.shape == (4, 3, 1024)
-    for code, rows in zip(codes, found, strict=True):
+        tangents = decoder_tangents(networks.generate, codes)
+    assert tangents.shape == (4, 3, 1024)
+    for code, rows in zip(codes, tangents, strict=True):
         jacobian = torch.autograd.functional.jacobian(
             lambda z: networks.generate(z.unsqueeze(0)).flatten(), code
         )
@@ -241,7 +241,7 @@ def test_decoder_tangents_against_autograd_and_differences() -> None:
     step[:, 1] = 1e-6
     with torch.no_grad():
         moved = (networks.generate(codes + step) - networks.generate(codes - step)) / 2e-6
-    torch.testing.assert_close(found[:, 1], moved.flatten(1), rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(tangents[:, 1], moved.flatten(1), rtol=1e-4, atol=1e-8)
 
 
 def test_linear_maps_have_their_matrices() -> None:
@@ -292,28 +292,28 @@ def test_gennorm_against_scipy() -> None:
     codes = np.stack(
         [rng.normal(2, 0.5, 800), rng.laplace(-1, 2, 800), rng.uniform(0, 1, 800)], axis=1
     )
-    found = fit_gennorm(codes)
-    for values, (shape, location, scale) in zip(codes.T, found.T, strict=True):
+    fitted = fit_gennorm(codes)
+    for values, (shape, location, scale) in zip(codes.T, fitted.T, strict=True):
         ours = stats.gennorm.logpdf(values, shape, location, scale).sum()
         with np.errstate(all="ignore"):
             theirs = stats.gennorm.logpdf(values, *stats.gennorm.fit(values)).sum()
         assert ours >= theirs - 0.1
-    assert found[0, :2].tolist() == pytest.approx([2, 1], rel=0.2)
-    assert found[1, :2].tolist() == pytest.approx([2, -1], abs=0.2)
+    assert fitted[0, :2].tolist() == pytest.approx([2, 1], rel=0.2)
+    assert fitted[1, :2].tolist() == pytest.approx([2, -1], abs=0.2)
     points = rng.normal(0, 3, (50, 3))
-    density = gennorm_log_density(torch.from_numpy(points), torch.from_numpy(found)).numpy()
+    density = gennorm_log_density(torch.from_numpy(points), torch.from_numpy(fitted)).numpy()
     with np.errstate(all="ignore"):
-        expected = stats.gennorm.logpdf(points, *found)
+        expected = stats.gennorm.logpdf(points, *fitted)
     np.testing.assert_allclose(density, np.maximum(expected, -1000), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.5, 0.5, 0.5], [0.0, 1.0]])
 def test_gennorm_of_hardly_any_data_is_finite(values: list[float]) -> None:
-    found = fit_gennorm(np.array(values).reshape(-1, 1))
-    assert np.isfinite(found).all()
-    assert found[[0, 2]].min() > 0
+    fitted = fit_gennorm(np.array(values).reshape(-1, 1))
+    assert np.isfinite(fitted).all()
+    assert fitted[[0, 2]].min() > 0
     far = torch.tensor([[1e9], [-1e30], [0.5]], dtype=torch.float64)
-    assert torch.isfinite(gennorm_log_density(far, torch.from_numpy(found))).all()
+    assert torch.isfinite(gennorm_log_density(far, torch.from_numpy(fitted))).all()
 
 
 def test_histogram() -> None:
@@ -336,8 +336,8 @@ def test_histogram() -> None:
 def test_histogram_of_equal_distances_is_finite() -> None:
     edges, density = fit_histogram(np.full(5, 2.0), 30, "falling")
     at = torch.tensor([1e-12, 2.0, 1e6], dtype=torch.float64)
-    found = histogram_log_density(at, *map(torch.from_numpy, (edges, density)), "falling")
-    assert torch.isfinite(found).all()
+    log_density = histogram_log_density(at, *map(torch.from_numpy, (edges, density)), "falling")
+    assert torch.isfinite(log_density).all()
 
 
 @pytest.mark.parametrize("dimensions", [2, 5, 40])
@@ -347,8 +347,10 @@ def test_density_on_a_sphere(dimensions: int) -> None:
     lengths = np.linalg.norm(vectors, axis=1)
     expected = stats.norm.logpdf(vectors).sum(axis=1)
     of_length = torch.from_numpy(stats.chi.logpdf(lengths, dimensions))
-    found = sphere_log_density(of_length, torch.from_numpy(lengths), dimensions, dimensions - 1)
-    np.testing.assert_allclose(found.numpy(), expected)
+    log_density = sphere_log_density(
+        of_length, torch.from_numpy(lengths), dimensions, dimensions - 1
+    )
+    np.testing.assert_allclose(log_density.numpy(), expected)
 
 
 # The score
@@ -386,7 +388,7 @@ def test_score_of_a_plane(tangent: str, normal: str) -> None:
 
     matrix = {"decoder": plane.out}.get(tangent, plane.into).numpy()
     volume = math.log(math.sqrt(np.linalg.det(matrix @ matrix.T)))
-    for image, found in zip(images.flatten(1).numpy(), score, strict=True):
+    for image, value in zip(images.flatten(1).numpy(), score, strict=True):
         z = plane.into.numpy() @ (image - plane.centre.numpy())
         residual = image - plane.centre.numpy() - z @ plane.out.numpy()
         if normal == "projected":
@@ -401,7 +403,7 @@ def test_score_of_a_plane(tangent: str, normal: str) -> None:
         expected += stats.gennorm.logpdf(z, *plane.gennorm.numpy()).sum()
         expected += math.log(density) - k * math.log(r)
         expected += math.lgamma(n / 2) - math.log(2) - n / 2 * math.log(math.pi)
-        assert found == pytest.approx(-expected, rel=1e-9)
+        assert value == pytest.approx(-expected, rel=1e-9)
 
 
 def test_signs_of_2018_and_of_the_paper_agree_where_the_encoder_inverts_the_decoder() -> None:
@@ -435,9 +437,9 @@ def test_calibration_is_of_the_training_images(normal: str) -> None:
     filled = counts > 0
     assert networks.density[torch.from_numpy(~filled)].max() < counts[filled].min()
     expected = fit_gennorm(codes.double().numpy())
-    mine = gennorm_log_density(codes.double(), networks.gennorm).sum()
+    ours = gennorm_log_density(codes.double(), networks.gennorm).sum()
     theirs = gennorm_log_density(codes.double(), torch.from_numpy(expected)).sum()
-    assert float(mine) == pytest.approx(float(theirs), rel=1e-3)
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-3)
 
 
 def test_scores_of_strange_images_are_finite() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from baselines._networks import count_parameters
-from baselines.lsa import LSA, Estimator, MaskedLinear, scaled, surprise
+from baselines.lsa import LSA, Estimator, MaskedLinear, negative_log_likelihood, scaled
 from benchmark import published
 from tests.digits import of_class
 
@@ -59,8 +59,8 @@ def test_every_earlier_dimension_is_seen() -> None:
     torch.manual_seed(0)
     estimator = Estimator(6, 8, 4)
     jacobian = torch.autograd.functional.jacobian(lambda z: estimator(z[None])[0], torch.rand(6))
-    seen = jacobian.abs().sum(1) > 0
-    assert torch.equal(seen, torch.ones(6, 6).tril(-1).bool())
+    dependence = jacobian.abs().sum(1) > 0
+    assert torch.equal(dependence, torch.ones(6, 6).tril(-1).bool())
 
 
 def test_masked_weights_stay() -> None:
@@ -73,20 +73,20 @@ def test_masked_weights_stay() -> None:
     codes = torch.rand(16, 4)
     for _ in range(3):
         adam.zero_grad()
-        surprise(estimator(codes), codes).mean().backward()
+        negative_log_likelihood(estimator(codes), codes).mean().backward()
         adam.step()
     for layer, values in zip(layers, hidden, strict=True):
         assert torch.equal(layer.weight.detach()[~layer.mask], values)
     assert estimator(codes)[:, 0].unique(dim=0).shape[0] == 1
 
 
-def test_surprise_by_hand() -> None:
+def test_negative_log_likelihood_by_hand() -> None:
     """Four bins of probability 0.1, 0.2, 0.3, 0.4 in one dimension, uniform in the other."""
     logits = torch.stack([torch.tensor([0.1, 0.2, 0.3, 0.4]).log(), torch.zeros(4)])[None]
     codes = torch.tensor([[0.0, 0.5], [0.249, 0.0], [0.25, 1.0], [0.74, 0.1], [1.0, 0.9]])
     picked = torch.tensor([0.1, 0.1, 0.2, 0.3, 0.4])
     expected = -picked.log() + math.log(4)
-    torch.testing.assert_close(surprise(logits.expand(5, 2, 4), codes), expected)
+    torch.testing.assert_close(negative_log_likelihood(logits.expand(5, 2, 4), codes), expected)
 
 
 def test_density_sums_to_one() -> None:
@@ -96,17 +96,17 @@ def test_density_sums_to_one() -> None:
     middles = (torch.arange(6).double() + 0.5) / 6
     codes = torch.cartesian_prod(middles, middles)
     with torch.no_grad():
-        total = (-surprise(estimator(codes), codes)).exp()
+        total = (-negative_log_likelihood(estimator(codes), codes)).exp()
     # The second conditional depends on z_1 itself, not on its bin, and z_1 is fixed within a bin.
     assert total.sum().item() == pytest.approx(1)
 
 
 def test_gradient_reaches_the_code_through_the_estimator_alone() -> None:
     codes = torch.tensor([[0.3, 0.8]], requires_grad=True)
-    surprise(torch.zeros(1, 2, 10, requires_grad=True), codes).sum().backward()
+    negative_log_likelihood(torch.zeros(1, 2, 10, requires_grad=True), codes).sum().backward()
     assert codes.grad is None
     estimator = Estimator(2, 4, 10)
-    surprise(estimator(codes), codes).sum().backward()
+    negative_log_likelihood(estimator(codes), codes).sum().backward()
     assert codes.grad is not None
     assert codes.grad[0, 0] != 0
     assert codes.grad[0, 1] == 0  # nothing comes after the last dimension

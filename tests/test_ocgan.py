@@ -16,7 +16,7 @@ from baselines.ocgan import (
     adversarial_loss,
     discriminator_loss,
     enlarge,
-    mine,
+    mined_codes,
 )
 
 SMALL = {"width": 2, "discriminator_width": 3, "latent": 5}
@@ -50,13 +50,13 @@ def test_parameters_of_the_original(channels: int) -> None:
 
 def test_sizes_of_the_original() -> None:
     networks = OCGAN(**SMALL).build(1, 28)
-    seen: list[tuple[int, int]] = []
+    shapes: list[tuple[int, int]] = []
     for module in networks.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.register_forward_hook(lambda m, i, o: seen.append((o.shape[1], o.shape[3])))
+            module.register_forward_hook(lambda m, i, o: shapes.append((o.shape[1], o.shape[3])))
     x = enlarge(torch.rand(2, 1, 28, 28))
     images = networks.autoencoder(x)
-    assert seen == [(2, 29), (4, 13), (8, 5), (5, 1), (8, 5), (4, 13), (2, 29), (3, 61)]
+    assert shapes == [(2, 29), (4, 13), (8, 5), (5, 1), (8, 5), (4, 13), (2, 29), (3, 61)]
     assert images.shape == x.shape == (2, 3, 61, 61)
     codes = networks.autoencoder.encoder(x)
     assert codes.shape == (2, 5)
@@ -172,17 +172,17 @@ def test_step_descends_the_four_losses(
     reconstructed = decoder(codes)
     fake = decoder(generated).detach()
 
-    told = (one(visual(x)) + zero(visual(fake))) / 2
-    gradients_agree(visual, told)
-    assert losses["visual"].item() == pytest.approx(told.item())
+    expected = (one(visual(x)) + zero(visual(fake))) / 2
+    gradients_agree(visual, expected)
+    assert losses["visual"].item() == pytest.approx(expected.item())
 
-    told = (one(latent(uniform)) + zero(latent(codes.detach()))) / 2
-    gradients_agree(latent, told)
-    assert losses["latent"].item() == pytest.approx(told.item())
+    expected = (one(latent(uniform)) + zero(latent(codes.detach()))) / 2
+    gradients_agree(latent, expected)
+    assert losses["latent"].item() == pytest.approx(expected.item())
 
-    told = (one(classifier(reconstructed.detach())) + zero(classifier(fake))) / 2
-    gradients_agree(classifier, told)
-    assert losses["classifier"].item() == pytest.approx(told.item())
+    expected = (one(classifier(reconstructed.detach())) + zero(classifier(fake))) / 2
+    gradients_agree(classifier, expected)
+    assert losses["classifier"].item() == pytest.approx(expected.item())
 
     negatives = start
     if epoch > 3:
@@ -232,11 +232,11 @@ def test_mining_of_a_linear_classifier() -> None:
     decoder, classifier = nn.Linear(3, 1, bias=False), nn.Flatten(0)
     with torch.no_grad():
         decoder.weight.copy_(weights)
-    found = mine(decoder, classifier, start, step=2.0)
-    for code, m in zip(found.tolist(), start.tolist(), strict=True):
-        said = sum(w * math.tanh(value) for w, value in zip(weights.tolist(), m, strict=True))
+    codes = mined_codes(decoder, classifier, start, step=2.0)
+    for code, m in zip(codes.tolist(), start.tolist(), strict=True):
+        logit = sum(w * math.tanh(value) for w, value in zip(weights.tolist(), m, strict=True))
         for z, value, w in zip(code, m, weights.tolist(), strict=True):
-            slope = w * (1 - math.tanh(value) ** 2) / (1 + math.exp(-said))
+            slope = w * (1 - math.tanh(value) ** 2) / (1 + math.exp(-logit))
             assert z == pytest.approx(math.tanh(value - 2 * slope), rel=1e-5)
     assert decoder.weight.grad is None
     assert decoder.weight.requires_grad
@@ -254,7 +254,7 @@ def test_mining_descends_the_loss_of_the_classifier() -> None:
     def loss(codes: Tensor) -> Tensor:
         return torch.nn.functional.softplus(classifier(decoder(codes))).detach()
 
-    losses = [loss(mine(decoder, classifier, start, step)) for step in (0.0, 0.01, 0.1)]
+    losses = [loss(mined_codes(decoder, classifier, start, step)) for step in (0.0, 0.01, 0.1)]
     torch.testing.assert_close(losses[0], loss(start.tanh()))
     assert (losses[1] < losses[0]).all()
     assert (losses[2] < losses[1]).all()

@@ -107,7 +107,7 @@ def test_likelihood_sums_to_one_over_all_images(colours: int) -> None:
     bits = torch.arange(2**places)[:, None] >> torch.arange(places) & 1
     images = bits.view(-1, *shape).double()
     with torch.no_grad():
-        total = (-network.surprise(images)).exp().sum().item()
+        total = (-network.negative_log_likelihood(images)).exp().sum().item()
     assert total == pytest.approx(1)
 
 
@@ -143,7 +143,9 @@ def test_merged_levels_look_alike() -> None:
     network = Network(1, 4, 4, 1, 8)
     images = torch.randint(0, 4, (2, 1, 5, 5)) * 64
     finer = images + torch.randint(0, 64, images.shape)
-    assert torch.equal(network.surprise(images / 255), network.surprise(finer / 255))
+    assert torch.equal(
+        network.negative_log_likelihood(images / 255), network.negative_log_likelihood(finer / 255)
+    )
 
 
 def test_schedule() -> None:

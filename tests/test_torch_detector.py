@@ -253,7 +253,7 @@ def test_resumes_twice(tmp_path: Path, reference: TwoPhases) -> None:
 def test_time_of_a_resumed_fit_is_that_of_all_its_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = itertools.count()  # two looks an epoch: one second each
+    clock = itertools.count()  # read twice an epoch: one second each
     monkeypatch.setattr(_training.time, "perf_counter", lambda: next(clock))
     broken = TwoPhases()
     broken.interrupt_after = 12
@@ -269,7 +269,7 @@ def test_state_is_written_at_most_every_so_often(
     written = []
     monkeypatch.setattr(_training, "_write", lambda *a: written.append(a[1].epoch))
     monkeypatch.setattr(_training, "CHECKPOINT_SECONDS", 30.0)
-    clock = iter(range(0, 1000, 11))  # one look at the start, one per epoch, one per writing
+    clock = iter(range(0, 1000, 11))  # read at the start, once per epoch, once per writing
     monkeypatch.setattr(_training.time, "monotonic", lambda: next(clock))
     fit(TwoPhases(), checkpoint=tmp_path / "state")
     assert written == [3, 6]

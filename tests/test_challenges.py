@@ -12,7 +12,7 @@ from benchmark import data, splits
 from benchmark.__main__ import main
 from benchmark.data.challenges import cure_tsr_index, file_names, gtsrb, sign_sheet
 from benchmark.data.challenges.selection import Selection
-from benchmark.data.challenges.simulation import SIMULATED, simulate
+from benchmark.data.challenges.simulation import EFFECTS, simulate
 from benchmark.errors import InputError
 from benchmark.figures import simulation_check
 
@@ -49,10 +49,8 @@ def distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_all_types_are_simulated_at_all_levels() -> None:
-    assert set(SIMULATED) == set(file_names.TYPES)
-    assert all(
-        len(challenge.strengths) == len(file_names.LEVELS) for challenge in SIMULATED.values()
-    )
+    assert set(EFFECTS) == set(file_names.TYPES)
+    assert all(len(challenge.strengths) == len(file_names.LEVELS) for challenge in EFFECTS.values())
 
 
 @pytest.mark.parametrize("challenge", file_names.TYPES)

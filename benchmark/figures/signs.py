@@ -19,7 +19,7 @@ from benchmark.metrics import Metrics
 from benchmark.utils.text import spaced
 
 COLOURS = {REAL: INLIER, SIMULATED: OUTLIER}
-SOURCES = {REAL: "real files of CURE-TSR", SIMULATED: NAME}
+SOURCE_NAMES = {REAL: "real files of CURE-TSR", SIMULATED: NAME}
 
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
@@ -53,21 +53,21 @@ def draw_sheet(sheet: SignSheet, title: str) -> Drawing:
     sources = [source for source in (REAL, SIMULATED) if source in sheet.sources]
     others = not all(sheet.same)
     handles = [_frame(COLOURS[source]) for source in sources]
-    labels = [SOURCES[source] for source in sources]
+    labels = [SOURCE_NAMES[source] for source in sources]
     if others:
         handles.append(_frame(COLOURS[REAL], same=False))
         labels.append("another sign of the type")
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     caption = (
         f"A {sheet.sign.replace('_', ' ')} sign without a challenge and under each challenge and "
-        f"level, as the models see it, {title}: {' and '.join(SOURCES[s] for s in sources)}. "
+        f"level, as the models see it, {title}: {' and '.join(SOURCE_NAMES[s] for s in sources)}. "
         f"{'Dotted frames: other signs of the type, where this one has no file. ' * others}"
         f"{'Blank: no file. ' * (ABSENT in sheet.sources)}"
     )
     numbers = pd.DataFrame(
         {
             "condition": sheet.names,
-            "source": [SOURCES.get(source, "no file") for source in sheet.sources],
+            "source": [SOURCE_NAMES.get(source, "no file") for source in sheet.sources],
             "same_sign": sheet.same,
             "mean_value": sheet.images.mean(axis=(1, 2, 3)),
         }

@@ -1,10 +1,10 @@
-"""Photographs of GTSRB under simulated challenges, in the place of CURE-TSR.
+"""Photographs of GTSRB under simulated challenges, for use without CURE-TSR.
 
 The source is torchvision's folder of GTSRB, or an ``.npz`` file with ``images`` (N, H, W, 3) uint8,
 ``sign_class`` (N,), GTSRB's class numbers, and ``track`` (N,): a track is a film of one physical
 sign. A fifth of each class's tracks is for testing, clean and under every chosen challenge and
-level, so that no sign is in both parts. These are no images of CURE-TSR: what is made of them bears
-``NAME`` wherever it is shown.
+level, so that no sign is in both parts. These are no images of CURE-TSR: whatever shows them
+or numbers from them says ``NAME``.
 """
 
 from pathlib import Path

@@ -59,7 +59,7 @@ def simulate(image: Images, challenge: str, level: int, seed: int) -> Images:
         KeyError: an unknown challenge type.
         IndexError: a level beyond 5.
     """
-    model, strengths = SIMULATED[challenge]
+    model, strengths = EFFECTS[challenge]
     seeds = np.random.SeedSequence(seed, spawn_key=(file_names.code(challenge),))
     result = model(image / 255, strengths[level - 1], np.random.default_rng(seeds))
     return np.rint(np.clip(result, 0, 1) * 255).astype(np.uint8)
@@ -157,7 +157,7 @@ def _haze(image: Pixels, thickness: float, rng: np.random.Generator) -> Pixels:
     return image + veil * (_GREY_VEIL - image)
 
 
-SIMULATED: dict[str, Effect] = {
+EFFECTS: dict[str, Effect] = {
     "Decolorization": Effect(_decolorization, (0.2, 0.35, 0.6, 0.87, 1.0)),
     "LensBlur": Effect(_lens_blur, (0.06, 0.12, 0.18, 0.24, 0.30)),
     "CodecError": Effect(_codec_error, (0.3, 0.4, 0.52, 0.65, 0.8)),

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from benchmark import config as configuration
-from benchmark import reanalyse
+from benchmark import layout, metrics, reanalyse, tables, verdicts
 from benchmark.__main__ import main
 from benchmark.config import REFERENCE, Config
 from benchmark.errors import InputError
+from benchmark.layout import RunKey
 from benchmark.published import AVERAGE
 from benchmark.reference import publish, verify
 from benchmark.tables import cells
@@ -43,16 +44,16 @@ def quoted(page: str, first: str) -> dict[str, list[str]]:
 
 
 def test_the_readme_quotes_the_committed_verdicts() -> None:
-    tables = ROOT / REFERENCE / "paper/tables"
-    verdicts = pd.read_csv(tables / "verdicts-cifar10.csv")
-    areas = pd.read_csv(tables / "auroc-cifar10.csv").set_index(["method", "inlier"])
+    folder = ROOT / REFERENCE / "paper/tables"
+    judged = pd.read_csv(folder / "verdicts-cifar10.csv")
+    areas = pd.read_csv(folder / "auroc-cifar10.csv").set_index(["method", "inlier"])
     series = [("CAE", "reconstruction"), ("CAE + Grad", "reconstruction")]
     series += [("CAE + Grad", "gradient"), ("GradCon", "score")]
     expected: dict[str, list[str]] = {}
     for method, loss in series:
-        rows = verdicts[(verdicts["published_method"] == method) & (verdicts["loss"] == loss)]
+        rows = judged[(judged["published_method"] == method) & (judged["loss"] == loss)]
         for row in rows.itertuples():
-            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.MARKS[row.outcome]}"
+            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.SYMBOLS[row.outcome]}"
             theirs = f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}"
             expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
     for inlier, row in zip([*range(10), AVERAGE], expected.values(), strict=True):
@@ -94,6 +95,11 @@ def copy(made: tuple[Config, Path], tmp_path: Path) -> tuple[Config, Path]:
     return config, Path(shutil.copytree(root, tmp_path / config.name))
 
 
+def run_folder(root: Path, inlier: int) -> Path:
+    """The folder of a run of the made-up results."""
+    return layout.run(root, RunKey("cifar10", "cae_grad", 0, inlier, 0))
+
+
 def test_two_rebuilds_are_the_same_bytes(copy: tuple[Config, Path]) -> None:
     config, root = copy
     assert verify.differences(config, root) == []
@@ -122,13 +128,13 @@ def test_a_changed_number_is_reported_by_file_and_row(copy: tuple[Config, Path])
 
 def test_a_changed_score_is_reported(copy: tuple[Config, Path]) -> None:
     config, root = copy
-    path = root / "runs/cifar10/cae_grad/fold-0/inlier-3/seed-0/scores.parquet"
+    path = run_folder(root, 3) / "scores.parquet"
     scores = pd.read_parquet(path)
     scores.loc[0, "gradient"] += 1
     scores.to_parquet(path, index=False)
-    first, *tables = verify.differences(config, root)
+    first, *others = verify.differences(config, root)
     assert first.startswith(f"{path} has sha256 ")
-    assert any(line.startswith(f"{root}/tables/auroc-cifar10.csv: row ") for line in tables)
+    assert any(line.startswith(f"{root}/tables/auroc-cifar10.csv: row ") for line in others)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +202,11 @@ def here(made: tuple[Config, Path], tmp_path: Path) -> tuple[list[Path], Path]:
     for name in ("whole", "made_up"):
         shutil.copytree(root, tmp_path / name)
     for inlier in range(3, 10):
-        shutil.rmtree(tmp_path / f"made_up/runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
-    weights = tmp_path / "made_up/runs/cifar10/cae_grad/fold-0/inlier-0/seed-0/weights"
+        shutil.rmtree(run_folder(tmp_path / "made_up", inlier))
+    weights = run_folder(tmp_path / "made_up", 0) / "weights"
     weights.mkdir()
     (weights / "best.safetensors").touch()
-    signs = tmp_path / "made_up/data/gtsrb_challenges"
+    signs = layout.data(tmp_path / "made_up", "gtsrb_challenges")
     signs.mkdir()
     for name in ("groups.npy", "images.npy"):
         np.save(signs / name, np.zeros(3, np.int64))
@@ -216,8 +222,7 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     assert "3 runs" in capsys.readouterr().out
     root = out / "made_up"
     assert {path.name for path in out.iterdir()} == {"made_up"}
-    run = root / "runs/cifar10/cae_grad/fold-0/inlier-0/seed-0"
-    names = {path.name for path in run.iterdir()}
+    names = {path.name for path in run_folder(root, 0).iterdir()}
     assert names == {"run.json", "scores.parquet", "epochs.parquet"}
     data = {str(path.relative_to(root)) for path in (root / "data").glob("*/*")}
     assert data == {"data/cifar10/dataset.json", "data/gtsrb_challenges/groups.npy"}
@@ -241,7 +246,10 @@ def test_published_is_what_is_needed_and_nothing_of_this_machine(
     assert capsys.readouterr().err == f"{root}/tables/cost.md: missing\n"
 
 
-INLIERS = Path("runs/cifar10/cae_grad/fold-0")
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publishing draws no figures, which takes most of its time, where a test looks at none."""
+    monkeypatch.setattr(reanalyse, "STAGES", (metrics, verdicts, tables))
 
 
 def restate(path: Path, **changes: object) -> None:
@@ -253,39 +261,42 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_runs_of_several_machines_add_up(here: tuple[list[Path], Path]) -> None:
     files, out = here
     source = files[0].parent / "made_up"
-    zero, one, two, nine = (INLIERS / f"inlier-{inlier}" for inlier in (0, 1, 2, 9))
     root, number = publish.publish(files, out)
     assert number == 3
     (root / "NOTES.md").touch()
-    kept = contents(root / zero) | contents(root / one) | contents(root / two)
-    shutil.rmtree(source / one)
-    restate(source / two / "seed-0/run.json", status="failed", reason="diverged")
-    shutil.copytree(files[0].parent / "whole" / nine, source / nine)
+    kept = {path: text for k in (0, 1, 2) for path, text in contents(run_folder(root, k)).items()}
+    shutil.rmtree(run_folder(source, 1))
+    restate(run_folder(source, 2) / "run.json", status="failed", reason="diverged")
+    shutil.copytree(run_folder(files[0].parent / "whole", 9), run_folder(source, 9))
     assert publish.publish(files, out, without=publish.OPTIONAL) == (root, 4)
     assert kept.items() <= contents(root).items()
-    assert {path.name for path in contents(root / nine)} == {"run.json", "scores.parquet"}
+    names = {path.name for path in contents(run_folder(root, 9))}
+    assert names == {"run.json", "scores.parquet"}
     assert (root / "NOTES.md").is_file()
     table = pd.read_csv(root / "tables/auroc-cifar10.csv").set_index(["method", "class_name"])
     assert table.loc[("cae_grad", "average"), "found"] == 4
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_run_of_other_scores_takes_the_place_of_the_earlier(
     here: tuple[list[Path], Path],
 ) -> None:
     files, out = here
     root, _ = publish.publish(files, out)
-    run = INLIERS / "inlier-1/seed-0"
-    path = files[0].parent / "made_up" / run / "scores.parquet"
+    path = run_folder(files[0].parent / "made_up", 1) / "scores.parquet"
     pd.read_parquet(path).assign(gradient=0.5).to_parquet(path)
     restate(path.with_name("run.json"), scores_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert publish.publish(files, out, without=["history.csv"]) == (root, 3)
-    assert (root / run / "scores.parquet").read_bytes() == path.read_bytes()
-    assert not (root / run / "history.csv").exists()
+    published = run_folder(root, 1)
+    assert (published / "scores.parquet").read_bytes() == path.read_bytes()
+    assert not (published / "history.csv").exists()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_does_not_fit_the_published_runs_is_refused(here: tuple[list[Path], Path]) -> None:
     files, out = here
     source = files[0].parent / "made_up"
@@ -316,19 +327,21 @@ def test_what_does_not_fit_the_published_runs_is_refused(here: tuple[list[Path],
     refused(r"config\.yaml: datasets\.cifar10\.note is 'a copy', now not set; make them the same")
     local["datasets"]["cifar10"]["note"] = "a copy"
     files[1].write_text(yaml.safe_dump(local))
-    described = source / "data/cifar10/dataset.json"
+    described, published = (layout.data(r, "cifar10") / "dataset.json" for r in (source, root))
     text = described.read_text()
     restate(described, sha256="of others")
-    refused(f"{described}: other images than those of {root}/data/cifar10/dataset.json; use")
+    refused(f"{described}: other images than those of {published}; use")
     described.unlink()
     refused(f"{described}: missing, so nothing tells which images")
     described.write_text(text)
     for inlier in range(3):
-        run = source / INLIERS / f"inlier-{inlier}/seed-0/run.json"
-        restate(run, split_sha256="of others")
-    refused(f"{INLIERS}/inlier-0/seed-0: scored on another split than {root}/{INLIERS}")
+        restate(run_folder(source, inlier) / "run.json", split_sha256="of others")
+    refused(
+        f"{run_folder(source, 0)}: scored on another split than {run_folder(root, 0).parents[1]}"
+    )
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_methods_and_data_sets_may_be_added(here: tuple[list[Path], Path]) -> None:
     files, out = here
     root, _ = publish.publish(files, out)
@@ -358,11 +371,12 @@ def test_a_publication_that_was_cut_off_loses_nothing(
     assert contents(root) == kept and [path.name for path in out.iterdir()] == ["made_up"]
     root.rename(out / ".made_up.before")  # as a power failure would leave it
     for inlier in (0, 1):
-        shutil.rmtree(files[0].parent / "made_up" / INLIERS / f"inlier-{inlier}")
+        shutil.rmtree(run_folder(files[0].parent / "made_up", inlier))
     assert publish.publish(files, out) == (root, 3)
     assert [path.name for path in out.iterdir()] == ["made_up"]
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_cannot_be_published_leaves_what_was(here: tuple[list[Path], Path]) -> None:
     files, out = here
     root, number = publish.publish(files, out)
@@ -371,7 +385,7 @@ def test_what_cannot_be_published_leaves_what_was(here: tuple[list[Path], Path])
         publish.publish(files[::-1], out)
     with pytest.raises(InputError, match="is where the runs are"):
         publish.publish(files, files[0].parent)
-    run = files[0].parent / "made_up/runs/cifar10/cae_grad/fold-0/inlier-1/seed-0"
+    run = run_folder(files[0].parent / "made_up", 1)
     described = (run / "run.json").read_text()
     (run / "run.json").write_text(described.replace('"epochs": 1000', '"epochs": 9', 1))
     with pytest.raises(InputError, match="inlier-1/seed-0: was run with epochs 9 and not 1000 of"):

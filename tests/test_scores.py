@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark import scores
+from benchmark import layout, scores
 from benchmark.config import Config
 from benchmark.errors import InputError
+from benchmark.layout import RunKey
 from benchmark.scores import (
     Run,
     TestScores,
@@ -70,7 +71,7 @@ def test_reads_what_the_files_hold(made: tuple[Config, Path]) -> None:
 
 def test_every_expected_run_has_its_place(made: tuple[Config, Path]) -> None:
     config, root = made
-    shutil.rmtree(root / "runs/mnist/cae/fold-0/inlier-5")
+    shutil.rmtree(layout.run(root, RunKey("mnist", "cae", 0, 5, 0)))
     runs = collect(config, root)
     assert len(runs) == 20
     (lost,) = (run for run in runs if not run.usable)
@@ -146,9 +147,9 @@ def test_split_on_disk_decides(made: tuple[Config, Path]) -> None:
     config, root = made
     keep = find(config, root, "cae", 0)
     write_manifest(keep.directory, keep.key, "0", 20, split_sha256="a" * 64)
-    folder = root / "splits/mnist"
-    folder.mkdir(parents=True)
-    (folder / "fold-0.json").write_text(json.dumps({"sha256": "a" * 64}))
+    path = layout.split(root, "mnist", 0, "json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"sha256": "a" * 64}))
     assert [run.key.path for run in collect(config, root) if run.usable] == [keep.key.path]
 
 
@@ -172,7 +173,7 @@ def test_classes_of_some_runs_alone(made: tuple[Config, Path]) -> None:
     shutil.rmtree(root / "data")
     assert inlier_classes(elsewhere(config), root, "mnist") == expected
     shutil.rmtree(root / "runs/mnist/cae_grad")
-    shutil.rmtree(root / "runs/mnist/cae/fold-0/inlier-5")
+    shutil.rmtree(layout.run(root, RunKey("mnist", "cae", 0, 5, 0)))
     assert inlier_classes(config, root, "mnist") == expected
     assert sum(run.status == "missing" for run in collect(config, root)) == 11
     assert inlier_classes(elsewhere(config), root, "mnist").keys() == expected.keys() - {5}
@@ -180,7 +181,7 @@ def test_classes_of_some_runs_alone(made: tuple[Config, Path]) -> None:
 
 def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
     config, root = made
-    described = root / "data/mnist/dataset.json"
+    described = layout.data(root, "mnist") / "dataset.json"
     described.write_text("{")
     with pytest.raises(InputError, match=r"dataset\.json: damaged, no 'class_names'"):
         collect(config, root)

@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmark import layout
+from benchmark.layout import RunKey
+
 ROOT = Path(__file__).parents[1]
 COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "config", "gradcon")
 CONFIG = {
@@ -150,24 +153,25 @@ def test_everything_is_made_and_stays(finished):
     for rule in ("metrics", "verdicts", "tables", "figures", "report"):
         assert (root / "logs" / f"{rule}.log").exists()
     measured = json.loads(
-        (root / "benchmarks/runs/digits/toy/fold-0/inlier-0/seed-0.jsonl").read_text()
+        (root / f"benchmarks/runs/{RunKey('digits', 'toy', 0, 0, 0).path}.jsonl").read_text()
     )
     assert measured["rule_name"] == "runs"
     assert planned(finished) == {}
 
 
 def test_a_failed_run_is_recorded_and_takes_no_other_down(finished):
-    runs = finished / "results/tiny/runs/digits"
-    broken = runs / "broken/fold-0/inlier-0/seed-0"
+    root = finished / "results/tiny"
+    broken = layout.run(root, RunKey("digits", "broken", 0, 0, 0))
     record = json.loads((broken / "run.json").read_text())
     assert (record["status"], record["reason"]) == ("failed", "the loss became NaN in epoch 1")
     assert len(pd.read_parquet(broken / "scores.parquet")) == 0
-    fine = json.loads((runs / "toy/fold-0/inlier-0/seed-0/run.json").read_text())
+    toy = layout.run(root, RunKey("digits", "toy", 0, 0, 0))
+    fine = json.loads((toy / "run.json").read_text())
     assert fine["status"] == "complete"
-    metrics = pd.read_parquet(finished / "results/tiny/metrics/metrics.parquet")
+    metrics = pd.read_parquet(root / "metrics/metrics.parquet")
     assert "broken" not in set(metrics["method"])
     assert "toy" in set(metrics["method"])
-    assert "NaN in epoch 1" in (finished / "results/tiny/report/index.html").read_text()
+    assert "NaN in epoch 1" in (root / "report/index.html").read_text()
 
 
 def test_an_edit_of_a_comment_reruns_nothing(tree):

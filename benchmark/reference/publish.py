@@ -102,8 +102,8 @@ def _settings(files: list[Path], folder: Path) -> dict[str, Any]:
             continue
         if Path(path).expanduser().is_absolute():
             raise InputError(
-                f"{files[0]}: datasets.{key}.path: {path} is a place on this machine; write data "
-                "there, and name the place in a file after it"
+                f"{files[0]}: datasets.{key}.path: {path} is a place on this machine; write "
+                "`data` there, and this path in a file after it"
             )
         entry["path"] = path
     rest = {key: value for key, value in merged.items() if key not in ("name", "results")}

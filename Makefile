@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench reference verify likeness clean
+.PHONY: help demo test check bench reference verify simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
@@ -13,7 +13,7 @@ help:
 	@echo "make bench       speed and memory"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
 	@echo "make verify      check the committed tables by recomputing them from the scores"
-	@echo "make likeness    CURE_TSR=folder GTSRB=file: real beside simulated challenges"
+	@echo "make simulation-check    CURE_TSR=folder GTSRB=file: simulated beside real challenges"
 	@echo "make clean       remove .venv, caches and the demo's results"
 
 $(READY): pyproject.toml constraints.txt
@@ -52,10 +52,10 @@ verify: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \
 	$(BIN)/python -m benchmark verify --configfile $$file; done
 
-likeness: $(READY)
-	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make likeness \
+simulation-check: $(READY)
+	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make simulation-check \
 	CURE_TSR=data/CURE-TSR GTSRB=gtsrb.npz (config/README.md)" >&2; exit 1; }
-	$(BIN)/python -m benchmark simulation-check "$(CURE_TSR)" "$(GTSRB)" results/likeness
+	$(BIN)/python -m tests.simulation_check "$(CURE_TSR)" "$(GTSRB)" results/simulation-check
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo

@@ -18,7 +18,6 @@ COMMANDS = {
     "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),
     "cure-tsr-index": ("benchmark.data.challenges.cure_tsr_index", "list a CURE-TSR folder"),
-    "simulation-check": ("benchmark.figures.simulation_check", "draw simulated beside real images"),
 }
 
 

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark import data, splits
-from benchmark.__main__ import main
 from benchmark.data.challenges import cure_tsr_index, file_names, gtsrb, sign_sheet
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.challenges.simulation import EFFECTS, simulate
 from benchmark.errors import InputError
-from benchmark.figures import simulation_check
+from tests import simulation_check
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 GTSRB = SHARED / "gtsrb_subset.npz"
@@ -337,7 +336,7 @@ def test_real_images_are_drawn_beside_simulated_ones(some: Path, few: Path, tmp_
 
 def test_the_command_draws_both_figures(some: Path, few: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "simulation"
-    assert main(["simulation-check", str(some), str(few), str(out)]) == 0
+    assert simulation_check.main([str(some), str(few), str(out)]) == 0
     assert "simulation.png" in capsys.readouterr().out
     stamps = []
     for name in ("signs", "simulation"):
@@ -356,6 +355,6 @@ def test_the_command_says_in_a_line_what_fails(some: Path, few: Path, tmp_path: 
         (some, few, tmp_path / "out", f"{bad}: cannot be read"),
         (some, few, few, f"{few}/index.parquet: cannot be written"),
     ):
-        assert main(["simulation-check", str(root), str(photographs), str(results)]) == 1
+        assert simulation_check.main([str(root), str(photographs), str(results)]) == 1
         # The lines before it are progress.
         assert capsys.readouterr().err.splitlines()[-1].startswith(message)

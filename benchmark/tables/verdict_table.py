@@ -122,9 +122,10 @@ def _without_number(verdict: Any) -> str:
     lost = verdict.runs_without_number
     if not lost:
         return ""
-    lacking = "without all classes" if verdict.metric == OVERLAP else "no number"
-    all_runs = f"{counted(lost + verdict.values, 'run')}"
-    return f"{lost} of {all_runs} {'has' if lost == 1 else 'have'} {lacking}"
+    one, more = ("has", "have") if verdict.metric != OVERLAP else ("lacks", "lack")
+    what = "no number" if verdict.metric != OVERLAP else "a class"
+    every = counted(lost + verdict.values, "run")
+    return f"{lost} of {every} {one if lost == 1 else more} {what}"
 
 
 def _averages(frame: pd.DataFrame) -> pd.DataFrame:

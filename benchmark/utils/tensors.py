@@ -26,7 +26,8 @@ def write_tensors(
     JSON values. Raises ``OSError`` if the file cannot be written.
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    header = {"identity": json.dumps(identity), "progress": json.dumps(progress)}
+    # One entry only: their order in the file is not fixed.
+    header = {"json": json.dumps({"identity": identity, "progress": progress})}
     with atomic(path) as beside:
         try:
             save_file(contiguous, beside, header)
@@ -39,8 +40,8 @@ def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[
     """Tensors and progress; ``InputError`` for a damaged file or one of another identity."""
     try:
         with safe_open(path, framework="np") as file:
-            header = file.metadata()
-            there, progress = json.loads(header["identity"]), json.loads(header["progress"])
+            header = json.loads(file.metadata()["json"])
+            there, progress = header["identity"], header["progress"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(

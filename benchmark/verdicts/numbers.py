@@ -9,7 +9,7 @@ higher, lower
     ours is so: the published number lies outside the 95 % prediction interval of a new run, and
     more than the margin away
 inconclusive
-    neither is shown. One run of a class says nothing about its spread over seeds: in an average, such
+    neither is shown. One run of a class says nothing about its spread: in an average, such
     classes are assumed to spread as those with more runs do on average. Where no class has two
     runs, or every image has the same score, the verdict is always inconclusive
 short run

@@ -1,6 +1,6 @@
 """Compare the simulated challenges with real files of CURE-TSR, in two figures of images alone.
 
-    python -m benchmark simulation-check data/CURE-TSR gtsrb.npz results/simulation-check
+    make simulation-check CURE_TSR=data/CURE-TSR GTSRB=gtsrb.npz
 
 ``signs`` is Fig. 8 of the paper: real files where they exist and the simulation elsewhere, each
 picture framed by its source. ``simulation`` shows real files beside simulated challenges of the
@@ -8,7 +8,8 @@ same type and level, and measures both.
 """
 
 import hashlib
-from argparse import ArgumentParser, Namespace
+import sys
+from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,7 @@ from benchmark.data.challenges import cure_tsr, cure_tsr_index, file_names, gtsr
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.images import read_images, resize
 from benchmark.detector import Images
+from benchmark.errors import InputError
 from benchmark.figures import signs
 from benchmark.figures.style import WIDTH, Drawing, bare, look, save
 from benchmark.utils.text import spaced
@@ -203,19 +205,21 @@ def _checksum(images: Iterable[Images]) -> dict[str, str]:
     return {"images_sha256": sha256.hexdigest()}
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Those of the command ``simulation-check``."""
+def main(arguments: list[str] | None = None) -> int:
+    """Draw both figures; the exit status."""
+    parser = ArgumentParser(prog="python -m tests.simulation_check", description=__doc__)
     parser.add_argument("root", type=Path, help="the folder of CURE-TSR, whole or in part")
     parser.add_argument("photographs", type=Path, help="GTSRB: an .npz file, or torchvision's root")
     parser.add_argument("results", type=Path, help="the folder for the figures")
-
-
-def run(chosen: Namespace) -> int:
-    """Draw both figures; the exit status."""
+    chosen = parser.parse_args(arguments)
     root, photographs, results = chosen.root, chosen.photographs, chosen.results
-    index = cure_tsr_index.obtain(root, results / "index.parquet")
-    sheet = fig8(root, index, photographs)
-    real, simulated = real_and_simulated(root, index, photographs)
+    try:
+        index = cure_tsr_index.obtain(root, results / "index.parquet")
+        sheet = fig8(root, index, photographs)
+        real, simulated = real_and_simulated(root, index, photographs)
+    except (InputError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
     images = [*real.values(), *simulated.values()]
     with look():
         drawing = signs.draw_sheet(sheet, "CURE-TSR where it has the file")
@@ -224,3 +228,7 @@ def run(chosen: Namespace) -> int:
     print(f"{results}/signs.png, {results}/simulation.png ({SHOWN} of each condition)")
     print(f"{results}/simulation.csv: means over up to {MEASURED} images of each")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

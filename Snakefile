@@ -7,9 +7,9 @@ from snakemake.utils import min_version
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.errors import InputError
-from benchmark.jobs import Jobs
 from benchmark.layout import RUN
 from benchmark.runs import device
+from workflow.jobs import Jobs
 
 min_version("9.12")
 

@@ -14,7 +14,6 @@ from benchmark import config as configuration
 from benchmark.config import Config
 from benchmark.data.challenges.gtsrb import NAME
 from benchmark.errors import InputError
-from benchmark.jobs import Jobs
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import Part
 from benchmark.scores import collect
@@ -22,6 +21,7 @@ from benchmark.tables import challenge_table, footnotes
 from benchmark.tables.table import Cell, Row
 from benchmark.verdicts import challenge_claim
 from tests.synthetic import write_manifest
+from workflow.jobs import Jobs
 
 CLEAN_IMAGES = 40
 KEY = "gtsrb_challenges"

@@ -76,7 +76,7 @@ def test_closure_follows_every_way_of_importing(lab):
     assert "lab.model" not in sys.modules
 
 
-@pytest.mark.parametrize("module", ["gradcon.detectors", "benchmark.metrics", "benchmark.jobs"])
+@pytest.mark.parametrize("module", ["gradcon.detectors", "benchmark.metrics", "workflow.jobs"])
 def test_closure_holds_all_that_python_imports(module):
     code = (
         f"import sys, {module}; packages = ('gradcon', 'baselines', 'benchmark');"
@@ -128,7 +128,7 @@ def test_without_leaves_out_a_package_and_what_only_it_needs(lab):
 
 
 def test_a_run_does_not_depend_on_readers_and_the_registry():
-    from benchmark.jobs import INDIRECT
+    from workflow.jobs import INDIRECT
 
     used = closure("gradcon.detectors", "benchmark.runs.train", without=INDIRECT)
     assert {"gradcon.networks", "benchmark.runs.train", "benchmark.splits"} <= set(used)

@@ -9,9 +9,9 @@ import pytest
 from benchmark import layout
 from benchmark.config import load
 from benchmark.errors import InputError
-from benchmark.jobs import Jobs
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
+from workflow.jobs import Jobs
 
 
 def jobs(on="cpu", **over):

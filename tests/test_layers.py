@@ -25,7 +25,7 @@ LAYERS = (
     ("benchmark.verdicts",),
     ("benchmark.captions",),
     ("benchmark.tables", "benchmark.figures"),
-    ("benchmark.report", "benchmark.jobs"),
+    ("benchmark.report",),
     ("benchmark.reanalyse",),
     ("benchmark.reference",),
     ("benchmark.__main__",),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import benchmark
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.config import Config
@@ -209,7 +210,7 @@ class Jobs:
 
     def asset(self, name: str) -> str:
         """A file of the package ``benchmark`` that is no code."""
-        return os.path.relpath(Path(__file__).parent / name)
+        return os.path.relpath(Path(benchmark.__file__).parent / name)
 
     def tables(self) -> list[ResultFile]:
         """The files of all tables; Snakemake's report has those in CSV."""

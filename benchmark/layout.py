@@ -100,13 +100,11 @@ def table_names(config: Config) -> list[str]:
     """Names of the tables: verdicts and claims, those of each data set, the cost of all runs."""
     kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
     kinds += ["selection"]
-    by_dataset = [
-        f"{kind}-{dataset}"
-        for dataset, settings in config.datasets.items()
-        for kind in ["challenges"] * bool(settings.challenges)
-        + kinds
-        + ["verdicts"] * (data_source(config, dataset) in SOURCES)
-    ]
+    by_dataset = []
+    for dataset, settings in config.datasets.items():
+        first = ["challenges"] * bool(settings.challenges)
+        last = ["verdicts"] * (data_source(config, dataset) in SOURCES)
+        by_dataset += [f"{kind}-{dataset}" for kind in first + kinds + last]
     return ["verdicts", "claims"] * judged(config) + by_dataset + ["cost"]
 
 
@@ -125,45 +123,41 @@ def figure_names(config: Config) -> list[str]:
     ]
 
 
-def metrics(config: Config, root: Path | str) -> list[str]:
+def metrics(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.metrics``; the same for every configuration."""
-    return _files(root, "metrics", ("metrics", "runs", "histograms"), ("parquet",)) + _files(
-        root, "metrics", ("provenance",), ("json",)
-    )
+    numbers = _files(root / "metrics", ("metrics", "runs", "histograms"), "parquet")
+    return [*numbers, *_files(root / "metrics", ("provenance",), "json")]
 
 
-def challenges(config: Config, root: Path | str) -> dict[str, str]:
+def challenges(config: Config, root: Path) -> dict[str, str]:
     """Files of ``benchmark.metrics.challenge_study`` by data set."""
     return {
-        dataset: str(Path(root) / "metrics" / f"challenges-{dataset}.parquet")
+        dataset: f"{root}/metrics/challenges-{dataset}.parquet"
         for dataset, settings in config.datasets.items()
         if settings.challenges
     }
 
 
-def verdicts(config: Config, root: Path | str) -> list[str]:
+def verdicts(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.verdicts``; the same for every configuration."""
     names = ("numbers", "claims", "selection", "third_party", "challenge_claim")
-    return _files(root, "verdicts", names, ("parquet",))
+    return _files(root / "verdicts", names, "parquet")
 
 
-def tables(config: Config, root: Path | str) -> list[str]:
+def tables(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.tables``."""
-    return _files(root, "tables", table_names(config), ("csv", "md", "tex", "html"))
+    return _files(root / "tables", table_names(config), "csv", "md", "tex", "html")
 
 
-def figures(config: Config, root: Path | str) -> list[str]:
+def figures(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.figures``."""
-    return _files(root, "figures", figure_names(config), ("png", "svg", "csv"))
+    return _files(root / "figures", figure_names(config), "png", "svg", "csv")
 
 
-def report(config: Config, root: Path | str) -> list[str]:
+def report(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.report``."""
-    return _files(root, "report", ("index",), ("html",))
+    return _files(root / "report", ("index",), "html")
 
 
-def _files(
-    root: Path | str, folder: str, names: Iterable[str], suffixes: Iterable[str]
-) -> list[str]:
-    files = (f"{name}.{suffix}" for name, suffix in product(names, suffixes))
-    return [str(Path(root) / folder / file) for file in files]
+def _files(folder: Path, names: Iterable[str], *suffixes: str) -> list[str]:
+    return [f"{folder}/{name}.{suffix}" for name, suffix in product(names, suffixes)]

@@ -46,6 +46,16 @@ class Run:
         """Whether its scores may enter a number."""
         return self.status == "complete"
 
+    @property
+    def fold(self) -> tuple[str, int]:
+        """Data set and fold: runs that share them share their split."""
+        return self.key.dataset, self.key.fold
+
+    @property
+    def split_sha256(self) -> Any:
+        """The hash of the split that it was scored on."""
+        return self.manifest.get("split_sha256")
+
     def refused(self, reason: str) -> "Run":
         """The same run with the status refused: none of its scores enters a number."""
         return replace(self, status="refused", reason=reason)
@@ -202,8 +212,7 @@ def _refuse_other_splits(runs: list[Run], root: Path) -> list[Run]:
     hashes: dict[tuple[str, int], Counter[Any]] = {}
     for run in runs:
         if run.usable:
-            counter = hashes.setdefault((run.key.dataset, run.key.fold), Counter())
-            counter[run.manifest.get("split_sha256")] += 1
+            hashes.setdefault(run.fold, Counter())[run.split_sha256] += 1
     splits = {fold: counter.most_common(1)[0][0] for fold, counter in hashes.items()}
     for fold in splits:
         description = layout.split(root, *fold, "json")
@@ -211,12 +220,10 @@ def _refuse_other_splits(runs: list[Run], root: Path) -> list[Run]:
             splits[fold] = read_key(description, "sha256")
     checked = []
     for run in runs:
-        own = run.manifest.get("split_sha256")
-        split = splits.get((run.key.dataset, run.key.fold))
-        if run.usable and own != split:
+        if run.usable and run.split_sha256 != splits[run.fold]:
             run = run.refused(
-                f"{run.directory}: scored on the split {str(own)[:12]}, the others on "
-                f"{str(split)[:12]}: run it again"
+                f"{run.directory}: scored on the split {str(run.split_sha256)[:12]}, the others on "
+                f"{str(splits[run.fold])[:12]}: run it again"
             )
         checked.append(run)
     return checked

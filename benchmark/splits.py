@@ -11,8 +11,7 @@ versions: the same split seed gives the same split anywhere.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +23,13 @@ from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
 PARTS = ("train", "validation", "test")
+FOLDS = {"official": 1, "folds": 5}
+"""The protocols, and how many folds each has."""
 
 _TRAIN, _VALIDATION, _TEST = range(len(PARTS))
 _PARTITION, _OUTLIERS = range(2)  # two draws with independent randomness
 
 Ids = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A way of putting images into parts.
-
-    Attributes:
-        assign: ``(labels, n_train, fold, split_seed, groups) -> (N,)`` indices into ``PARTS``.
-        folds: how many folds there are.
-    """
-
-    assign: Callable[[Labels, int | None, int, int, Labels | None], Ids]
-    folds: int
 
 
 def make_split(
@@ -82,12 +70,12 @@ def make_split(
         InputError: an unknown protocol or fold, no official split, a class too small to split, or
             too few outliers for ``max_ratio``.
     """
-    if protocol not in PROTOCOLS:
-        raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
-    folds = PROTOCOLS[protocol].folds
-    if not 0 <= fold < folds:
-        raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {folds - 1}")
-    parts = PROTOCOLS[protocol].assign(labels, n_train, fold, split_seed, groups)
+    if protocol not in FOLDS:
+        raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(FOLDS)}")
+    last = FOLDS[protocol] - 1
+    if not 0 <= fold <= last:
+        raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {last}")
+    parts = _ASSIGN[protocol](labels, n_train, fold, split_seed, groups)
     return pd.concat(
         [
             _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
@@ -232,7 +220,7 @@ def _assign_folds(
     labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
 ) -> Ids:
     """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
-    fold_parts = np.full(PROTOCOLS["folds"].folds, _TRAIN)
+    fold_parts = np.full(FOLDS["folds"], _TRAIN)
     fold_parts[fold] = _TEST
     fold_parts[(fold + 1) % len(fold_parts)] = _VALIDATION
     parts = np.empty(len(labels), np.int64)
@@ -242,11 +230,8 @@ def _assign_folds(
     return parts
 
 
-PROTOCOLS = {
-    "official": Protocol(_assign_official, folds=1),
-    "folds": Protocol(_assign_folds, folds=5),
-}
-"""The protocols by name."""
+_ASSIGN = {"official": _assign_official, "folds": _assign_folds}
+"""Functions that give the part of each image, (N,) indices into ``PARTS``."""
 
 
 def _split_class(

@@ -17,7 +17,7 @@ from benchmark import data as datasets
 from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
-from benchmark.runs.train import RunSpec, run, run_stack
+from benchmark.runs.train import RunSpec, run_stack
 from gradcon import GradCon
 
 PARAMS = {"epochs": 3, "batch_size": 32}
@@ -49,9 +49,13 @@ def spec(detector="gradcon.detectors:GradCon", inlier=0, **changes):
     return RunSpec(**(defaults | changes))
 
 
+def run(spec, data, split, directory):
+    run_stack([spec], data, split, [directory], "cpu")
+
+
 def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
     data, split = prepared
-    run(spec(), data, split, tmp_path, "cpu")
+    run(spec(), data, split, tmp_path)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "complete" and record["reason"] is None
     assert record["facts"]["parameters"] == 230_721 and record["facts"]["epochs"] == 3
@@ -90,7 +94,7 @@ def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
 def test_the_same_run_gives_the_same_scores(prepared, tmp_path):
     hashes = set()
     for name in ("a", "b"):
-        run(spec(), *prepared, tmp_path / name, "cpu")
+        run(spec(), *prepared, tmp_path / name)
         hashes.add(json.loads((tmp_path / name / "run.json").read_text())["scores_sha256"])
     assert len(hashes) == 1
 
@@ -99,7 +103,7 @@ def test_a_stack_writes_what_single_runs_write(prepared, tmp_path):
     specs = [spec(inlier=0), spec(inlier=1)]
     run_stack(specs, *prepared, [tmp_path / "s0", tmp_path / "s1"], "cpu")
     for k, one in enumerate(specs):
-        run(one, *prepared, tmp_path / f"r{k}", "cpu")
+        run(one, *prepared, tmp_path / f"r{k}")
         stacked, single = (
             pd.read_parquet(tmp_path / f"{kind}{k}" / "scores.parquet") for kind in "sr"
         )
@@ -147,7 +151,7 @@ class Diverging:
     ],
 )
 def test_a_failure_is_recorded_without_scores(prepared, tmp_path, kind, reason):
-    run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path, "cpu")
+    run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "failed" and reason in record["reason"]
     assert "\n" not in record["reason"]
@@ -156,9 +160,9 @@ def test_a_failure_is_recorded_without_scores(prepared, tmp_path, kind, reason):
 
 
 def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
-    run(spec(params={"epochs": 1}), *prepared, tmp_path, "cpu")
+    run(spec(params={"epochs": 1}), *prepared, tmp_path)
     assert (tmp_path / "weights").is_dir() and (tmp_path / "reconstructions.npz").is_file()
-    run(spec(params={"epochs": 1, "learning_rate": 1e30}), *prepared, tmp_path, "cpu")
+    run(spec(params={"epochs": 1, "learning_rate": 1e30}), *prepared, tmp_path)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "failed"
     assert not (tmp_path / "weights").exists()
     assert not (tmp_path / "reconstructions.npz").exists()
@@ -167,19 +171,18 @@ def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
 @pytest.mark.parametrize("kind, error", [("disk", OSError), ("mend", InputError)])
 def test_an_error_that_the_user_can_correct_stops_the_job(prepared, tmp_path, kind, error):
     with pytest.raises(error):
-        run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path, "cpu")
+        run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path)
     assert not (tmp_path / "run.json").exists()
 
 
 KILLED = """
 import sys
 from pathlib import Path
-from benchmark.runs.train import run
 from gradcon import training
-from tests.test_runs import spec
+from tests.test_runs import run, spec
 training.CHECKPOINT_SECONDS = 0.0
 data, split, directory = map(Path, sys.argv[1:])
-run(spec(params={"epochs": 12, "batch_size": 32}), data, split, directory, "cpu")
+run(spec(params={"epochs": 12, "batch_size": 32}), data, split, directory)
 """
 
 

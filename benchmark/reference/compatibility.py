@@ -61,10 +61,10 @@ def require_splits(published: Sequence[Run], new: Sequence[Run]) -> None:
     Raises:
         InputError: the first such run.
     """
-    by_fold = {_fold(run): run for run in published if run.usable}
+    by_fold = {run.fold: run for run in published if run.usable}
     for run in new:
-        other = by_fold.get(_fold(run), run)
-        if run.usable and _split(run) != _split(other):
+        other = by_fold.get(run.fold, run)
+        if run.usable and run.split_sha256 != other.split_sha256:
             raise InputError(
                 f"{run.directory}: scored on another split than {other.directory}; run it again "
                 f"with the split_seed of that, {_ELSE}"
@@ -81,11 +81,3 @@ def _differences(
             yield from _differences(before, now, f"{prefix}{key}.")
         elif before != now and not (before is None and prefix in ("datasets.", "methods.")):
             yield f"{prefix}{key}", before, now
-
-
-def _fold(run: Run) -> tuple[str, int]:
-    return run.key.dataset, run.key.fold
-
-
-def _split(run: Run) -> Any:
-    return run.manifest.get("split_sha256")

@@ -64,11 +64,6 @@ class _Attempt:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def run(spec: RunSpec, data: Path, split: Path, directory: Path, device: str | None = None) -> None:
-    """Make one run; see ``run_stack``."""
-    run_stack([spec], data, split, [directory], device)
-
-
 def run_stack(
     specs: Sequence[RunSpec],
     data: Path,

@@ -103,7 +103,7 @@ class BaseDetector(ABC):
         return height, width, channels
 
     def check_training_images(self, train: Images, validation: Images) -> Shape:
-        """The shape of all images; ``InputError`` also if it differs or there are too few of them."""
+        """The shape of all images; ``InputError`` also if it differs or they are too few."""
         shape, other = self.check_images(train), self.check_images(validation)
         if shape != other:
             raise InputError(f"training images are {shape}, validation {other}: make them alike")
@@ -130,7 +130,7 @@ class BaseDetector(ABC):
         return self._fitted
 
     def fitted_to(self, images: Images, model: str) -> Fitted:
-        """The same, if it has the model and fits the images; else ``KeyError`` or ``InputError``."""
+        """The same; ``KeyError`` without this model, ``InputError`` for images of another shape."""
         if model not in self.fitted.models:
             raise KeyError(f"no model {model!r}: there are {', '.join(self.models)}")
         shape = self.check_images(images)

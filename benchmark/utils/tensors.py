@@ -41,18 +41,18 @@ def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[
     try:
         with safe_open(path, framework="np") as file:
             header = json.loads(file.metadata()["json"])
-            there, progress = header["identity"], header["progress"]
+            stored, progress = header["identity"], header["progress"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: missing, damaged or not written by this project "
             f"({' '.join(str(error).split())}); delete it to start over, or put it back"
         ) from error
-    here = json.loads(json.dumps(identity))
-    for key in {**here, **there}:
-        if here.get(key) != there.get(key):
+    expected = json.loads(json.dumps(identity))
+    for key in {**expected, **stored}:
+        if expected.get(key) != stored.get(key):
             raise InputError(
-                f"{path}: {key} is {there.get(key)!r} there but {here.get(key)!r} here; "
+                f"{path}: {key} is {stored.get(key)!r} there but {expected.get(key)!r} here; "
                 "delete the file to start over, or restore what it was made with"
             )
     return tensors, progress

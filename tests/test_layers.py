@@ -131,27 +131,47 @@ def test_the_check_sees(modules: dict[str, str], problem: str) -> None:
     assert problems(modules) == [problem]
 
 
-def pages(start: str, end: str) -> list[str]:
-    """The text between two marks, on every page that has it."""
-    texts = [(ROOT / page).read_text() for page in ("docs/stages.md", "README.md")]
-    blocks = [re.search(f"{start}(.*?){end}", text, re.DOTALL) for text in texts]
-    return [block[1] for block in blocks if block]
+def between(start: str, end: str, page: str) -> str:
+    """The text of a page between two marks."""
+    match = re.search(f"{start}(.*?){end}", (ROOT / page).read_text(), re.DOTALL)
+    assert match, f"{page} has no {start}"
+    return match[1]
+
+
+def arrows() -> list[tuple[str, str, str]]:
+    """The arrows of the picture: where they start, their form, where they end."""
+    picture = between("```mermaid\n", "```", "docs/stages.md")
+    return re.findall(r"^ *(\w+)(?:\[.*?\])? (-->|-\.->) (\w+)", picture, re.MULTILINE)
 
 
 def test_the_table_of_layers_is_the_one_tested() -> None:
-    (table,) = pages(r"\| --- \| --- \|\n", r"\n\n")
+    table = between(r"\| --- \| --- \|\n", r"\n\n", "docs/stages.md")
     rows = [re.findall(r"`([\w.]+)`", row.split("|")[1]) for row in table.splitlines()]
     assert [tuple(row) for row in reversed(rows)] == list(LAYERS)
 
 
 def test_the_picture_shows_the_stages() -> None:
-    drawn, *copies = pages("```mermaid\n", "```")
-    assert all(copy == drawn for copy in copies)
-    arrows = re.findall(r"^ *(\w+)(?:\[.*?\])? (-->|-\.->) (\w+)", drawn, re.MULTILINE)
     snakefile = (ROOT / "Snakefile").read_text()
     rules = set(re.findall(r'include: "workflow/rules/(\w+)\.smk"', snakefile))
-    named = {name for start, _, end in arrows for name in (start, end)}
+    named = {name for start, _, end in arrows() for name in (start, end)}
     assert named == rules | {"config", "scores", "published", "gradcon", "baselines"}
     layer = {part.removeprefix("benchmark."): floor for part, floor in LAYER.items()}
-    for start, arrow, end in arrows:
+    for start, arrow, end in arrows():
         assert (arrow == "-->") == (layer[start] < layer[end]), f"{start} {arrow} {end}"
+
+
+def test_the_readme_has_the_stages_in_their_order() -> None:
+    chain = re.split(" -> |, ", between("```\n(?=config ->)", "\n```", "README.md"))
+    stages = {name for arrow in arrows() for name in arrow[::2]}
+    assert set(chain) == stages - {"published", "gradcon", "baselines"}
+    place = {name: number for number, name in enumerate(chain)}
+    pairs = [(start, end) for start, _, end in arrows() if {start, end} <= set(chain)]
+    assert [(start, end) for start, end in pairs if place[start] >= place[end]] == []
+
+
+def test_the_tree_in_the_readme_exists() -> None:
+    tree = between("```\n(?=Snakefile )", "\n```", "README.md")
+    names = re.findall(r"[\w/]+(?:/|\.py)(?=[\s):])", tree)
+    folders = (ROOT, ROOT / "benchmark", ROOT / "gradcon", ROOT / "workflow")
+    assert len(names) > 15
+    assert [n for n in names if not any((folder / n).exists() for folder in folders)] == []

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.tables.table import Cell, Row
+import numpy as np
+
+from benchmark.tables.table import Cell, Row, number
 
 INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", "°"
 NOTES = {
@@ -14,9 +16,14 @@ NOTES = {
 ABSENT = "not run, failed or refused: the report gives the reason"
 
 
-def average(found: int, expected: int, *, constant: bool, area: float = 1.0) -> str:
-    """The marks of an average over ``found`` of ``expected`` runs; ``area`` is its AUROC."""
-    return INCOMPLETE * (found < expected) + UNDER * (area < 0.5) + CONSTANT * constant
+def average_cell(
+    mean: float, spread: float, found: int, expected: int, *, constant: bool, auroc: bool = True
+) -> Cell:
+    """An average over ``found`` of ``expected`` runs, with its spread and marks."""
+    if np.isnan(mean):
+        return Cell()
+    marks = INCOMPLETE * (found < expected) + UNDER * (auroc and mean < 0.5) + CONSTANT * constant
+    return Cell(number(mean, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), marks)
 
 
 def legend(

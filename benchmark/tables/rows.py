@@ -12,7 +12,7 @@ from benchmark.metrics.averages import Estimate
 from benchmark.published import EPOCHS, Published
 from benchmark.tables import footnotes
 from benchmark.tables.source import Source
-from benchmark.tables.table import Cell, Row, Table, number
+from benchmark.tables.table import Cell, Row, Table
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,9 @@ def numbers_table(caption: str, head: Sequence[str], series: Sequence[Series]) -
 
 
 def _cell(record: Mapping[str, Any]) -> Cell:
-    if np.isnan(record["mean"]):
-        return Cell()
-    marks = footnotes.average(
-        record["found"],
-        record["expected"],
-        constant=record["constant"],
-        area=record["mean"] if record["metric"] == "auroc" else 1.0,
-    )
-    spread = "" if np.isnan(record["spread"]) else number(record["spread"], ".3f")
-    return Cell(number(record["mean"], ".3f"), spread, marks)
+    values = (record[name] for name in ("mean", "spread", "found", "expected"))
+    auroc = record["metric"] == "auroc"
+    return footnotes.average_cell(*values, constant=record["constant"], auroc=auroc)
 
 
 def _published_cell(value: float, recalled: bool) -> Cell:

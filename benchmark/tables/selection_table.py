@@ -1,15 +1,14 @@
 """What the choice of the model is worth, as a table."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from benchmark import captions, scores
 from benchmark.tables import footnotes
 from benchmark.tables.cells import NOTES, number_cell, signed_cell
 from benchmark.tables.source import Source
-from benchmark.tables.table import Cell, Row, Table, number
+from benchmark.tables.table import Cell, Row, Table
 from benchmark.verdicts.selection import RULES
 
 
@@ -45,11 +44,6 @@ def build(source: Source, dataset: str) -> Table:
 
 
 def _cell(row: Mapping[Any, Any], rule: str) -> Cell:
-    value, spread = row[rule], row[f"{rule}_spread"]
-    if np.isnan(value):
-        return Cell()
-    marks = footnotes.average(
-        row[f"{rule}_found"], row["expected"], constant=row[f"{rule}_constant"], area=value
-    )
-    shown = "" if np.isnan(spread) else number(spread, ".3f")
-    return Cell(number(value, ".3f"), shown, marks, kind=rule)
+    values = (row[name] for name in (rule, f"{rule}_spread", f"{rule}_found", "expected"))
+    cell = footnotes.average_cell(*values, constant=row[f"{rule}_constant"])
+    return cell if cell == Cell() else replace(cell, kind=rule)

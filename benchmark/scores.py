@@ -47,8 +47,8 @@ class Run:
         return self.status == "complete"
 
     @property
-    def fold(self) -> tuple[str, int]:
-        """Data set and fold: runs that share them share their split."""
+    def dataset_fold(self) -> tuple[str, int]:
+        """Data set and fold; runs that have both in common are tested on the same split."""
         return self.key.dataset, self.key.fold
 
     @property
@@ -212,7 +212,7 @@ def _refuse_other_splits(runs: list[Run], root: Path) -> list[Run]:
     hashes: dict[tuple[str, int], Counter[Any]] = {}
     for run in runs:
         if run.usable:
-            hashes.setdefault(run.fold, Counter())[run.split_sha256] += 1
+            hashes.setdefault(run.dataset_fold, Counter())[run.split_sha256] += 1
     splits = {fold: counter.most_common(1)[0][0] for fold, counter in hashes.items()}
     for fold in splits:
         description = layout.split(root, *fold, "json")
@@ -220,10 +220,10 @@ def _refuse_other_splits(runs: list[Run], root: Path) -> list[Run]:
             splits[fold] = read_key(description, "sha256")
     checked = []
     for run in runs:
-        if run.usable and run.split_sha256 != splits[run.fold]:
+        if run.usable and run.split_sha256 != splits[run.dataset_fold]:
             run = run.refused(
                 f"{run.directory}: scored on the split {str(run.split_sha256)[:12]}, the others on "
-                f"{str(splits[run.fold])[:12]}: run it again"
+                f"{str(splits[run.dataset_fold])[:12]}: run it again"
             )
         checked.append(run)
     return checked

@@ -1,1 +1,1 @@
-"""The committed results: published, kept compatible, verified."""
+"""The committed results: publishing runs, checking that they match, verifying tables."""

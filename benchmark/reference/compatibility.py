@@ -61,9 +61,9 @@ def require_splits(published: Sequence[Run], new: Sequence[Run]) -> None:
     Raises:
         InputError: the first such run.
     """
-    by_fold = {run.fold: run for run in published if run.usable}
+    by_fold = {run.dataset_fold: run for run in published if run.usable}
     for run in new:
-        other = by_fold.get(run.fold, run)
+        other = by_fold.get(run.dataset_fold, run)
         if run.usable and run.split_sha256 != other.split_sha256:
             raise InputError(
                 f"{run.directory}: scored on another split than {other.directory}; run it again "

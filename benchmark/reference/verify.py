@@ -1,8 +1,8 @@
 """Verify committed tables by recomputing them from the committed scores.
 
-Everything after the scores is rebuilt in a temporary folder and compared: every table as text to
-the letter, and the numbers in the CSV files of tables and figures to ``TOLERANCE``. Pictures and
-the report come from the same numbers and are not compared.
+Everything after the scores is rebuilt in a temporary folder. Tables in Markdown and LaTeX must be
+the same text; numbers in the CSV files of tables and figures may differ by ``TOLERANCE``. Pictures
+and the report come from the same numbers and are not compared.
 """
 
 import csv

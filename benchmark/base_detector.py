@@ -183,6 +183,7 @@ class BaseDetector(ABC):
             outcome = [saved[key] for key in OUTCOME]
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"no {error} in it" if isinstance(error, KeyError) else error
+            reason = getattr(error, "strerror", None) or reason
             raise InputError(
                 f"{path}: cannot be read ({reason}); name a directory that {cls.__name__} has saved"
             ) from error

@@ -13,7 +13,7 @@ from benchmark.statistics.decisions import decide, holm, runs_to_decide, tost
 from benchmark.statistics.intervals import percentiles
 from benchmark.statistics.overlap import overlap, overlap_draws
 from benchmark.statistics.replicates import Sample, prediction_interval, prediction_p, sample
-from benchmark.statistics.roc import delong, paired_delong
+from benchmark.statistics.roc import delong_error, paired_delong, placements
 
 COARSE = st.integers(-4, 4).map(float)
 SOME = st.integers(2, 12).flatmap(lambda n: arrays(np.float64, n, elements=COARSE))
@@ -32,6 +32,12 @@ def brute_covariance(inliers: np.ndarray, outliers: np.ndarray) -> np.ndarray:
     return np.atleast_2d(np.cov(kernels.mean(axis=2))) / n + (
         np.atleast_2d(np.cov(kernels.mean(axis=1))) / m
     )
+
+
+def delong(inliers: np.ndarray, outliers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and its standard error."""
+    of_inliers, of_outliers = 1 - placements(outliers, inliers), placements(inliers, outliers)
+    return of_outliers.mean(axis=-1), delong_error(of_inliers, of_outliers)
 
 
 @given(SOME, SOME)

@@ -32,11 +32,6 @@ def placements(inliers: Array, outliers: Array) -> Array:
     return placed
 
 
-def auroc(inliers: Array, outliers: Array) -> Array:
-    """Area under the ROC curve, (..., n) and (..., m) to (...): P(inlier < outlier) + P(=) / 2."""
-    return np.asarray(placements(inliers, outliers).mean(axis=-1))
-
-
 def f1(inliers: Array, outliers: Array) -> Array:
     """F1 of the inliers at the threshold that flags the known share of outliers.
 
@@ -68,29 +63,12 @@ class Contrast(NamedTuple):
     p: float
 
 
-def delong(inliers: Array, outliers: Array) -> tuple[Array, Array]:
-    """AUROC and its standard error over test samples.
+def delong_error(of_inliers: Array, of_outliers: Array) -> Array:
+    """Standard error of an AUROC over test samples, (...), from the placements of both sides.
 
     DeLong, DeLong, Clarke-Pearson (Biometrics 1988), by sorting instead of by pairs as in Sun and
-    Xu (IEEE SPL 2014).
-
-    Args:
-        inliers: (..., n) scores, higher is more anomalous.
-        outliers: (..., m).
-
-    Returns:
-        Two arrays (...). The error is NaN with fewer than two inliers or outliers, and 0 where
-        inliers and outliers do not mix at all.
-    """
-    parts = _structural(inliers, outliers)
-    return parts[1].mean(axis=-1), delong_error(*parts)
-
-
-def delong_error(of_inliers: Array, of_outliers: Array) -> Array:
-    """Standard error of an AUROC, (...), from the placements of inliers and of outliers.
-
-    Those of the inliers, (..., n), may be from either side (above or below); those of the outliers
-    are (..., m).
+    Xu (IEEE SPL 2014). Placements of the inliers, (..., n), may be from above or from below; those
+    of the outliers are (..., m). NaN with fewer than two inliers or outliers.
     """
     n, m = of_inliers.shape[-1], of_outliers.shape[-1]
     if min(n, m) < 2:

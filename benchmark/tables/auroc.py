@@ -6,14 +6,7 @@ from typing import Any
 from benchmark import captions, layout, scores
 from benchmark.metrics.averages import by_class
 from benchmark.published import AVERAGE, by_run, comparable, data_source, find
-from benchmark.tables.rows import (
-    Series,
-    epochs_note,
-    main_components,
-    numbers_table,
-    record,
-    spread_note,
-)
+from benchmark.tables import rows
 from benchmark.tables.source import Source
 from benchmark.tables.table import Table
 
@@ -23,7 +16,7 @@ def build(source: Source, dataset: str) -> Table:
     series = [
         _series(source, dataset, method, component)
         for method in source.config.methods
-        for component in main_components(source.components(dataset, method))
+        for component in rows.main_components(source.components(dataset, method))
     ]
     return _table(source, dataset, series, "AUROC of the anomaly score per inlier class")
 
@@ -40,10 +33,10 @@ def build_ablation(source: Source, dataset: str) -> Table:
     return _table(source, dataset, series, "AUROC of each loss as the score")
 
 
-def _series(source: Source, dataset: str, method: str, component: str) -> Series:
+def _series(source: Source, dataset: str, method: str, component: str) -> rows.Series:
     config, ratio = source.config, layout.main_ratio(source.config)
     of: dict[str, Any] = {"dataset": dataset, "method": method, "component": component}
-    rows = source.reproduced.numbers.select(**of, metric="auroc", outlier_ratio=ratio)
+    areas = source.reproduced.numbers.select(**of, metric="auroc", outlier_ratio=ratio)
     classes = source.reproduced.classes(dataset)
     published_as = (data_source(config, dataset), method, component, "AUROC")
     published = comparable(find(source.published, *published_as), config, dataset)
@@ -54,9 +47,9 @@ def _series(source: Source, dataset: str, method: str, component: str) -> Series
     }
     names = {AVERAGE: "average", **classes}
     # AVERAGE sorts first: the first column is visible on a narrow screen too.
-    estimates = sorted(by_class(rows, config, dataset, list(classes)).items())
+    estimates = sorted(by_class(areas, config, dataset, list(classes)).items())
     records = [
-        record(
+        rows.record(
             {
                 **of,
                 "metric": "auroc",
@@ -71,17 +64,17 @@ def _series(source: Source, dataset: str, method: str, component: str) -> Series
         | {"reported": " ".join(f"{n[inlier].value:g}" for n in reported.values() if inlier in n)}
         for inlier, estimate in estimates
     ]
-    return Series(source.title(method), scores.component(component), records, reported)
+    return rows.Series(source.title(method), scores.component(component), records, reported)
 
 
-def _table(source: Source, dataset: str, series: Sequence[Series], what: str) -> Table:
+def _table(source: Source, dataset: str, series: Sequence[rows.Series], what: str) -> Table:
     methods = {str(number["method"]) for one in series for number in one.records}
     caption = (
-        f"{what}, {captions.dataset(source.config, dataset)}. {spread_note(source, dataset)}"
+        f"{what}, {captions.dataset(source.config, dataset)}. {rows.spread_note(source, dataset)}"
         f"{captions.conditions(source.config, source.runs, dataset, methods=methods)}"
         " Anomaly score: reconstruction error, plus latent loss (VAE), plus "
         f"{source.config.beta:g} times the gradient loss for models trained with the gradient "
-        f"constraint.{epochs_note(source, dataset, series)}"
+        f"constraint.{rows.epochs_note(source, dataset, series)}"
     )
     head = ["Method", "Score", "Average", *source.reproduced.classes(dataset).values()]
-    return numbers_table(caption, head, series)
+    return rows.numbers_table(caption, head, series)

@@ -8,16 +8,7 @@ import pandas as pd
 from benchmark import captions
 from benchmark.config import Config
 from benchmark.metrics.challenge_study import STAND_IN
-from benchmark.tables.cells import (
-    constant,
-    counts,
-    epochs,
-    fold,
-    interval_cell,
-    signed_cell,
-    spread,
-    verdict_cell,
-)
+from benchmark.tables import cells
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table, number
 
@@ -33,8 +24,9 @@ def build(source: Source) -> Table:
     """The claims, each with its weakest comparison; its frame has all comparisons."""
     frame = source.verdicts.claims
     claims = [part for _, part in frame.groupby("id", sort=False)]
+    outcomes = cells.counts(part["outcome"].iloc[0] for part in claims)
     caption = (
-        f"The paper's claims. {counts(part['outcome'].iloc[0] for part in claims)} A claim holds "
+        f"The paper's claims. {outcomes} A claim holds "
         "if all its comparisons do; the effect is the difference (of AUROC, of percentage points "
         "of overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over "
         "runs and test samples and the p-value of the claim by Holm over all claims. Gain: whether "
@@ -55,9 +47,9 @@ def build(source: Source) -> Table:
     ]
     csv = frame.assign(
         detail=frame["id"].map(details),
-        short=frame["short_epochs"].map(epochs),
+        short=frame["short_epochs"].map(cells.epochs),
         other=frame["other_settings"],
-        constant=frame["constant_classes"].map(constant),
+        constant=frame["constant_classes"].map(cells.constant),
         lacks=frame["missing"],
     )
     return Table(caption, head, rows, notes, csv[list(CSV)])
@@ -76,9 +68,9 @@ def detail(config: Config, claim: pd.DataFrame) -> str:
         part = f"{len(claim) - made} of {len(claim)} comparisons: " if made else ""
         return part + str(row.claim_missing)
     parts = [
-        epochs(row.claim_short_epochs),
+        cells.epochs(row.claim_short_epochs),
         row.claim_other_settings,
-        constant(row.claim_constant_classes),
+        cells.constant(row.claim_constant_classes),
         "one run per class: the spread over seeds is not known" * bool(row.one_run),
         row.claim_borrowed and f"against published numbers of {row.claim_borrowed}",
         f"rank {row['rank']} of {row.ranked}" * bool(row["rank"]),
@@ -86,7 +78,7 @@ def detail(config: Config, claim: pd.DataFrame) -> str:
     weakest: Any = next(claim[claim["weakest"]].itertuples())
     if np.isfinite(row.p) and weakest.spread_classes:
         of = captions.dataset(config, weakest.spread_dataset)
-        parts.append(f"{spread(weakest.spread_classes, weakest.classes)} of {of}")
+        parts.append(f"{cells.spread(weakest.spread_classes, weakest.classes)} of {of}")
     return "; ".join(filter(None, parts))
 
 
@@ -97,13 +89,13 @@ def _row(claim: pd.DataFrame, detail: str) -> Row:
         [row["claim"]],
         [
             *_effects(weakest),
-            verdict_cell(row["outcome"], detail),
+            cells.verdict_cell(row["outcome"], detail),
             Cell(f"{row['p_holm']:.2g}") if np.isfinite(row["p_holm"]) else Cell(),
             Cell(row["gain"] or Cell.MISSING),
             Cell(weakest.comparison if weakest else Cell.MISSING, kind="long"),
         ],
         note=row["place"],
-        fold=fold(row["outcome"]),
+        fold=cells.fold(row["outcome"]),
     )
 
 
@@ -114,9 +106,9 @@ def _effects(weakest: Any) -> list[Cell]:
         return [_ratio(weakest.published_effect), _ratio(weakest.effect), Cell()]
     form = "+.1f" if weakest.points else "+.3f"
     return [
-        signed_cell(weakest.published_effect, form),
-        signed_cell(weakest.effect, form),
-        interval_cell(weakest.low, weakest.high, form),
+        cells.signed_cell(weakest.published_effect, form),
+        cells.signed_cell(weakest.effect, form),
+        cells.interval_cell(weakest.low, weakest.high, form),
     ]
 
 

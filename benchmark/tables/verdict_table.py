@@ -7,21 +7,7 @@ import pandas as pd
 
 from benchmark import captions, scores
 from benchmark.published import AVERAGE, EPOCHS
-from benchmark.tables import footnotes
-from benchmark.tables.cells import (
-    FORMS,
-    NOT_RUN,
-    NOTES,
-    ONE_RUN,
-    constant,
-    counts,
-    epochs,
-    fold,
-    interval_cell,
-    number_cell,
-    spread,
-    verdict_cell,
-)
+from benchmark.tables import cells, footnotes
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import counted
@@ -75,14 +61,14 @@ def build(source: Source, dataset: str = "") -> Table:
         rule = [RULE]
     head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
     head += ["Epochs"]
-    notes = [*footnotes.legend(rows, "", NOTES), *rule, *map(_note, third_party.itertuples())]
+    notes = [*footnotes.legend(rows, "", cells.NOTES), *rule, *map(_note, third_party.itertuples())]
     details = [detail(verdict) for verdict in frame.itertuples()]
     return Table(caption, head, rows, notes, frame.assign(detail=details)[list(CSV)])
 
 
 def tally(frame: pd.DataFrame) -> str:
     """How many numbers have each verdict."""
-    return f"Of {len(frame)} published numbers: {counts(frame['outcome'])}"
+    return f"Of {len(frame)} published numbers: {cells.counts(frame['outcome'])}"
 
 
 def detail(verdict: Any) -> str:
@@ -94,10 +80,10 @@ def detail(verdict: Any) -> str:
     parts = [
         verdict.missing,
         _reason(verdict),
-        epochs(verdict.short_epochs),
+        cells.epochs(verdict.short_epochs),
         verdict.other_settings,
-        constant(verdict.constant_classes),
-        spread(verdict.spread_classes, verdict.classes),
+        cells.constant(verdict.constant_classes),
+        cells.spread(verdict.spread_classes, verdict.classes),
         _without_number(verdict),
     ]
     return "; ".join(filter(None, parts))
@@ -132,7 +118,7 @@ def _averages(frame: pd.DataFrame) -> pd.DataFrame:
     """The averages, and the classes that ran of those averages that did not."""
     names = ["dataset", "place", "published_method", "loss", "metric", "outlier_ratio"]
     series = frame[names].apply(tuple, axis=1)
-    average, ran = frame["inlier"] == AVERAGE, frame["outcome"] != NOT_RUN
+    average, ran = frame["inlier"] == AVERAGE, frame["outcome"] != cells.NOT_RUN
     alone = ran & ~series.isin(series[average & ran])
     return frame[(frame["dataset"] != "") & (average | alone)]
 
@@ -151,18 +137,18 @@ def _label(verdict: Any) -> str:
 def _row(verdict: Any, label: str) -> Row:
     ends, mark = (verdict.low, verdict.high), ""
     if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
-        ends, mark = (verdict.mean_low, verdict.mean_high), ONE_RUN
-    cells = [
-        number_cell(verdict.published, verdict.metric, verdict.confidence == "recalled"),
-        number_cell(verdict.mean, verdict.metric),
-        interval_cell(*ends, FORMS.get(verdict.metric, ".3f"), mark),
-        verdict_cell(verdict.outcome, detail(verdict)),
+        ends, mark = (verdict.mean_low, verdict.mean_high), cells.ONE_RUN
+    shown = [
+        cells.number_cell(verdict.published, verdict.metric, verdict.confidence == "recalled"),
+        cells.number_cell(verdict.mean, verdict.metric),
+        cells.interval_cell(*ends, cells.FORMS.get(verdict.metric, ".3f"), mark),
+        cells.verdict_cell(verdict.outcome, detail(verdict)),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
         Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
     ]
     place = f"{verdict.place}, from an earlier paper" if verdict.copied else verdict.place
-    return Row([label], cells, note=place, fold=fold(verdict.outcome))
+    return Row([label], shown, note=place, fold=cells.fold(verdict.outcome))
 
 
 def _note(row: Any) -> str:

@@ -126,21 +126,12 @@ class Verdict:
 
 
 PUBLISHED = {
-    "place": "place",
-    "published_dataset": "dataset",
-    "published_method": "method",
-    "loss": "loss",
-    "inlier_class": "inlier_class",
-    "metric": "metric",
+    **{"place": "place", "published_dataset": "dataset", "published_method": "method"},
+    **{name: name for name in ("loss", "inlier_class", "metric")},
     "published": "value",
-    "confidence": "confidence",
-    "copied": "copied",
-    "copied_from": "copied_from",
-    "source": "source",
-    "method": "run_method",
-    "component": "run_component",
-    "inlier": "inlier",
-    "outlier_ratio": "outlier_ratio",
+    **{name: name for name in ("confidence", "copied", "copied_from", "source")},
+    **{"method": "run_method", "component": "run_component"},
+    **{name: name for name in ("inlier", "outlier_ratio")},
 }
 """Columns of the published number in the frame, and the fields of ``Published`` that they hold."""
 

@@ -5,7 +5,6 @@ captions that they carry, and an account of the runs.
 """
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +37,6 @@ FIGURE_TITLES = {
     "reconstructions": "Reconstructions",
     "epochs": "AUROC against epoch",
 }
-
-
-@dataclass(frozen=True)
-class Item:
-    """A table or figure: its files' stem beside the report, and its HTML or picture.
-
-    ``judged``: its rows are verdicts.
-    """
-
-    name: str
-    title: str
-    body: str
-    caption: str = ""
-    drawn: bool = True
-    judged: bool = False
 
 
 def write(config: Config, root: Path) -> None:
@@ -126,17 +110,17 @@ def _as_file(config: Config) -> str:
     return str(yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100))
 
 
-def _table(root: Path, name: str) -> Item:
+def _table(root: Path, name: str) -> dict[str, Any]:
     """A table as the stage of the tables wrote it."""
     kind, _, dataset = name.partition("-")
     verdicts = kind in ("verdicts", "claims")
     title = f"{TABLE_TITLES[kind]}{', number by number' * (verdicts and dataset != '')}"
     text = (root / "tables" / f"{name}.html").read_text(encoding="utf-8")
     _, _, body = text.partition("\n")  # without its provenance, which is the page's
-    return Item(name, title, body, judged=verdicts)
+    return {"name": name, "title": title, "body": body, "judged": verdicts}
 
 
-def _figure(root: Path, name: str) -> Item:
+def _figure(root: Path, name: str) -> dict[str, Any]:
     """A figure with the caption that its picture carries."""
     stem = root / "figures" / name
     with Image.open(stem.with_suffix(".png")) as picture:
@@ -144,4 +128,5 @@ def _figure(root: Path, name: str) -> Item:
     drawn = stem.with_suffix(".csv").stat().st_size > 1
     code = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
     title = FIGURE_TITLES[name.partition("-")[0]]
-    return Item(name, title, f"data:image/svg+xml;base64,{code}", caption, drawn)
+    body = f"data:image/svg+xml;base64,{code}"
+    return {"name": name, "title": title, "body": body, "caption": caption, "drawn": drawn}

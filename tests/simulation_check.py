@@ -26,7 +26,7 @@ from benchmark.data.images import read_images, resize
 from benchmark.detector import Images
 from benchmark.errors import InputError
 from benchmark.figures import signs
-from benchmark.figures.style import WIDTH, Drawing, bare, look, save
+from benchmark.figures.style import WIDTH, Drawing, bare, save, style_sheet
 from benchmark.utils.text import spaced
 
 MEASURED, SHOWN = 100, 4
@@ -221,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     images = [*real.values(), *simulated.values()]
-    with look():
+    with style_sheet():
         drawing = signs.draw_sheet(sheet, "CURE-TSR where it has the file")
         save(drawing, results, "signs", _checksum([sheet.images]))
         save(draw(real, simulated), results, "simulation", _checksum(images))

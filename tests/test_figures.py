@@ -25,7 +25,7 @@ def found(results: Results) -> Metrics:
 
 
 def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10") -> Drawing:
-    with style.look():
+    with style.style_sheet():
         return figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
 
 
@@ -55,7 +55,7 @@ def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metri
     entry = results.config.datasets["cifar10"].model_copy(update={"note": "rebuilt copy"})
     config = results.config.model_copy(update={"datasets": {"cifar10": entry}})
     for kind in layout.FIGURES:
-        with style.look():
+        with style.style_sheet():
             drawing = figures.draw(config, found, results.root, f"{kind}-cifar10")
         figure = drawing.figure
         shown = [legend.get_title().get_text() for legend in figure.legends]
@@ -65,7 +65,7 @@ def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metri
 
 def test_same_numbers_same_bytes(results: Results, found: Metrics, tmp_path: Path) -> None:
     for name in ("histograms-cifar10", "beta-cifar10", "epochs-cifar10", "reconstructions-cifar10"):
-        with style.look():
+        with style.style_sheet():
             drawing = figures.draw(results.config, found, results.root, name)
             style.save(drawing, tmp_path, name, found.provenance)
         for suffix in ("png", "svg", "csv"):
@@ -146,7 +146,7 @@ def test_nothing_published_no_dotted_line(tmp_path: Path) -> None:
     config = make_config("digits", methods=("cae_grad",))
     make_results(config, tmp_path, inliers=8)
     found = metrics.compute(config, tmp_path)
-    with style.look():
+    with style.style_sheet():
         drawing = beta.draw(config, found, tmp_path, "digits")
     assert not [line for line in drawing.figure.axes[0].lines if line.get_linestyle() == ":"]
 
@@ -198,7 +198,7 @@ def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None
 def test_nothing_to_draw_is_said(tmp_path: Path, kind: str) -> None:
     config = make_config("mnist")
     source(config, tmp_path)
-    with style.look():
+    with style.style_sheet():
         drawing = figures.KINDS[kind](config, metrics.load(config, tmp_path), tmp_path, "mnist")
         style.save(drawing, tmp_path, kind, {"config": "none"})
     assert drawing.caption.startswith("No ")
@@ -211,7 +211,7 @@ def test_other_figures_keep_their_look() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    with style.look():
+    with style.style_sheet():
         assert mpl.rcParams["svg.hashsalt"] == "benchmark"
     assert dict(mpl.rcParams) == before
 
@@ -236,7 +236,7 @@ def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> Non
     for inlier in range(1, 10):
         shutil.rmtree(tmp_path / f"runs/cifar10/cae_grad/fold-0/inlier-{inlier}")
     found = metrics.compute(config, tmp_path)
-    with style.look():
+    with style.style_sheet():
         curve = beta.draw(config, found, tmp_path, "cifar10")
         bars = histograms.draw(config, found, tmp_path, "cifar10")
     assert not [line for line in curve.figure.axes[0].lines if line.get_linestyle() == ":"]
@@ -248,7 +248,7 @@ def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> Non
     titles = [axis.get_title(loc) for axis in bars.figure.axes for loc in ("left", "center")]
     assert {"CAE", "CAE + Grad (1 of 10 classes)"} <= set(titles)
     shutil.rmtree(tmp_path / "runs/cifar10/cae")
-    with style.look():
+    with style.style_sheet():
         alone = beta.draw(config, metrics.compute(config, tmp_path), tmp_path, "cifar10")
     assert "Inlier classes: 1 of 10 (plane)." in alone.caption
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark import captions, layout, metrics
 from benchmark.config import Config
 from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
-from benchmark.figures.style import Drawing, look, save, save_numbers
+from benchmark.figures.style import Drawing, save, save_numbers, style_sheet
 from benchmark.metrics import Metrics
 
 outputs = layout.figures
@@ -43,7 +43,7 @@ def write(config: Config, root: Path, *, pictures: bool = True) -> None:
     """
     numbers = metrics.load(config, root)
     for name in layout.figure_names(config):
-        with look():
+        with style_sheet():
             drawing = draw(config, numbers, root, name)
             if pictures:
                 save(drawing, root / "figures", name, numbers.provenance)

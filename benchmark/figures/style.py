@@ -1,4 +1,4 @@
-"""What the figures share: their look, their files, and the record in each of what it shows."""
+"""What the figures share: their style, their files, and the record in each of what it shows."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Drawing:
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def style_sheet() -> Iterator[None]:
     """The style sheet, for the time of drawing and saving."""
     with mpl.rc_context():
         style.use(SHEET)

@@ -41,19 +41,19 @@ def estimate(cube: Cube) -> Estimate:
     Classes weigh the same, however many of their seeds and folds are there: the mean is over folds,
     then seeds, then classes. The spread is between the means of the seeds that lack nothing.
     """
-    found = ~np.isnan(cube)
+    present = ~np.isnan(cube)
     by_class = _mean(_mean(cube, axis=1), axis=0)
-    whole = _mean(_mean(cube[found.all(axis=(1, 2))], axis=1), axis=1)
+    whole = _mean(_mean(cube[present.all(axis=(1, 2))], axis=1), axis=1)
     return Estimate(
         mean=float(_mean(by_class, axis=0)),
         spread=float(whole.std(ddof=1)) if whole.size > 1 else float("nan"),
-        found=int(found.sum()),
+        found=int(present.sum()),
         expected=cube.size,
     )
 
 
 class Numbers:
-    """The table of all numbers, found by what they are of."""
+    """The table of all numbers, looked up by what they are of."""
 
     AXES = (
         *("dataset", "method", "component", "metric", "outlier_ratio"),
@@ -159,7 +159,7 @@ def spread_out(
 
 def _mean(values: Cube, axis: int) -> Cube:
     """Mean without the missing values; NaN where all are, and no warning."""
-    found = ~np.isnan(values)
-    number = found.sum(axis=axis)
-    total = np.where(found, values, 0).sum(axis=axis)
+    present = ~np.isnan(values)
+    number = present.sum(axis=axis)
+    total = np.where(present, values, 0).sum(axis=axis)
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

@@ -55,8 +55,8 @@ def write(config: Config, root: Path) -> None:
 
 
 def _content(config: Config, root: Path) -> dict[str, Any]:
-    found = metrics.load(config, root)
-    runs = found.runs
+    numbers = metrics.load(config, root)
+    runs = numbers.runs
     methods = accounts.methods(config, runs)
     tables = layout.table_names(config)
     outcomes = verdicts.load(config, root).challenge_claim
@@ -71,7 +71,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "idle": accounts.not_run(config, runs),
         "ways": sorted(methods.values(), key=lambda part: not part["ran"]),
         "problems": list(accounts.problems(config, runs)),
-        "flags": list(accounts.flags(config, found.table)),
+        "flags": list(accounts.flags(config, numbers.table)),
         "judged": [_table(root, name) for name in ("verdicts", "claims") if name in tables],
         "sections": [
             {
@@ -94,7 +94,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         ],
         "cost": _table(root, "cost"),
         "environments": accounts.environments(runs),
-        "provenance": found.provenance,
+        "provenance": numbers.provenance,
         "config": _as_file(config.for_new_runs),
         "configfile": f"config/{config.name}.yaml",
     }

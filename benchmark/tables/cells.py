@@ -22,7 +22,7 @@ SYMBOLS = {
     "fails": "×",
     "undecided": "?",
 }
-"""What stands before each verdict, so that it is seen without colours."""
+"""The symbol of each verdict, so that it is recognised without colours."""
 
 NOT_RUN = "not run"
 

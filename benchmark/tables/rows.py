@@ -89,7 +89,7 @@ def _published_cell(value: float, recalled: bool) -> Cell:
 
 
 def spread_note(source: Source, dataset: str) -> str:
-    """What stands after ±, where there are several seeds."""
+    """The meaning of ±, where there are several seeds."""
     several = captions.several(source.runs, dataset, "seed")
     return "Mean ± standard deviation over seeds; " if several else ""
 

@@ -1,1 +1,1 @@
-"""What everything stands on: files, imports, logs, tensors, text."""
+"""Files, imports, logs, tensors and text: what every other module uses."""

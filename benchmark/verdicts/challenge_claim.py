@@ -1,7 +1,7 @@
 """The claim of A.4, that the gradient loss wins at level 1 of every challenge, decided.
 
 It is decided only where each configured challenge has its difference from all configured seeds.
-What is found on a data set that stands in for CURE-TSR is no verdict on the paper.
+A data set that replaces CURE-TSR gives no verdict on the paper.
 """
 
 from collections.abc import Iterator

@@ -49,7 +49,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Reproduced:
-    """The numbers of a configuration's runs, found by what they are of."""
+    """The numbers of a configuration's runs, looked up by what they are of."""
 
     config: Config
     metrics: Metrics

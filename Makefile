@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench reference verify simulation-check clean
+.PHONY: help demo test check bench mutants reference verify simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
 	@echo "make test        install, then run the tests, on all cores"
 	@echo "make check       style, types and the workflow's lint"
 	@echo "make bench       speed and memory"
+	@echo "make mutants     which of the listed wrong changes of the code the tests miss, slow"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
 	@echo "make verify      check the committed tables by recomputing them from the scores"
 	@echo "make simulation-check    CURE_TSR=folder GTSRB=file: simulated beside real challenges"
@@ -43,6 +44,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m performance.bench
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \

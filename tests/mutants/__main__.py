@@ -1,0 +1,120 @@
+"""Which wrong changes of the code the tests notice: ``python -m tests.mutants [area ...]``.
+
+An area is a file ``<area>.toml`` beside this module. Each of its mutants replaces ``old``, which
+stands once in ``file``, by ``new``, which is wrong because of ``why``. The mutant is put into a copy
+of the working tree, and its ``tests`` are run there, or those of the whole area where it names none.
+It survives if they pass. Before, the same tests have to pass on the unchanged copy.
+
+The exit status is 1 if a mutant survives, or if a list does not fit the code or the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTS = Path(__file__).parent
+TREE = LISTS.parents[1]
+
+TIMEOUT = 900
+"""Seconds after which a mutant counts as noticed: it may never end."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong change of one file."""
+
+    file: str
+    old: str
+    new: str
+    why: str
+    tests: tuple[str, ...]
+
+
+def load(area: str) -> list[Mutant]:
+    """The mutants of an area."""
+    listed = tomllib.loads((LISTS / f"{area}.toml").read_text())
+    return [Mutant(**{"tests": listed["tests"]} | mutant) for mutant in listed["mutant"]]
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the files that git tracks or does not ignore, as they are in the working tree."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=TREE, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (TREE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TREE / name, folder / name)
+    return folder
+
+
+def passes(tree: Path, tests: Iterable[str]) -> bool:
+    """Whether the tests pass on a tree.
+
+    Raises:
+        SystemExit: pytest cannot run them.
+    """
+    options = ["-x", "--no-header", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    # Compiled files would be out of date: two mutants may have the same size and second.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    try:
+        ended = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if ended.returncode not in (0, 1):
+        sys.exit(
+            f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
+        )
+    return ended.returncode == 0
+
+
+def survives(tree: Path, mutant: Mutant) -> bool:
+    """Whether the tests of a mutant pass on a tree with it; the tree is left as it was."""
+    path = tree / mutant.file
+    text = path.read_text()
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        return passes(tree, mutant.tests)
+    finally:
+        path.write_text(text)
+
+
+def misfits(tree: Path, mutants: Iterable[Mutant]) -> Iterator[str]:
+    """What is wrong with a list: text that does not stand once in its file."""
+    for mutant in mutants:
+        times = (tree / mutant.file).read_text().count(mutant.old)
+        if times != 1:
+            yield f"{mutant.file} has {times} times, not once: {mutant.old!r}"
+
+
+def main(areas: list[str]) -> str | int:
+    """Run the areas; what to exit with."""
+    areas = areas or sorted(path.stem for path in LISTS.glob("*.toml"))
+    lists = {area: load(area) for area in areas}
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = copied(Path(folder))
+        if wrong := [line for mutants in lists.values() for line in misfits(tree, mutants)]:
+            return "\n".join(wrong)
+        for area, mutants in lists.items():
+            if not passes(tree, dict.fromkeys(test for each in mutants for test in each.tests)):
+                return f"{area}: the tests fail on the unchanged code"
+            for number, mutant in enumerate(mutants, 1):
+                survived = survives(tree, mutant)
+                survivors += survived
+                outcome = "SURVIVES" if survived else "noticed "
+                print(f"{outcome}  {area} {number}: {mutant.file}: {mutant.why}", flush=True)
+    print(f"{survivors} of {sum(map(len, lists.values()))} mutants survive")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

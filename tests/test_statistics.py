@@ -11,8 +11,15 @@ from benchmark.statistics import decisions
 from benchmark.statistics.bootstrap import bootstrap_means
 from benchmark.statistics.decisions import decide, holm, runs_to_decide, tost
 from benchmark.statistics.intervals import percentiles
-from benchmark.statistics.overlap import overlap, overlap_draws
-from benchmark.statistics.replicates import Sample, prediction_interval, prediction_p, sample
+from benchmark.statistics.overlap import bin_edges, counts, overlap, overlap_draws
+from benchmark.statistics.replicates import (
+    Sample,
+    mean_interval,
+    mean_p_not_above,
+    prediction_interval,
+    prediction_p,
+    sample,
+)
 from benchmark.statistics.roc import delong_error, paired_delong, placements
 
 COARSE = st.integers(-4, 4).map(float)
@@ -206,6 +213,35 @@ def test_prediction_interval_of_one_class_is_the_textbook_one() -> None:
     assert prediction_p(sample([values]), high) == pytest.approx(0.05)
 
 
+def test_test_samples_add_variance_that_is_known() -> None:
+    """Satterthwaite's freedom: (a + b)^2 / (a^2 / f) of variances a with f and b with infinite."""
+    values, of_tests = np.array([0.61, 0.63, 0.60, 0.66, 0.62]), 0.02**2
+    found, own = sample([values]), values.var(ddof=1)
+    for interval, of_runs in (
+        (prediction_interval(found, of_tests), own + own / 5),
+        (mean_interval(found, of_tests), own / 5),
+    ):
+        freedom = (of_runs + of_tests) ** 2 / (of_runs**2 / 4)
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(of_runs + of_tests)
+        assert interval == pytest.approx((values.mean() - half, values.mean() + half))
+    assert prediction_p(found, prediction_interval(found, of_tests).low, of_tests) == (
+        pytest.approx(0.05)
+    )
+
+
+def test_p_of_a_mean_above_nothing_is_that_of_the_t_test() -> None:
+    values = np.array([0.01, 0.03, -0.01, 0.02])
+    expected = stats.ttest_1samp(values, 0, alternative="greater").pvalue
+    assert mean_p_not_above(sample([values])) == pytest.approx(expected)
+    equal = [mean_p_not_above(sample([np.full(2, mean)])) for mean in (0.1, 0.0, -0.1)]
+    assert equal == [0, 1, 1]
+
+
+def test_without_a_spread_p_is_all_or_nothing() -> None:
+    equal = sample([np.array([0.5, 0.5])])
+    assert (prediction_p(equal, 0.5), prediction_p(equal, 0.51)) == (1, 0)
+
+
 @pytest.mark.parametrize("test_error", [0.0, 0.02])
 def test_prediction_interval_covers_new_runs(test_error: float) -> None:
     rng = np.random.default_rng(5)
@@ -254,6 +290,18 @@ def test_decisions() -> None:
     assert decide(of(0.70, 0.0, 2), 0.68) == "above"
     # The test samples' own chance may explain it.
     assert decide(of(0.70, 0.0, 2), 0.68, test_variance=0.02**2) == "same"
+    # An unlikely draw, but within the margin, which is not shown to hold either.
+    assert prediction_interval(of(0.7099, 0.001, 5)).low > 0.70
+    assert decide(of(0.7099, 0.001, 5), 0.70) == "open"
+    assert decide(of(0.6901, 0.001, 5), 0.70) == "open"
+
+
+def test_what_is_the_same_is_shown_at_95_percent() -> None:
+    """The difference at which a one-sided t test within the margin of 0.01 has p = 0.05."""
+    error = 0.002 / np.sqrt(5)
+    border = 0.01 - stats.t.ppf(0.95, 4) * error
+    assert decide(of(0.70 + border - 1e-4, 0.002, 5), 0.70) == "same"
+    assert decide(of(0.70 + border + 1e-4, 0.002, 5), 0.70) == "open"
 
 
 @given(
@@ -301,6 +349,27 @@ def test_one_run_asks_for_more_by_the_test_samples_at_least() -> None:
     assert runs_to_decide(one, 0.64, 0.03**2) == runs_to_decide(of(0.60, 0.03, 1), 0.64, 0.03**2)
     assert (runs_to_decide(one, 0.64, 0.03**2) or 0) > 1
     assert runs_to_decide(one, 0.90) is None  # nothing tells how runs vary
+
+
+def test_ten_classes_of_one_run_ask_for_as_many_as_the_test_samples_tell() -> None:
+    """The average of ten classes varies by a tenth of the variance of one."""
+    of_average = 0.01**2
+    spread = np.full(10, 10 * of_average)
+    means = np.full(10, 0.60)
+    expected = next(
+        runs - 1
+        for runs in range(2, 100)
+        if decide(Sample(means, spread, np.full(10, float(runs))), 0.62, of_average) != "open"
+    )
+    assert runs_to_decide(of(0.60, 0.0, 1, classes=10), 0.62, of_average) == expected
+
+
+def test_further_runs_are_counted_from_the_class_with_the_fewest() -> None:
+    uneven = Sample(np.full(2, 0.60), np.full(2, 0.02**2), np.array([2.0, 4.0]))
+    assert decide(uneven, 0.63) == "open"
+    further = runs_to_decide(uneven, 0.63)
+    enough = next(n for n in range(3, 100) if decide(uneven.with_runs(n), 0.63) != "open")
+    assert further == enough - 2
 
 
 def test_classes_of_one_run_ask_for_more_by_the_spread_of_others() -> None:
@@ -352,6 +421,18 @@ def test_bootstrap_of_the_mean_covers(classes: int, runs: int) -> None:
     assert 0.91 <= inside / 400 <= 0.99
 
 
+def test_bootstrap_draws_by_its_seed() -> None:
+    groups = [np.array([0.5, 0.6, 0.8]), np.array([0.7, 0.9])]
+    first, again, other = (bootstrap_means(groups, 0.01**2, 50, seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_bootstrap_of_equal_runs_is_a_normal_of_the_test_samples() -> None:
+    drawn = bootstrap_means([np.full(2, 0.6), np.full(3, 0.8)], 0.01**2, 40000)
+    assert stats.kstest(drawn, "norm", (0.7, 0.01)).pvalue > 1e-3
+
+
 def test_bootstrap_draws_no_classes() -> None:
     # Classes that differ much, runs that do not: only the runs' spread is left.
     assert np.ptp(bootstrap_means([np.array([0.1, 0.1]), np.array([0.9, 0.9])])) < 1e-12
@@ -397,6 +478,35 @@ def test_overlap_interval_covers() -> None:
         assert low - 5 < overlap(*bars) < high + 5
         inside += low <= truth <= high
     assert 0.88 <= inside / 200 <= 0.99
+
+
+def test_overlap_by_hand() -> None:
+    # min(a, b) is 1 + 0 + 2 of 4 + 4 samples, and the region holds it of either histogram.
+    assert overlap(np.array([1, 1, 2]), np.array([2, 0, 2])) == pytest.approx(200 * 3 / 8)
+    assert np.isnan(overlap(np.zeros(3, int), np.zeros(3, int)))
+
+
+def test_overlap_draws_are_mirrored_at_the_overlap() -> None:
+    """Draws of two equal histograms overlap by less than 100 %, by as much as drawing adds."""
+    bars = np.array([30, 50, 20])
+    assert (overlap_draws(bars, bars, 20) == 100).all()
+    few, many = np.array([300, 500, 200]), np.array([500, 300, 200])
+    rng = np.random.default_rng(0)
+    plain = [
+        overlap(*(rng.multinomial(1000, side / 1000) for side in (few, many))) for _ in range(4000)
+    ]
+    drawn = overlap_draws(few, many, 4000)
+    assert drawn.mean() == pytest.approx(2 * overlap(few, many) - np.mean(plain), abs=0.15)
+    assert drawn.std() == pytest.approx(np.std(plain), rel=0.08)
+    assert (overlap_draws(few, many, 20, seed=1) != overlap_draws(few, many, 20, seed=2)).any()
+
+
+def test_histograms_have_fifty_bins_between_outer_thousandths() -> None:
+    edges = bin_edges(np.arange(1001.0))
+    assert edges == pytest.approx(np.linspace(1, 999, 51))
+    assert bin_edges(np.full(4, 2.0)) == pytest.approx(np.linspace(1.5, 2.5, 51))
+    # Both ends take in what lies beyond them.
+    assert counts(np.array([-5.0, 1.0, 998.0, 5000.0]), edges)[[0, -1]].tolist() == [2, 2]
 
 
 def test_overlap_of_what_never_mixes_is_sure() -> None:

@@ -1,9 +1,9 @@
 """Which wrong changes of the code the tests notice: ``python -m tests.mutants [area ...]``.
 
 An area is a file ``<area>.toml`` beside this module. Each of its mutants replaces ``old``, which
-stands once in ``file``, by ``new``, which is wrong because of ``why``. The mutant is put into a copy
-of the working tree, and its ``tests`` are run there, or those of the whole area where it names none.
-It survives if they pass. Before, the same tests have to pass on the unchanged copy.
+stands once in ``file``, by ``new``, which is wrong because of ``why``. The mutant is put into a
+copy of the working tree, and its ``tests`` are run there, or those of the whole area where it names
+none. It survives if they pass. Before, the same tests have to pass on the unchanged copy.
 
 The exit status is 1 if a mutant survives, or if a list does not fit the code or the tests.
 """

@@ -3,7 +3,10 @@
 import dataclasses
 import json
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -99,6 +102,109 @@ def test_all_comparisons_must_hold_and_one_reversed_is_enough(made: tuple[Config
     assert part.weakest.case.label == "DCAE against KDE"
 
 
+def shown(effect: float, not_above: float = 0.5, not_below: float = 0.5, **over: object) -> Result:
+    """A comparison of this effect and these one-sided p-values."""
+    made = Result(Case(""), effect, effect - 0.1, effect + 0.1, not_above, not_below, 10)
+    return dataclasses.replace(made, **over)  # type: ignore[arg-type]
+
+
+def by_hand(monkeypatch: pytest.MonkeyPatch, *results: Sequence[Result]) -> list[Finding]:
+    """The verdicts on claims whose comparisons have these results."""
+    places = {f"{n}.{k}": each for n, of in enumerate(results) for k, each in enumerate(of)}
+    stated = [
+        claim(*(versus("a", "b", dataset=f"{n}.{k}") for k in range(len(of))), name=str(n))
+        for n, of in enumerate(results)
+    ]
+    shelf = SimpleNamespace(compare=lambda part: [places[part.dataset]])
+    monkeypatch.setattr(claims, "Workbench", lambda *_: shelf)
+    config = make_config("mnist")
+    return claims.judge(Reproduced(config, None), Path(), (), stated)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parts", "p", "outcome"),
+    [
+        # Holds if the weaker one does, so its p-value is that of the claim; two-sided.
+        ([(0.1, 0.01, 0.99), (0.2, 0.002, 0.998)], 2 * 0.01, "holds"),
+        # Fails if any is reversed: Bonferroni over the two.
+        ([(0.1, 0.01, 0.99), (-0.1, 0.996, 0.004)], 2 * 2 * 0.004, "fails"),
+        ([(0.1, 0.03, 0.97)], 2 * 0.03, "undecided"),
+        ([(0.1, 0.01, 0.99), (-0.1, 0.986, 0.014)], 2 * 2 * 0.014, "undecided"),
+        ([(0.0, 0.6, 0.6)], 1.0, "undecided"),
+    ],
+)
+def test_p_of_a_claim_by_hand(
+    monkeypatch: pytest.MonkeyPatch,
+    parts: list[tuple[float, float, float]],
+    p: float,
+    outcome: str,
+) -> None:
+    (found,) = by_hand(monkeypatch, [shown(*part) for part in parts])
+    assert (found.p, found.p_holm) == (pytest.approx(p), pytest.approx(p))
+    assert found.outcome == outcome
+
+
+def test_holms_correction_decides_not_each_claim_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = [shown(0.1, 0.02, 0.98)], [shown(-0.1, 0.985, 0.015)]
+    assert [by_hand(monkeypatch, each)[0].outcome for each in (one, other)] == ["holds", "fails"]
+    both = by_hand(monkeypatch, one, other)
+    assert [found.p for found in both] == pytest.approx([0.04, 0.03])
+    assert [found.p_holm for found in both] == pytest.approx([0.06, 0.06])
+    assert [found.outcome for found in both] == ["undecided", "undecided"]
+
+
+def test_every_comparison_needs_a_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, unknown = shown(0.1, 0.001, 0.999), shown(0.2, 0.001, 0.999, spread_known=False)
+    (found,) = by_hand(monkeypatch, [known, unknown])
+    assert (found.outcome, found.one_run, np.isnan(found.p)) == ("undecided", True, True)
+
+
+def test_the_gravest_difference_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    strong = shown(0.1, 0.001, 0.999)
+    short, other, constant = (
+        dataclasses.replace(strong, **{name: name}) for name in claims.DIFFERENCES
+    )
+    found = by_hand(
+        monkeypatch, [constant, other, short], [constant, other], [strong, constant], [strong]
+    )
+    assert [each.outcome for each in found] == [
+        "short run", "other settings", "undecided", "holds",
+    ]  # fmt: skip
+    assert [np.isfinite(each.p) for each in found] == [False, False, False, True]
+    assert found[2].constant_classes == "constant_classes"
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(26.9, "fails"), (27.0, "holds"), (30, "holds")])
+def test_at_least_so_many_times_are_enough(
+    monkeypatch: pytest.MonkeyPatch, ratio: float, outcome: str
+) -> None:
+    exact = Result(Case("", exact=ratio, least=27.0), ratio)
+    (found,) = by_hand(monkeypatch, [exact, Result(Case("", exact=99.0, least=27.0), 99.0)])
+    assert (found.outcome, np.isnan(found.p)) == (outcome, True)
+
+
+def test_a_rival_is_ranked_by_its_best_score() -> None:
+    """ALOCC's first score is ahead of GradCon and its second behind; LSA is ahead, KDE behind."""
+
+    def stands(methods: tuple[str, str], effect: float) -> Result:
+        return shown(effect, case=Case("", methods))
+
+    results = [
+        stands(("cae_grad", "alocc"), -0.1),
+        stands(("cae_grad", "alocc"), 0.2),
+        stands(("lsa", "cae_grad"), 0.1),
+        stands(("cae_grad", "kde"), 0.3),
+        stands(("lsa", "kde"), 0.3),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        shelf = SimpleNamespace(compare=lambda _: results)
+        patch.setattr(claims, "Workbench", lambda *_: shelf)
+        ranked = claim(versus("a", "b")).model_copy(update={"rank": "cae_grad"})
+        known = Reproduced(make_config("mnist"), None)  # type: ignore[arg-type]
+        (found,) = claims.judge(known, Path(), (), [ranked])
+    assert (found.rank, found.ranked) == (3, 4)
+
+
 def test_runs_are_paired(made: tuple[Config, Path], tmp_path: Path) -> None:
     """OCGAN and DCAE rise and fall together, so their difference has no spread over runs."""
     config, root = made
@@ -134,6 +240,117 @@ def test_interval_is_that_of_delong_where_runs_are_equal(tmp_path: Path) -> None
         variance += (kernel.mean(1).var(ddof=1) / 30 + kernel.mean(0).var(ddof=1) / 30) / 100
     assert found.effect == pytest.approx(effect)
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.05)
+
+
+GRADIENT_SHIFT = 0.1
+"""How much higher the gradient loss of outliers is in ``equal_runs``."""
+
+
+@pytest.fixture(scope="module")
+def equal_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
+    """All seeds and folds score alike, so that only test samples vary; last models never err.
+
+    The gradient loss tells outliers for sure, the reconstruction error does not.
+    """
+    calls: Counter[tuple[RunKey, str]] = Counter()
+
+    def draw(key: RunKey, name: str, _: object, n: int, m: int) -> np.ndarray:
+        calls[key, name] += 1
+        if calls[key, name] > 1:  # the last model comes after the best
+            return np.r_[np.zeros(n), np.ones(m)]
+        if name == "gradient":
+            return np.r_[np.zeros(n), np.full(m, GRADIENT_SHIFT)]
+        fixed = np.random.default_rng([key.inlier, len(key.method)])
+        values = np.r_[fixed.normal(size=n), fixed.normal(0.5, 1, size=m)]
+        return values * (0.01 if name == "reconstruction" else 1)
+
+    config = make_config(
+        "cifar10", "mnist", "fashion_mnist", methods=("cae_grad", "ocgan"), seeds=[0, 1],
+        folds={"fashion_mnist": [0, 1]}, outlier_ratios=[0.1, 0.5], milestones=[], beta=0.12,
+    )  # fmt: skip
+    root = tmp_path_factory.mktemp("equal_runs")
+    make_results(config, root, inliers=60, draw=draw, epochs=1000)
+    return config, root
+
+
+def pair_kernel(root: Path, dataset: str, method: str, inlier: int, weight: float, count: int):  # type: ignore[no-untyped-def]
+    """Of each inlier and each of the first outliers, 1 if the latter is higher, 1/2 if even."""
+    key = RunKey(dataset, method, 0, inlier, 0)
+    rows = pd.read_parquet(layout.run(root, key) / "scores.parquet").query("model == 'best'")
+    score = rows["score"] if "score" in rows else rows["reconstruction"] + weight * rows["gradient"]
+    inliers = score[rows["inlier"]].to_numpy(float)[:, None]
+    outliers = score[rows["outlier_rank"].between(0, count - 1)].to_numpy(float)[None, :]
+    return (inliers < outliers) + (inliers == outliers) / 2
+
+
+def variance_by_pairs(root: Path, dataset: str, weight: float, count: int, rival: bool) -> float:
+    """DeLong's variance of the average of CAE + Grad, maybe minus OCGAN's, from all pairs."""
+    variance = 0.0
+    for inlier in range(10):
+        kernel = pair_kernel(root, dataset, "cae_grad", inlier, weight, count)
+        if rival:
+            kernel = kernel - pair_kernel(root, dataset, "ocgan", inlier, 0.0, count)
+        n, m = kernel.shape
+        variance += kernel.mean(1).var(ddof=1) / n + kernel.mean(0).var(ddof=1) / m
+    return variance / 100
+
+
+def half_width(result: Result) -> float:
+    return (result.high - result.low) / 2
+
+
+def test_the_variance_of_test_samples_is_of_the_scores_compared(
+    equal_runs: tuple[Config, Path],
+) -> None:
+    """The best models', with the weight and the share of outliers of the comparison."""
+    config, root = equal_runs
+    shelf = bench(config, root)
+    main, few = (
+        shelf.compare(Comparison.model_validate(versus("cae_grad", "ocgan", shares=share)))[0]
+        for share in ((), (0.1,))
+    )
+    for result, count in ((main, 60), (few, 7)):
+        variance = variance_by_pairs(root, "cifar10", 0.12, count, rival=True)
+        assert half_width(result) == pytest.approx(1.96 * np.sqrt(variance), rel=0.06)
+    than = [{"method": "ocgan", "published": True}]
+    sweep = shelf.compare(Comparison.model_validate(versus("cae_grad", "", than=than, beta_from=2)))
+    assert [result.case.label.rpartition(", ")[2] for result in sweep] == [
+        f"beta = {multiple} alpha" for multiple in (2, 4, 8)
+    ]  # from 2 on, 2 included
+    for result, multiple in zip(sweep, (2, 4, 8), strict=True):
+        weight = multiple * config.alpha
+        variance = variance_by_pairs(root, "cifar10", weight, 60, rival=False)
+        assert half_width(result) == pytest.approx(1.96 * np.sqrt(variance), rel=0.06)
+
+
+def test_two_data_sets_vary_on_their_own(equal_runs: tuple[Config, Path]) -> None:
+    config, root = equal_runs
+    term = {"method": "cae_grad", "over": {"method": "ocgan"}}
+    part = {"greater": [{"dataset": "cifar10", **term}], "than": [{"dataset": "mnist", **term}]}
+    (found,) = bench(config, root).compare(Comparison.model_validate(part))
+    variance = sum(
+        variance_by_pairs(root, dataset, 0.12, 60, rival=True) for dataset in ("cifar10", "mnist")
+    )
+    assert half_width(found) == pytest.approx(1.96 * np.sqrt(variance), rel=0.06)
+    assert found.effect == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "over", [{"dataset": "fashion_mnist"}, {"dataset": "cifar10", "metric": "f1"}]
+)
+def test_test_samples_count_once_over_folds_and_are_not_known_of_f1(
+    equal_runs: tuple[Config, Path], over: dict[str, str]
+) -> None:
+    """Where runs are equal in all folds, their spread has nothing of the test samples."""
+    part = Comparison.model_validate(versus("cae_grad", "ocgan", **over))
+    (found,) = bench(*equal_runs).compare(part)
+    assert found.low == pytest.approx(found.effect, abs=1e-9)
+    assert found.high == pytest.approx(found.effect, abs=1e-9)
+
+
+def test_a_p_value_from_draws_is_never_0(made: tuple[Config, Path]) -> None:
+    (found,) = bench(*made).compare(Comparison.model_validate(versus("ocgan", "dcae")))
+    assert (found.p_not_above, found.p_not_below) == (pytest.approx(1 / 4001), pytest.approx(1))
 
 
 def test_published_numbers_stand_for_methods_that_were_not_run(made: tuple[Config, Path]) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from benchmark.data import prepared, torchvision_sets
 from benchmark.data.challenges import file_names, gtsrb, selection, simulation
 from benchmark.data.dataset import check
 from benchmark.errors import InputError
+from benchmark.utils.tensors import read_tensors, write_tensors
 
 SHARED = Path(__file__).parents[1] / "../shared/data"
 random = np.random.default_rng(0)
@@ -806,6 +808,61 @@ def test_a_damaged_preparation_is_one_line(tmp_path, name, kept):
         data.load(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}: ") and "\n" not in str(caught.value)
     assert "delete it and run again" in str(caught.value)
+
+
+def zeroed(file):
+    content = bytearray(file.read_bytes())
+    content[-40:-20] = bytes(20)
+    file.write_bytes(content)
+
+
+def rolled(file):
+    np.save(file, np.roll(np.load(file), 1))
+
+
+def exchanged(file):
+    """Images of the same shape, as after a copy from elsewhere."""
+    np.save(file, np.load(file)[::-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("images", zeroed),
+        ("images", exchanged),
+        ("labels", rolled),
+        ("groups", rolled),
+        ("groups", Path.unlink),
+    ],
+)
+def test_other_content_than_was_prepared_is_refused(tmp_path, name, damage):
+    data.prepare(replace(GOOD, groups=np.arange(20)), tmp_path)
+    data.load(tmp_path)
+    damage(tmp_path / f"{name}.npy")
+    expected = f"{tmp_path}: incomplete or damaged ({name}.npy is not the file that dataset.json"
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}"):
+        data.load(tmp_path)
+
+
+def test_the_hash_of_the_images_is_that_of_their_bytes(tmp_path):
+    data.prepare(GOOD, tmp_path)
+    expected = hashlib.sha256(GOOD.images.tobytes()).hexdigest()
+    assert data.images_sha256(tmp_path) == expected
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=200)
+def test_a_flipped_bit_in_weights_is_refused(place, bit, tmp_path_factory):
+    file = tmp_path_factory.mktemp("weights") / "best.safetensors"
+    weights = {"a": np.arange(50, dtype=np.float32), "b": np.zeros((), np.int64)}
+    progress = {"history": [{"epoch": 1.0, "loss": 0.25}]}
+    write_tensors(file, weights, {"detector": "cae", 1: None}, progress)
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_tensors(file, {"detector": "cae", 1: None})
+    assert str(caught.value).startswith(f"{file}: ") and "\n" not in str(caught.value)
 
 
 # Real files

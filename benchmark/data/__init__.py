@@ -13,7 +13,7 @@ from benchmark.data import digits, folder, npz, torchvision_sets
 from benchmark.data.challenges import cure_tsr, gtsrb
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset, check
-from benchmark.data.prepared import load, prepare
+from benchmark.data.prepared import images_sha256, load, prepare
 from benchmark.errors import InputError
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Dataset",
     "class_names",
     "has_official_split",
+    "images_sha256",
     "load",
     "prepare",
     "read",

@@ -21,6 +21,7 @@ def prepare(dataset: Dataset, directory: Path) -> None:
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
     sha256 of each array's bytes in C order. With groups, ``groups.npy`` is written first.
     """
+    groups = directory / GROUPS
     description = {
         "source": dataset.source,
         "class_names": dataset.class_names,
@@ -28,9 +29,9 @@ def prepare(dataset: Dataset, directory: Path) -> None:
         "shape": dataset.images.shape,
         "sha256": {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)},
     }
-    groups = directory / GROUPS
     groups.unlink(missing_ok=True)
     if dataset.groups is not None:
+        description["groups_sha256"] = _sha256(dataset.groups)
         with atomic(groups) as partial:
             np.save(partial, dataset.groups)
     # The innermost is renamed first, so dataset.json appears once the arrays exist.
@@ -45,10 +46,10 @@ def prepare(dataset: Dataset, directory: Path) -> None:
 
 
 def load(directory: Path) -> Dataset:
-    """Open what ``prepare`` wrote; the images are mapped into memory, read-only.
+    """Open what ``prepare`` wrote and verify it; the images are mapped into memory, read-only.
 
     Raises:
-        InputError: a missing or damaged file.
+        InputError: a missing or damaged file, or one of other content than ``dataset.json`` states.
     """
     try:
         description = json.loads((directory / "dataset.json").read_text())
@@ -60,15 +61,24 @@ def load(directory: Path) -> Dataset:
             source=description["source"],
             groups=np.load(directory / GROUPS) if (directory / GROUPS).exists() else None,
         )
-        shape = description["shape"]
-        if list(dataset.images.shape) != shape or len(dataset.labels) != shape[0]:
-            raise ValueError("the arrays do not have the shape that dataset.json states")
+        stated = {**description["sha256"], "groups": description.get("groups_sha256")}
+        if list(dataset.images.shape) != description["shape"]:
+            raise ValueError("the images do not have the shape that dataset.json states")
+        for name, sha256 in stated.items():
+            array = getattr(dataset, name)
+            if sha256 != (None if array is None else _sha256(array)):
+                raise ValueError(f"{name}.npy is not the file that dataset.json states")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{directory}: incomplete or damaged ({reason}); delete it and run again"
         ) from error
     return dataset
+
+
+def images_sha256(directory: Path) -> str:
+    """The sha256 of the images that ``prepare`` wrote, as ``dataset.json`` states it."""
+    return str(json.loads((directory / "dataset.json").read_text())["sha256"]["images"])
 
 
 def _sha256(array: npt.NDArray[Any]) -> str:

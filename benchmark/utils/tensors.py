@@ -1,5 +1,6 @@
-"""Tensors with a JSON header in one safetensors file: no pickle, never half-written."""
+"""Tensors with a JSON header in one safetensors file: no pickle, never half-written, hashed."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +27,9 @@ def write_tensors(
     JSON values. Raises ``OSError`` if the file cannot be written.
     """
     contiguous = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    text = json.dumps({"identity": identity, "progress": progress})
     # One entry only: their order in the file is not fixed.
-    header = {"json": json.dumps({"identity": identity, "progress": progress})}
+    header = {"json": f"{_sha256(text, contiguous)} {text}"}
     with atomic(path) as beside:
         try:
             save_file(contiguous, beside, header)
@@ -40,9 +42,12 @@ def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[
     """Tensors and progress; ``InputError`` for a damaged file or one of another identity."""
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads(file.metadata()["json"])
-            stored, progress = header["identity"], header["progress"]
+            sha256, _, text = file.metadata()["json"].partition(" ")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if sha256 != _sha256(text, tensors):
+            raise ValueError("its content is not what its sha256 says")
+        header = json.loads(text)
+        stored, progress = header["identity"], header["progress"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: missing, damaged or not written by this project "
@@ -56,3 +61,12 @@ def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[
                 "delete the file to start over, or restore what it was made with"
             )
     return tensors, progress
+
+
+def _sha256(text: str, tensors: Arrays) -> str:
+    """The hash of a header and of all tensors: names, types, shapes and bytes."""
+    total = hashlib.sha256(text.encode())
+    for name, array in sorted(tensors.items()):
+        total.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()

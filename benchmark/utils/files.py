@@ -1,28 +1,63 @@
 """Writing files and folders completely or not at all."""
 
+import errno
+import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+
+ADVICE = {
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space, of which your share is used up",
+    errno.EACCES: "give write permission",
+    errno.EPERM: "give write permission",
+    errno.EROFS: "name a folder of another file system, this one can only be read",
+}
+"""What the user can do about an error of the operating system, by its number."""
+
+
+class CannotBeWritten(OSError):
+    """A file cannot be written; the message is its path, why, and what to do, on one line."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        reason = " ".join((error.strerror or str(error)).split())
+        # Writers in other languages pass on the reason as text, without its number.
+        known = (text for code, text in ADVICE.items() if os.strerror(code) in reason)
+        advice = next(known, "see that it can be")
+        super().__init__(f"{path}: cannot be written ({reason}); {advice}")
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a sibling of ``path`` to write to; it replaces ``path`` on success.
 
-    On an error the sibling is removed and an earlier ``path`` stays as it was. The sibling keeps
-    the suffix of ``path``, for writers that go by it.
+    On an error the sibling is removed and an earlier ``path`` stays as it was; what a killed
+    process left beside the same ``path`` is removed by the next one. The sibling's name cannot be
+    predicted, so that nobody puts a link there beforehand, and keeps the suffix of ``path``, for
+    writers that go by it.
+
+    Raises:
+        CannotBeWritten: also for a link, a device and whatever else is no regular file: they are
+            never replaced.
     """
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    token = secrets.token_hex(8)
+    beside = path.with_name(f".{path.stem}.{token}.partial{path.suffix}")
+    left_over = f".{escape(path.stem)}.{'?' * len(token)}.partial{escape(path.suffix)}"
     try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise OSError("a link, a device or a folder is there; remove it or name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
+        for file in path.parent.glob(left_over):
+            file.unlink(missing_ok=True)
         yield beside
         beside.replace(path)
+    except CannotBeWritten:
+        raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            f"{path}: cannot be written ({reason}); free disk space or give write permission"
-        ) from error
+        raise CannotBeWritten(path, error) from error
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

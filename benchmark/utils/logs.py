@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import InputError
+from benchmark.utils.files import CannotBeWritten
 
 
 class _Tee(io.TextIOBase):
@@ -31,8 +32,7 @@ def _log(path: Path) -> TextIO:
     try:
         return path.open("w", buffering=1, encoding="utf-8")
     except OSError as error:
-        reason = f"{path}: cannot be written ({error.strerror})"
-        print(f"{reason}; free disk space or give write permission", file=sys.stderr)
+        print(CannotBeWritten(path, error), file=sys.stderr)
         raise SystemExit(1) from None
 
 

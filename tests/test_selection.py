@@ -50,6 +50,37 @@ def test_each_rule_from_the_files(made: tuple[Path, pd.DataFrame]) -> None:
     assert row["published"] == 0.657
 
 
+def test_the_oracle_chooses_models_not_weights(made: tuple[Path, pd.DataFrame]) -> None:
+    """Its anomaly scores have the weight of the configuration; of the sweep, 8 alpha is better."""
+    root, frame = made
+    best, heavier = [], []
+    for path in root.glob("runs/cifar10/cae_grad/*/*/*/scores.parquet"):
+        final = pd.read_parquet(path)
+        epochs = pd.read_parquet(path.with_name("epochs.parquet"))
+        models = [*final.groupby("model", observed=True), *epochs.groupby("epoch")]
+        for weight, areas in ((0.12, best), (8 * 0.03, heavier)):
+            areas.append(
+                max(
+                    roc_auc_score(
+                        ~part["inlier"], part["reconstruction"] + weight * part["gradient"]
+                    )
+                    for _, part in models
+                )
+            )
+    row = frame.set_index(["method", "component"]).loc[("cae_grad", "score")]
+    assert row["oracle"] == pytest.approx(np.mean(best), abs=1e-6)
+    assert np.mean(heavier) > np.mean(best) + 1e-3
+
+
+def test_models_are_those_of_the_run_with_most(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("ocgan",), milestones=[1, 5], outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=20)
+    (tmp_path / "runs/mnist/ocgan/fold-0/inlier-3/seed-0/epochs.parquet").unlink()
+    reproduced = Reproduced(config, metrics.compute(config, tmp_path))
+    (row,) = selection.frame(reproduced, ()).to_dict("records")
+    assert row["models"] == 4  # best, last, and the two epochs
+
+
 def test_the_oracle_is_never_worse(made: tuple[Path, pd.DataFrame]) -> None:
     _, frame = made
     assert list(frame["component"]) == ["reconstruction", "gradient", "score", "score"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from benchmark import config as configuration
 from benchmark import metrics, published
@@ -127,9 +128,52 @@ def test_frame_has_what_a_reader_checks(known: list[Verdict]) -> None:
         frame
     )
     tested = frame.dropna(subset="p")
-    assert (tested["p_holm"] >= tested["p"]).all()
     assert tested.loc[tested["outcome"] == "higher", "p"].lt(0.05).all()
     assert frame.loc[frame["outcome"] == "not run", "p"].isna().all()
+
+
+def test_holms_correction_is_over_the_tested_numbers(known: list[Verdict]) -> None:
+    p = [0.01, np.nan, 0.03, 0.02]
+    frame = numbers.frame(
+        [dataclasses.replace(each, p=value) for each, value in zip(known, p, strict=False)]
+    )
+    # 3 * 0.01, 2 * 0.02, and 0.03 is raised to the one before it.
+    assert frame["p_holm"].tolist() == pytest.approx([0.03, np.nan, 0.04, 0.04], nan_ok=True)
+
+
+def test_a_verdict_by_hand(known: list[Verdict]) -> None:
+    """Five runs of one class: Student's t, with DeLong's variance for a new run, not for the mean.
+
+    All inliers have the same score and outliers lie above or below, so that the placements of the
+    outliers are 0 or 1 and those of the inliers are all the same.
+    """
+    verdict = of(known, "Table 3", "cae_grad", 0, "score")
+    areas = np.round(500 * (GRADCON[0] + JITTER)) / 500
+    of_tests = (areas * (1 - areas) / 499).mean()
+    of_runs = areas.var(ddof=1)
+    difference = areas.mean() - GRADCON[0]
+    assert verdict.mean == pytest.approx(areas.mean())
+    freedom = 4 * ((1.2 * of_runs + of_tests) / (1.2 * of_runs)) ** 2
+    error = np.sqrt(1.2 * of_runs + of_tests)
+    half = stats.t.ppf(0.975, freedom) * error
+    assert (verdict.low, verdict.high) == pytest.approx(
+        (areas.mean() - half, areas.mean() + half), abs=1e-6
+    )
+    p = 2 * stats.t.sf(abs(difference) / error, freedom)
+    assert verdict.p == pytest.approx(p, abs=1e-6)
+    nearer = (0.01 - abs(difference)) / np.sqrt(of_runs / 5)
+    assert verdict.equivalence_p == pytest.approx(stats.t.sf(nearer, 4), abs=1e-6)
+    wide = (verdict.mean_high - verdict.mean_low) / 2
+    assert wide > 1.96 * np.sqrt(of_runs / 5 + of_tests)
+
+
+def test_the_average_varies_by_the_mean_over_seeds_of_each_class(tmp_path: Path) -> None:
+    config, root = made(tmp_path, lambda key: 0.9 if key.seed else 0.6, seeds=[0, 1])
+    known = Reproduced(config, metrics.compute(config, root))
+    one = (0.9 * 0.1 + 0.6 * 0.4) / 2 / 499
+    what = Quantity("cifar10", "cae_grad", "reconstruction")
+    assert known.test_variance(what, 3) == pytest.approx(one)
+    assert known.test_variance(what) == pytest.approx(10 * one / 100)
 
 
 def test_fewer_epochs_are_never_a_reproduction(tmp_path: Path) -> None:
@@ -237,6 +281,57 @@ def test_parameters_do_not_hang_on_epochs(tmp_path: Path) -> None:
     ours = of(found, "Table 6", "cae_grad", AVERAGE, "")
     assert (ours.outcome, ours.mean) == ("reproduced", 230_721)
     assert of(found, "Table 6", "anogan", AVERAGE, "").outcome == "lower"
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(1.009, "reproduced"), (1.011, "lower")])
+def test_parameters_may_differ_by_one_percent(tmp_path: Path, share: float, outcome: str) -> None:
+    config = make_config("mnist", methods=("cae_grad",), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    row = next(
+        row
+        for row in PUBLISHED
+        if (row.metric, row.run_method, row.data_source) == ("parameters", "cae_grad", "mnist")
+    )
+    printed = dataclasses.replace(row, value=share * 230_721)
+    (verdict,) = numbers.judge(Reproduced(config, metrics.compute(config, tmp_path)), [printed])
+    assert verdict.outcome == outcome
+
+
+def test_both_overlaps_vary_over_test_samples(tmp_path: Path) -> None:
+    """The difference of two overlaps has the variance of both, each by drawing its histograms anew.
+
+    All seeds score alike; the last models tell all outliers, so that their histograms are sure.
+    """
+    calls: dict[tuple[RunKey, str], int] = {}
+
+    def draw(key: RunKey, name: str, _: object, n: int, m: int) -> np.ndarray:
+        calls[key, name] = calls.get((key, name), 0) + 1
+        if calls[key, name] > 1:
+            return np.r_[np.zeros(n), np.ones(m)]
+        fixed = np.random.default_rng([key.inlier, len(key.method), len(name)])
+        return np.r_[fixed.normal(size=n), fixed.normal(1, 1, size=m)]
+
+    config = make_config(
+        "mnist", methods=("cae", "cae_grad", "vae"), seeds=[0, 1], outlier_ratios=[0.5],
+        milestones=[],
+    )  # fmt: skip
+    make_results(config, tmp_path, inliers=60, draw=draw, epochs=1000)
+    found = metrics.compute(config, tmp_path)
+    rng, variance = np.random.default_rng(0), 0.0
+    for method, component in (("cae", "reconstruction"), ("cae_grad", "gradient")):
+        bars = found.histograms.query(
+            f"model == 'best' and seed == 0 and method == '{method}' and component == '{component}'"
+        )
+        sides = (bars["inliers"].to_numpy(), bars["outliers"].to_numpy())
+        drawn = [rng.multinomial(600, side / 600, size=2000) for side in sides]
+        variance += (200 * np.minimum(*drawn).sum(axis=1) / 1200).var()
+    (row,) = (
+        row
+        for row in PUBLISHED
+        if (row.place, row.run_method, row.run_component) == ("Fig. 5", "cae_grad", "gradient")
+    )
+    (verdict,) = numbers.judge(Reproduced(config, found), [row])
+    assert (verdict.high - verdict.low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.12)
 
 
 def test_overlap_is_that_of_the_pooled_histograms(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
 from benchmark.runs.train import RunSpec, run_stack
+from benchmark.utils.logs import logged
 from gradcon import GradCon
 
 PARAMS = {"epochs": 3, "batch_size": 32}
@@ -110,53 +111,146 @@ def test_a_stack_writes_what_single_runs_write(prepared, tmp_path):
         pd.testing.assert_frame_equal(stacked, single, rtol=1e-3, atol=1e-4)
 
 
-class Diverging:
-    """A detector whose training fails for inlier images of the digit 0."""
+class Broken:
+    """A detector that does wrong, or that the machine lets down, at one place."""
 
-    components = ("score",)
+    components = ("score", "other")
+    models = ("best", "last", "epoch-1")
+    history = ()
 
-    def __init__(self, *, kind="fit"):
-        self.kind = kind
+    def __init__(self, *, kind="", place="fit"):
+        self.kind, self.place = kind, place
 
-    def fit(self, train, validation, **options):
-        if self.kind == "fit":
-            raise FitFailed("the loss is nan in epoch 3")
-        if self.kind == "bug":
-            raise ZeroDivisionError("division\nby zero")
-        if self.kind == "disk":
-            raise OSError(28, "No space left on device")
-        if self.kind == "mend":
-            raise InputError("the checkpoint: delete it")
+    def at(self, place):
+        if place == self.place and self.kind in ERRORS:
+            raise ERRORS[self.kind]
+
+    def fit(self, train, validation, *, checkpoint, **options):
+        checkpoint.write_text("a training of days")
+        self.at("fit")
+        if self.kind == "one model":
+            self.models = ("best", "best")
         return self
 
-    models = ("best", "last")
-    history = ()
-    facts: dict = {}  # noqa: RUF012
-
     def score(self, images, model="best"):
-        value = np.nan if self.kind == "nan" else 1.0
-        return {"score": np.full(len(images), value, np.float32)}
+        self.at("score")
+        scores = {name: np.linspace(0, 1, len(images), np.float32) for name in self.components}
+        return SCORES[self.kind](scores) if self.kind in SCORES and model == self.place else scores
 
     def save(self, directory):
-        pass
+        directory.mkdir()
+        self.at("save")
+
+    @property
+    def facts(self):
+        self.at("facts")
+        return {"epochs": 1, "of no JSON type": object()} if self.kind == "no JSON" else {}
 
 
+class BrokenStack(Broken):
+    """One of its runs fails."""
+
+    @classmethod
+    def fit_stack(cls, detectors, *images, checkpoint, seeds, **options):
+        checkpoint.write_text("a training of days")
+        return [None, ERRORS[detectors[0].kind]]
+
+
+CUDA = "CUDA error: all CUDA-capable devices are busy or unavailable\nCUDA kernel errors might"
+ERRORS = {
+    "fit": FitFailed("the loss is nan in epoch 3"),
+    "bug": ZeroDivisionError("division\nby zero"),
+    "assert": RuntimeError("CUDA error: device-side assert triggered"),
+    "disk": OSError(28, "No space left on device"),
+    "mend": InputError("the checkpoint: delete it"),
+    "memory": MemoryError("Unable to allocate 40.0 GiB"),
+    "gpu memory": RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+    "torch memory": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"),
+    "busy": RuntimeError(CUDA),
+    "lost": RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
+    "no gpu": AssertionError("Torch not compiled with CUDA enabled"),
+    "worker": RuntimeError("A worker process managed by the executor was unexpectedly terminated."),
+}
+MACHINE = ("memory", "gpu memory", "torch memory", "busy", "lost", "no gpu", "worker")
+SCORES = {
+    "nan": lambda scores: scores | {"score": np.where(scores["score"] > 0.5, np.nan, 1)},
+    "infinite": lambda scores: scores | {"score": scores["score"] * 1e39},
+    "one more": lambda scores: {name: np.r_[0, each] for name, each in scores.items()},
+    "one less": lambda scores: {name: each[1:] for name, each in scores.items()},
+    "a table": lambda scores: {name: each[:, None] for name, each in scores.items()},
+    "one missing": lambda scores: {"score": scores["score"]},
+    "one unnamed": lambda scores: scores | {"extra": scores["score"]},
+    "misnamed": lambda scores: {"score": scores["score"], "others": scores["other"]},
+    "constant": lambda scores: {name: 0 * each for name, each in scores.items()},
+}
+REASONS = {
+    "nan": "scores of score by the model {} are NaN or infinite",
+    "infinite": "scores of score by the model {} are NaN or infinite",
+    "one more": "by the model {} have the shape (7",
+    "one less": "by the model {} have the shape (7",
+    "a table": "by the model {} have the shape (7",
+    "one missing": "the model {} scores score; the components are score, other",
+    "one unnamed": "the model {} scores score, other, extra; the components are score, other",
+    "misnamed": "the model {} scores score, others; the components are score, other",
+}
+
+
+def broken(kind, place="fit", stack=False):
+    detector = f"tests.test_runs:Broken{'Stack' * stack}"
+    return spec(detector, params={"kind": kind, "place": place}, milestones=(1,))
+
+
+def require_failure(directory, reason):
+    record = json.loads((directory / "run.json").read_text())
+    assert record["status"] == "failed" and reason in record["reason"]
+    assert "\n" not in record["reason"] and record["n_scored"] == 0
+    for name in ("scores", "epochs"):
+        table = pd.read_parquet(directory / f"{name}.parquet")
+        assert len(table) == 0 and "sample_id" in table
+    assert not (directory / "weights").exists() and not list(directory.glob("training-*"))
+
+
+@pytest.mark.parametrize("place", ["fit", "score", "save", "facts"])
 @pytest.mark.parametrize(
-    "kind, reason",
+    ("kind", "reason"),
     [
         ("fit", "the loss is nan in epoch 3"),
         ("bug", "ZeroDivisionError: division by zero"),
-        ("nan", r"scores of score are NaN"),
-        ("constant", "collapsed"),
+        ("assert", "RuntimeError: CUDA error: device-side assert triggered"),
     ],
 )
-def test_a_failure_is_recorded_without_scores(prepared, tmp_path, kind, reason):
-    run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path)
-    record = json.loads((tmp_path / "run.json").read_text())
-    assert record["status"] == "failed" and reason in record["reason"]
-    assert "\n" not in record["reason"]
-    scores = pd.read_parquet(tmp_path / "scores.parquet")
-    assert len(scores) == 0 and "sample_id" in scores
+def test_what_a_method_does_wrong_is_recorded_wherever_it_is(
+    prepared, tmp_path, kind, reason, place
+):
+    run(broken(kind, place), *prepared, tmp_path)
+    require_failure(tmp_path, reason)
+
+
+@pytest.mark.parametrize("model", ["best", "last", "epoch-1"])
+@pytest.mark.parametrize("kind", REASONS)
+def test_scores_that_do_not_fit_the_images_are_a_failure(prepared, tmp_path, kind, model):
+    run(broken(kind, model), *prepared, tmp_path)
+    require_failure(tmp_path, REASONS[kind].format(model))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("constant", "the model has collapsed: score, other constant over all images"),
+        ("one model", "the models are best, best; there must be one best and one last"),
+        ("no JSON", "TypeError: Object of type object is not JSON serializable"),
+    ],
+)
+def test_other_results_that_are_none_are_a_failure(prepared, tmp_path, kind, reason):
+    run(broken(kind, "best"), *prepared, tmp_path)
+    require_failure(tmp_path, reason)
+
+
+def test_one_failure_in_a_stack_takes_no_other_down(prepared, tmp_path):
+    directories = [tmp_path / "a", tmp_path / "b"]
+    run_stack([broken("bug", stack=True)] * 2, *prepared, directories, "cpu")
+    assert json.loads((tmp_path / "a/run.json").read_text())["status"] == "complete"
+    require_failure(tmp_path / "b", "ZeroDivisionError: division by zero")
 
 
 def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
@@ -168,11 +262,39 @@ def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
     assert not (tmp_path / "reconstructions.npz").exists()
 
 
-@pytest.mark.parametrize("kind, error", [("disk", OSError), ("mend", InputError)])
-def test_an_error_that_the_user_can_correct_stops_the_job(prepared, tmp_path, kind, error):
-    with pytest.raises(error):
-        run(spec("tests.test_runs:Diverging", params={"kind": kind}), *prepared, tmp_path)
+@pytest.mark.parametrize("place", ["fit", "score", "save", "facts"])
+@pytest.mark.parametrize("kind", ["disk", "mend", *MACHINE])
+def test_a_trouble_of_user_or_machine_leaves_the_checkpoint_and_no_result(
+    prepared, tmp_path, kind, place
+):
+    run(broken(""), *prepared, tmp_path)
+    with pytest.raises(type(ERRORS[kind])):
+        run(broken(kind, place), *prepared, tmp_path)
     assert not (tmp_path / "run.json").exists()
+    assert len(list(tmp_path.glob("training-*"))) == 1
+    run(broken(""), *prepared, tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("kind", MACHINE)
+def test_a_trouble_of_the_machine_in_a_stack_costs_no_model(prepared, tmp_path, kind):
+    directories = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(type(ERRORS[kind])):
+        run_stack([broken(kind, stack=True)] * 2, *prepared, directories, "cpu")
+    assert len(list(tmp_path.rglob("training-*"))) == 1
+    assert not list(tmp_path.rglob("run.json"))
+
+
+@pytest.mark.parametrize("kind", MACHINE)
+def test_the_log_of_a_trouble_of_the_machine_is_a_line_of_advice(tmp_path, kind):
+    with pytest.raises(SystemExit), logged(tmp_path / "log"):
+        try:
+            raise ERRORS[kind]
+        except Exception as error:
+            raise FitFailed("fit did not succeed") from error
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line.startswith("FitFailed: fit did not succeed; ") and line.endswith("; then run again")
+    assert "; free memory, or " in line or "; see that the GPU is free" in line
 
 
 KILLED = """

@@ -3,7 +3,8 @@
 The folder of a run holds ``run.json``, ``scores.parquet`` (best and last model), ``epochs.parquet``
 (the models of the milestone epochs), ``history.csv``, ``reconstructions.npz`` if the method
 reconstructs, and ``weights/``. An error inside a method is recorded as the failure of its run. An
-error that the user can correct (a file, the disk) stops the job instead and leaves no ``run.json``.
+error of the user or the machine (a file, the disk, a lack of memory, a lost GPU) stops the job
+instead: it leaves no ``run.json``, and the next call goes on from the checkpoints.
 """
 
 import hashlib
@@ -19,8 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmark import data as datasets
@@ -29,11 +28,10 @@ from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
+from benchmark.runs import scoring
 from benchmark.runs.environment import environment
+from benchmark.utils import machine
 from benchmark.utils.files import atomic
-
-RECONSTRUCTED = 8
-"""How many test inliers, and how many outliers, have their reconstructions kept for the figure."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,13 @@ class _Attempt:
     detector: Detector | None = None
     failure: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    n_scored: int = 0
+
+    @property
+    def fitted(self) -> Detector | None:
+        """The detector unless the run has failed so far."""
+        return None if self.failure else self.detector
 
 
 def run_stack(
@@ -83,6 +88,7 @@ def run_stack(
     Raises:
         InputError: a damaged data set or split, or a checkpoint of another training.
         OSError: a file that cannot be written.
+        MemoryError, RuntimeError: the machine's trouble, see ``benchmark.utils.machine``.
     """
     started = datetime.now(UTC)
     dataset = datasets.load(data)
@@ -92,8 +98,8 @@ def run_stack(
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(directory / "weights", ignore_errors=True)
-        (directory / "reconstructions.npz").unlink(missing_ok=True)
+        (directory / "run.json").unlink(missing_ok=True)
+        _remove_model(directory)
     images = [
         tuple(dataset.images[ids] for ids in splits.fit_indices(table, spec.inlier))
         for spec in specs
@@ -101,21 +107,31 @@ def run_stack(
     _fit(attempts, images, device)
     for attempt in attempts:
         tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
-        _score(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
-        _write_run(attempt, len(tests), split_sha256, device, started)
+        _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
+    # Last, so that a job which the machine stops leaves no run that is complete.
+    for attempt in attempts:
+        _write_run(attempt, split_sha256, device, started)
     for directory in directories:
         for checkpoint in directory.glob("training-*.safetensors"):
             checkpoint.unlink()
 
 
+def _remove_model(directory: Path) -> None:
+    """Remove what an earlier or a failed run leaves besides tables."""
+    shutil.rmtree(directory / "weights", ignore_errors=True)
+    (directory / "reconstructions.npz").unlink(missing_ok=True)
+
+
 @contextmanager
 def _recording_failures(attempts: Sequence[_Attempt]) -> Iterator[None]:
-    """Record an error as the failure of runs, unless the user can correct it."""
+    """Record an error as the failure of runs, unless the user or the machine caused it."""
     try:
         yield
     except (InputError, OSError):
         raise
     except Exception as error:
+        if machine.advice(error):
+            raise
         traceback.print_exc()
         for attempt in attempts:
             attempt.failure = _reason(error)
@@ -141,14 +157,14 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
                 **_options(attempts, device),
             )
             for attempt, error in zip(attempts, errors, strict=True):
-                attempt.failure = None if error is None else _reason(error)
+                with _recording_failures([attempt]):
+                    if error is not None:
+                        raise error
     seconds = (time.perf_counter() - begin) / len(attempts)
     for attempt in attempts:
         attempt.seconds["fit"] = seconds
-        if attempt.failure:
-            print(f"{attempt.directory}: failed: {attempt.failure}", file=sys.stderr)
-        else:
-            attempt.seconds["fit"] = getattr(attempt.detector, "fit_seconds", seconds)
+        with _recording_failures([attempt]):
+            attempt.seconds["fit"] = getattr(attempt.fitted, "fit_seconds", seconds)
 
 
 def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
@@ -172,88 +188,38 @@ def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
     }
 
 
-def _score(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
-    """Score the test set with every kept model and write the score tables, empty for a failure."""
+def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
+    """Score the test set and write all but ``run.json``; empty score tables for a failure."""
     begin = time.perf_counter()
-    final: list[pd.DataFrame] = []
-    milestones: list[pd.DataFrame] = []
-    if attempt.detector is not None and not attempt.failure:
+    tables, history = scoring.no_scores(tests), pd.DataFrame()
+    directory, detector = attempt.directory, attempt.fitted
+    if detector is not None:
         with _recording_failures([attempt]):
-            for model in attempt.detector.models:
-                begin_model = time.perf_counter()
-                scores = attempt.detector.score(images, model)
-                if model == "best":
-                    attempt.seconds["score"] = time.perf_counter() - begin_model
-                    _require_usable(scores)
-                names = list(attempt.detector.components)
-                columns = pd.DataFrame(scores, columns=names, dtype=np.float32)
-                if model in ("best", "last"):
-                    final.append(tests.assign(model=model).join(columns))
-                else:
-                    epoch = np.int32(model.removeprefix("epoch-"))
-                    milestones.append(tests.assign(epoch=epoch).join(columns))
-            _write_reconstructions(attempt, tests, images)
+            scores, attempt.seconds["score"] = scoring.score(detector, tests, images)
+            scoring.write_reconstructions(
+                detector, directory / "reconstructions.npz", tests, images
+            )
+            detector.save(directory / "weights")
+            history = pd.DataFrame(detector.history)
+            history = history.astype({"epoch": int} if "epoch" in history else {})
+            attempt.facts = json.loads(json.dumps(dict(detector.facts)))
+            tables, attempt.n_scored = scores, len(tests)
+    if attempt.failure:
+        _remove_model(directory)
     attempt.seconds.setdefault("score", time.perf_counter() - begin)
-    empty = tests.iloc[:0]
-    for file, tables, without in (
-        ("scores", final, empty.assign(model="")),
-        ("epochs", milestones, empty.assign(epoch=np.int32(0))),
-    ):
-        scored = tables and not attempt.failure
-        table = pd.concat(tables, ignore_index=True) if scored else without
-        if "model" in table:
-            table = table.astype({"model": "category"})
-        with atomic(attempt.directory / f"{file}.parquet") as beside:
+    for file, table in tables.items():
+        table = table.astype({"model": "category"} if "model" in table else {})
+        with atomic(directory / f"{file}.parquet") as beside:
             table.to_parquet(beside, index=False, compression="zstd")
-
-
-def _require_usable(scores: Mapping[str, Any]) -> None:
-    for name, values in scores.items():
-        bad = int((~np.isfinite(values)).sum())
-        if bad:
-            raise FitFailed(f"{bad} of {len(values)} scores of {name} are NaN or infinite")
-    if all(np.ptp(values) == 0 for values in scores.values()):
-        raise FitFailed(f"the model has collapsed: {', '.join(scores)} constant over all images")
-
-
-def _write_reconstructions(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
-    """Reconstruct a few test images, if the method reconstructs."""
-    reconstruct = getattr(attempt.detector, "reconstruct", None)
-    if reconstruct is None:
-        return
-    inlier = tests["inlier"].to_numpy()
-    shown = np.r_[_evenly_spaced(np.flatnonzero(inlier)), _evenly_spaced(np.flatnonzero(~inlier))]
-    with atomic(attempt.directory / "reconstructions.npz") as beside:
-        np.savez_compressed(
-            beside,
-            images=images[shown],
-            reconstructions=reconstruct(images[shown]),
-            inlier=inlier[shown],
-            sample_id=tests["sample_id"].to_numpy()[shown],
-        )
-
-
-def _evenly_spaced(positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """An evenly spaced sample of ``RECONSTRUCTED`` positions: neighbours may show the same sign."""
-    chosen = np.linspace(0, len(positions) - 1, min(RECONSTRUCTED, len(positions)))
-    return positions[chosen.astype(np.intp)]
-
-
-def _write_run(
-    attempt: _Attempt, n_scored: int, split_sha256: str, device: str, started: datetime
-) -> None:
-    """Write weights, history and, last of all, ``run.json``."""
-    directory, spec = attempt.directory, attempt.spec
-    history: Sequence[Mapping[str, float]] = []
-    facts: Mapping[str, Any] = {}
-    if attempt.detector is not None and not attempt.failure:
-        attempt.detector.save(directory / "weights")
-        history, facts = attempt.detector.history, attempt.detector.facts
     with atomic(directory / "history.csv") as beside:
-        frame = pd.DataFrame(history)
-        if "epoch" in frame:
-            frame = frame.astype({"epoch": int})
-        frame.to_csv(beside, index=False, float_format="%.7g")
+        history.to_csv(beside, index=False, float_format="%.7g")
+
+
+def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datetime) -> None:
+    """Write ``run.json``, the last of the run's files."""
+    directory, spec = attempt.directory, attempt.spec
+    if attempt.failure:
+        print(f"{directory}: failed: {attempt.failure}", file=sys.stderr)
     sha256 = {
         f"{file}_sha256": hashlib.sha256((directory / f"{file}.parquet").read_bytes()).hexdigest()
         for file in ("scores", "epochs")
@@ -263,10 +229,10 @@ def _write_run(
         "config": dict(spec.params),
         "status": "failed" if attempt.failure else "complete",
         "reason": attempt.failure,
-        "facts": dict(facts),
+        "facts": attempt.facts,
         "seconds": attempt.seconds,
         "memory_bytes": devices.peak_memory(device),
-        "n_scored": 0 if attempt.failure else n_scored,
+        "n_scored": attempt.n_scored,
         "split_sha256": split_sha256,
         **sha256,
         "environment": environment(device),

@@ -26,7 +26,7 @@ class CannotBeWritten(OSError):
         reason = " ".join((error.strerror or str(error)).split())
         # Writers in other languages pass on the reason as text, without its number.
         known = (text for code, text in ADVICE.items() if os.strerror(code) in reason)
-        advice = next(known, "see that it can be")
+        advice = next(known, "name another file")
         super().__init__(f"{path}: cannot be written ({reason}); {advice}")
 
 
@@ -48,7 +48,7 @@ def atomic(path: Path) -> Iterator[Path]:
     left_over = f".{escape(path.stem)}.{'?' * len(token)}.partial{escape(path.suffix)}"
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise OSError("a link, a device or a folder is there; remove it or name another file")
+            raise OSError("a link, a device or a folder is there")
         path.parent.mkdir(parents=True, exist_ok=True)
         for file in path.parent.glob(left_over):
             file.unlink(missing_ok=True)

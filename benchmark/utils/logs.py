@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import InputError
+from benchmark.utils import machine
 from benchmark.utils.files import CannotBeWritten
 
 
@@ -40,8 +41,8 @@ def _log(path: Path) -> TextIO:
 def logged(path: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
 
-    An error is logged and ends the script with exit code 1: as one line if the user can correct it,
-    else with its traceback.
+    An error is logged and ends the script with exit code 1: as one line if the user or the machine
+    caused it, else with its traceback.
     """
     terminal = sys.stderr
     with (
@@ -53,6 +54,12 @@ def logged(path: str | Path) -> Iterator[None]:
         except (InputError, OSError) as error:
             print(error, file=sys.stderr)
             raise SystemExit(1) from None
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if remedy := machine.advice(error):
+                reason = str(error).partition("\n")[0]
+                print(
+                    f"{type(error).__name__}: {reason}; {remedy}; then run again", file=sys.stderr
+                )
+            else:
+                traceback.print_exc()
             raise SystemExit(1) from None

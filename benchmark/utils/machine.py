@@ -1,0 +1,50 @@
+"""Telling the machine's troubles from the mistakes of a method: only the latter are results."""
+
+import re
+from collections.abc import Iterator
+
+MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|bad_alloc")
+"""Texts of torch and the libraries below it for a lack of memory, on the CPU or a GPU."""
+
+GPU = re.compile(
+    r"CUDA(?: unknown)? error|CUDA driver|CUDA GPUs|NVIDIA driver|compiled with CUDA"
+    r"|cuDNN error|CU(?:BLAS|DNN|FFT|RAND|SOLVER)_STATUS_|CUDNN_BACKEND|NCCL error"
+)
+"""Texts for a GPU that is lost, busy or cannot be used."""
+
+OF_THE_METHOD = re.compile(r"device-side assert|illegal memory access|_(?:INVALID_VALUE|BAD_PARAM)")
+"""Texts that name CUDA too, for what the code of a method did wrong on it."""
+
+WORKER = re.compile(r"worker.*(?:killed|terminated)|terminated abruptly", re.IGNORECASE | re.DOTALL)
+"""Texts for a process of the method's own that the system has killed."""
+
+ADVICE = (
+    (MEMORY, "free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)"),
+    (WORKER, "free memory, or run fewer jobs at a time (--cores)"),
+    (GPU, "see that the GPU is free and works (nvidia-smi), or set GRADCON_DEVICE=cpu"),
+)
+
+
+def advice(error: BaseException) -> str | None:
+    """What to do if the machine caused an error, directly or as its cause; else None.
+
+    >>> advice(MemoryError("Unable to allocate 40 GiB"))
+    'free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)'
+    >>> advice(ValueError("the loss is negative")) is None
+    True
+    """
+    for each in _causes(error):
+        text = "out of memory" if isinstance(each, MemoryError) else str(each)
+        # torch says so by a RuntimeError, in a build without CUDA by an AssertionError.
+        if isinstance(each, MemoryError | RuntimeError | AssertionError):
+            for pattern, remedy in ADVICE:
+                if pattern.search(text) and not OF_THE_METHOD.search(text):
+                    return remedy
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, the one that it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__

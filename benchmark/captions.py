@@ -155,7 +155,7 @@ def intervals(study: pd.DataFrame) -> str:
 
 
 def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
-    """The claim of A.4 on one data set of challenges, decided.
+    """The claim of A.4 on one data set of challenges, and what became of it.
 
     ``outcomes`` are the rows of ``verdicts.challenge_claim``.
     """
@@ -171,18 +171,15 @@ def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
         for name in ("better", "worse", "within the interval", "missing")
     }
     compared = rows[rows["outcome"] != "missing"]
-    if compared.empty:
+    decision = rows["decision"].iloc[0]
+    if decision == "not run":
         return f"{claim}: not decided, as no run has these losses at level 1.{aside}"
     better, worse, unsure, missing = by_outcome.values()
     seeds = compared["missing_seeds"].iloc[0].split()
     lacking = [f"no {', '.join(missing['challenge'])}"] * bool(len(missing))
     # A run has scores of all challenges, so a seed is missing from all or none.
     lacking += [f"no seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"] * bool(seeds)
-    verdict = "open here" if len(unsure) else "holds here"
-    if len(worse):
-        verdict = "does not hold here"
-    if lacking:
-        verdict = f"not decided: {'; '.join(lacking)}"
+    verdict = f"not decided: {'; '.join(lacking)}" if lacking else f"{decision} here"
     weak = [
         f"{row.challenge} {row.gradient:.3f} against {row.reconstruction:.3f}"
         for row in better[better["gradient"] < 0.5].itertuples()

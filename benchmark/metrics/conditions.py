@@ -17,10 +17,11 @@ def differing_settings(config: Config, runs: pd.DataFrame) -> str:
     For instance ``width 16, not 64``. The published ones are the defaults of the methods, and for
     the whole benchmark ``published.IMAGE_SIZE`` and ``published.BETA``. Epochs are judged apart.
     """
-    texts = []
-    for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False):
+    texts: list[str] = []
+    complete = runs[runs["status"] == "complete"]
+    for method in complete["method"].unique():
         default = defaults(config.methods[str(method)].detector)
-        for settings in group["config"].unique():
+        for settings in complete.loc[complete["method"] == method, "config"].unique():
             texts += [
                 f"{name} {value}, not {'the default' if default[name] is None else default[name]}"
                 for name, value in json.loads(settings).items()

@@ -94,13 +94,15 @@ class Reproduced:
 
     def runs(self, dataset: str, method: str, inlier: int | None = None) -> pd.DataFrame:
         """The complete runs of a method, of all inlier classes or one."""
-        runs = self._complete.get((dataset, method), self.metrics.runs.iloc[:0])
-        return runs if inlier is None else runs[runs["inlier"] == inlier]
+        key = (dataset, method) if inlier is None else (dataset, method, inlier)
+        return self._complete.get(key, self.metrics.runs.iloc[:0])
 
     @cached_property
     def _complete(self) -> dict[Any, pd.DataFrame]:
         complete = self.metrics.runs[self.metrics.runs["status"] == "complete"]
-        return dict(iter(complete.groupby(["dataset", "method"], sort=False)))
+        names = ["dataset", "method", "inlier"]
+        by_method, by_class = (complete.groupby(names[:n], sort=False) for n in (2, 3))
+        return {**dict(iter(by_method)), **dict(iter(by_class))}
 
     def values(self, what: Quantity) -> Cube:
         """Values by (seed, fold, class), NaN where there is none; one class for pooled metrics."""
@@ -118,7 +120,7 @@ class Reproduced:
         if inlier is not None:
             return "" if inlier in complete else "no complete run"
         if of_scores and settings.inliers is not None:
-            return "an average over all classes, some of which are not in this configuration"
+            return "some classes not in this configuration"
         classes = self.classes(what.dataset)
         if not len(complete):
             return "no complete run"

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from benchmark.detector import FitFailed
 from gradcon import iteration, training
@@ -77,6 +78,75 @@ def test_training_follows_the_plain_reference(channels):
     assert ours.history[-1]["train_reconstruction"] == pytest.approx(weighted[0], rel=1e-9)
     assert ours.history[-1]["train_gradient"] == pytest.approx(weighted[1], rel=1e-9)
     assert weighted[1] < -0.01
+
+
+@pytest.mark.parametrize("vectorise", [False, True])
+def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise):
+    """``reference: reconstruction`` against plain lines; the two settings part after a step."""
+    images, seed = tensor(3, 40), 5
+    ours = {
+        kind: train(
+            Autoencoder,
+            settings(reference=kind, alpha=0.5),
+            [images],
+            [images[:8]],
+            seeds=[seed],
+            dtype=torch.float64,
+            vectorise=vectorise,
+        )[0].models["last"]
+        for kind in ("reconstruction", "total")
+    }
+    network = initialised(Autoencoder, 1, 28, seed).double()
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    for epoch in (1, 2):
+        for numbers in batch_order([40], 16, [seed], epoch)[0]:
+            batch = images[numbers[numbers >= 0]].double() / 255
+            error = (torch.sigmoid(network(batch).logits) - batch).square().mean()
+            gradients = torch.autograd.grad(error, reference.weights, create_graph=True)
+            cosines = [
+                (g * mean).sum() / (g.norm() * mean.norm().clamp_min(1e-8))
+                for g, mean in zip(gradients, reference.means, strict=True)
+            ]
+            optimiser.zero_grad()
+            (error - 0.5 * sum(cosines) / 4).backward()
+            reference.update([gradient.detach() for gradient in gradients])
+            optimiser.step()
+    for name, parameter in network.named_parameters():
+        assert relative(ours["reconstruction"].parameters[name], parameter.detach()) < 1e-8, name
+    for name, mean in zip(ours["total"].reference, reference.means, strict=True):
+        assert relative(ours["reconstruction"].reference[name], mean) < 1e-8
+        assert relative(ours["total"].reference[name], mean) > 1e-3
+
+
+@pytest.mark.parametrize("vectorise", [False, True])
+def test_validation_losses_are_those_of_plain_lines(vectorise):
+    """The model of the epoch, its posterior mean and its reference, on images of its own."""
+    held, chosen = tensor(7, 9), settings(alpha=0.4, latent_weight=3.0)
+    (ours,) = train(
+        VariationalAutoencoder,
+        chosen,
+        [tensor(3, 24)],
+        [held],
+        seeds=[2],
+        dtype=torch.float64,
+        vectorise=vectorise,
+    )
+    network = VariationalAutoencoder(1, 28).double()
+    network.load_state_dict(ours.models["last"].parameters)
+    images = held.double() / 255
+    output = network(images)
+    error = (torch.sigmoid(output.logits) - images).square().mean()
+    latent = 3.0 * output.latent_loss.mean() / 28**2
+    gradients = torch.autograd.grad(error, plain.decoder_layer_weights(network))
+    alignment = plain.gradient_loss(gradients, list(ours.models["last"].reference.values()))
+    row = ours.history[-1]
+    expected = {"reconstruction": error, "latent": latent, "gradient": alignment}
+    for name, value in expected.items():
+        assert row[f"validation_{name}"] == pytest.approx(value.item(), rel=1e-8), name
+    total = error + latent + 0.4 * alignment
+    assert row["validation_loss"] == pytest.approx(total.item(), rel=1e-8)
+    assert abs(alignment) > 0.01 and latent > 1e-6  # each would be missed
 
 
 def test_float32_step_is_close_to_the_plain_reference():
@@ -259,6 +329,13 @@ def test_noise_is_where_images_are_and_of_each_model_alone():
     assert latent_noise([5], 2, 0, [9], 1, torch.float32) is None
 
 
+def test_noise_is_standard_normal_and_new_in_every_epoch():
+    noise = latent_noise([400], 16, 100, [7], 1, torch.float64)
+    assert stats.kstest(noise.flatten().numpy(), "norm").pvalue > 1e-3
+    for seeds, epoch in (([8], 1), ([7], 2)):
+        assert not latent_noise([400], 16, 100, seeds, epoch, torch.float64).equal(noise)
+
+
 def test_order_is_a_permutation_by_seed_and_epoch():
     order = batch_order([5, 8], 3, [0, 0], 1)
     assert order.shape == (2, 3, 3)
@@ -345,6 +422,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         with pytest.raises(ValueError, match=f"{path}: {what}.*delete the file") as caught:
             train(network, chosen, [data], [data], seeds=[seed], checkpoint=path)
         assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=f"{path}: images.*delete the file"):
+        train(Autoencoder, settings(), [images], [images[1:]], seeds=[0], checkpoint=path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"damaged.*delete it"):
         train(Autoencoder, settings(), [images], [images], seeds=[0], checkpoint=path)
@@ -372,10 +451,32 @@ def test_a_diverged_model_fails_alone():
 
 
 def test_the_best_model_has_the_lowest_validation_loss():
+    """Reconstructions pass an even gray on the way to the digits, and only leave their inverse."""
+    images, gray = tensor(4, 40), torch.full((8, 1, 28, 28), 80, dtype=torch.uint8)
+    every = train(
+        Autoencoder,
+        settings(epochs=6, alpha=1e-4),
+        [images, images],
+        [gray, 255 - images[:8]],
+        seeds=[0, 0],
+        milestones=range(1, 7),
+    )
+    for trained in every:
+        losses = [row["validation_loss"] for row in trained.history]
+        assert trained.best_epoch == 1 + int(np.argmin(losses))
+        assert trained.history[-1]["train_loss"] == min(r["train_loss"] for r in trained.history)
+        best, then = trained.models["best"], trained.models[f"epoch-{trained.best_epoch}"]
+        for group in ("parameters", "reference"):
+            for name, value in getattr(then, group).items():
+                assert getattr(best, group)[name].equal(value), (group, name)
+                assert not getattr(trained.models["last"], group)[name].equal(value)
+    assert 1 == every[1].best_epoch < every[0].best_epoch < 6
+
+
+def test_the_best_model_is_among_the_epochs_that_are_considered():
     images = tensor(4, 40)
     (every,) = train(Autoencoder, settings(epochs=9), [images], [images[:8]], seeds=[0])
     losses = [row["validation_loss"] for row in every.history]
-    assert every.best_epoch == 1 + int(np.argmin(losses))
     (fifth,) = train(
         Autoencoder, settings(epochs=9, checkpoint_every=5), [images], [images[:8]], seeds=[0]
     )

@@ -212,6 +212,46 @@ def test_a_split_is_the_same_on_every_machine():
     assert splits.split_hash(split) == (
         "d5d5ff046bc2f39dfcda1663514308eaf5343b47bcc5627cf195b4a586178abc"
     )
+    folds = splits.make_split(np.arange(60) % 3, None, "folds", 2, 7, [0, 2], 0.5)
+    assert (
+        splits.split_hash(folds)
+        == "94fbb7a26b98541101eeff761934a8ff375925e592acc73022289c827cd189ab"
+    )
+
+
+def test_each_split_seed_deals_the_folds_anew():
+    labels = balanced(3, 100)
+    tests = [
+        part(splits.make_split(labels, None, "folds", 0, seed, [0], 0.1), 0, "test")
+        for seed in range(20)
+    ]
+    assert len(set(map(tuple, tests))) == 20
+    # An image is as often in the fold that tests as chance has it: 4 of 20 times, 16 at most.
+    drawn = np.bincount(list(chain(*tests)), minlength=300)[labels == 0]
+    assert drawn.mean() == 4 and drawn.max() < 16
+
+
+def test_outliers_of_a_class_are_drawn_for_it_alone():
+    """Two inlier classes of one size share their other outliers no more than chance has it."""
+    labels = np.concatenate([balanced(3, 20), balanced(3, 200)])
+    split = splits.make_split(labels, 60, "official", 0, 0, [0, 1], 0.1)
+    first, second = (part(split, inlier, "test", inliers=False) for inlier in (0, 1))
+    assert len(first) == len(second) == 22
+    common = [[image for image in ids if labels[image] == 2] for ids in (first, second)]
+    assert len(set(common[0]) & set(common[1])) <= 5
+
+
+@few
+@given(st.integers(0, 99))
+def test_groups_stay_together_in_the_official_training_part(seed):
+    """Photographs of one sign all train or all validate; 9 of 10 signs train."""
+    labels = np.concatenate([np.repeat([0, 1], 60), np.repeat([0, 1], 10)])
+    groups = np.arange(len(labels)) // 3
+    split = splits.make_split(labels, 120, "official", 0, seed, [0, 1], 0.5, groups)
+    for c in (0, 1):
+        train, validation = ({groups[i] for i in part(split, c, p)} for p in splits.PARTS[:2])
+        assert not train & validation
+        assert (len(train), len(validation)) == (18, 2)
 
 
 @few

@@ -1,4 +1,4 @@
-"""Inliers and outliers beside what the model makes of them."""
+"""Test images and their reconstructions, inliers beside outliers."""
 
 from pathlib import Path
 from typing import Any

@@ -62,7 +62,7 @@ def interval_cell(low: float, high: float, form: str = ".3f", mark: str = "") ->
 
 
 def fold(outcome: str) -> str:
-    """Under what a row is folded away: numbers that were not run."""
+    """The heading under which a row is folded away: only numbers that were not run have one."""
     return NOT_RUN if outcome == NOT_RUN else ""
 
 

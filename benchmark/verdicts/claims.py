@@ -152,7 +152,7 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """A row per comparison: fields of its claim's ``Finding``, then those of its ``Result``.
 
     ``claim_*`` are of the finding where both have the field; ``weakest`` marks the comparison that
-    the verdict hangs on, ``points`` an effect in percentage points of overlap, ``times`` one that
+    decides the verdict, ``points`` an effect in percentage points of overlap, ``times`` one that
     is a ratio of parameter counts.
     """
     return pd.DataFrame(

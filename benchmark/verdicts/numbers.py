@@ -188,7 +188,7 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
     differences = _differences(reproduced, quantities, methods, inlier)
     if number.metric == "parameters":
         verdict = _parameters(verdict, runs["parameters"])
-        return _barred(replace(verdict, **differences | {"short_epochs": ""}))
+        return _not_comparable(replace(verdict, **differences | {"short_epochs": ""}))
     values, test_variance = _values(reproduced, quantities, inlier)
     if not all(group.size for group in values):
         return replace(verdict, missing="scores without a number")
@@ -207,7 +207,7 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
     verdict = _decided(verdict, sample, values, test_variance)
     if verdict.outcome == "inconclusive":
         verdict = _with_reason(reproduced, verdict, methods, sample, test_variance)
-    return _barred(verdict)
+    return _not_comparable(verdict)
 
 
 def _quantities(number: Published, dataset: str) -> list[Quantity]:
@@ -236,14 +236,14 @@ def _differences(
     }
 
 
-def _barred(verdict: Verdict) -> Verdict:
-    """The verdict that is left where runs differ from the published ones, the gravest first."""
-    bars: dict[Outcome, str] = {
+def _not_comparable(verdict: Verdict) -> Verdict:
+    """The verdict where runs differ from the published ones; the first difference decides it."""
+    differences: dict[Outcome, str] = {
         "short run": verdict.short_epochs,
         "other settings": verdict.other_settings,
         "inconclusive": verdict.constant_classes,
     }
-    for outcome, difference in bars.items():
+    for outcome, difference in differences.items():
         if difference:
             return replace(verdict, outcome=outcome, reason="", further=None, further_limit=None)
     return verdict

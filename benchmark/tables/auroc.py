@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark import captions, layout, scores
-from benchmark.metrics.averages import by_class
 from benchmark.published import AVERAGE, by_run, comparable, data_source, find
 from benchmark.tables import rows
 from benchmark.tables.source import Source
@@ -36,7 +35,6 @@ def build_ablation(source: Source, dataset: str) -> Table:
 def _series(source: Source, dataset: str, method: str, component: str) -> rows.Series:
     config, ratio = source.config, layout.main_ratio(source.config)
     of: dict[str, Any] = {"dataset": dataset, "method": method, "component": component}
-    areas = source.reproduced.numbers.select(**of, metric="auroc", outlier_ratio=ratio)
     classes = source.reproduced.classes(dataset)
     published_as = (data_source(config, dataset), method, component, "AUROC")
     published = comparable(find(source.published, *published_as), config, dataset)
@@ -47,7 +45,7 @@ def _series(source: Source, dataset: str, method: str, component: str) -> rows.S
     }
     names = {AVERAGE: "average", **classes}
     # AVERAGE sorts first: the first column is visible on a narrow screen too.
-    estimates = sorted(by_class(areas, config, dataset, list(classes)).items())
+    estimates = source.reproduced.averages(**of, metric="auroc", ratio=ratio, model="best")
     records = [
         rows.record(
             {
@@ -62,7 +60,7 @@ def _series(source: Source, dataset: str, method: str, component: str) -> rows.S
             published.get(inlier),
         )
         | {"reported": " ".join(f"{n[inlier].value:g}" for n in reported.values() if inlier in n)}
-        for inlier, estimate in estimates
+        for inlier, estimate in sorted(estimates.items())
     ]
     return rows.Series(source.title(method), scores.component(component), records, reported)
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from benchmark import captions, scores
-from benchmark.metrics.averages import by_class
 from benchmark.published import AVERAGE, comparable, data_source, find
 from benchmark.tables import rows
 from benchmark.tables.source import Source
@@ -34,12 +33,11 @@ def build(source: Source, dataset: str) -> Table:
 
 def _series(source: Source, dataset: str, method: str, component: str, metric: str) -> rows.Series:
     config = source.config
-    classes = list(source.reproduced.classes(dataset))
     of: dict[str, Any] = {"dataset": dataset, "method": method, "component": component}
     published_as = (data_source(config, dataset), method, component, metric.upper())
     records = []
     for ratio in config.outlier_ratios:
-        numbers = source.reproduced.numbers.select(**of, metric=metric, outlier_ratio=ratio)
+        estimates = source.reproduced.averages(**of, metric=metric, ratio=ratio, model="best")
         published = comparable(find(source.published, *published_as, ratio), config, dataset)
         identity = {
             **of,
@@ -49,8 +47,7 @@ def _series(source: Source, dataset: str, method: str, component: str, metric: s
             "class_name": "average",
             **source.epochs_and_seeds(dataset, method),
         }
-        estimate = by_class(numbers, config, dataset, classes)[AVERAGE]
-        records.append(rows.record(identity, estimate, published.get(AVERAGE)))
+        records.append(rows.record(identity, estimates[AVERAGE], published.get(AVERAGE)))
     title = source.title(method)
     label = title if component == "score" else f"{title} {scores.component(component)}"
     return rows.Series(label, metric.upper(), records)

@@ -48,6 +48,7 @@ class AutoencoderDetector(BaseDetector):
     """
 
     components: ClassVar[tuple[str, ...]] = ("reconstruction", "gradient")
+    sizes: ClassVar[Sequence[int]] = range(12, 1021, 16)  # see ``networks.latent_side``
     least_images: ClassVar[int] = 1
     network: ClassVar[type[Autoencoder]] = Autoencoder
 

@@ -3,6 +3,7 @@
 import copy
 import doctest
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,17 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from benchmark import layout
 from benchmark.config import (
     Config,
     DatasetConfig,
     MethodConfig,
     load,
     loading,
+    merged,
     methods,
     models,
     read,
@@ -27,6 +30,8 @@ from benchmark.config import (
 from benchmark.config.methods import METHODS
 from benchmark.config.schema import SCHEMA, schema
 from benchmark.errors import InputError
+from benchmark.layout import configured_inliers
+from benchmark.utils import imports
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
@@ -138,6 +143,8 @@ def test_what_follows_from_the_keys_is_filled_in():
         ("seeds", ["1"], "seeds.0", "integer"),
         ("seeds", [-1], "seeds.0", "greater than or equal to 0"),
         ("seeds", [True], "seeds.0", "integer"),
+        ("seeds", [2**32], "seeds.0", "less than 4294967296"),
+        ("split_seed", 2**64 + 1, "split_seed", "less than 4294967296"),
         ("image_size", 28.5, "image_size", "28.5"),
         ("alpha", "much", "alpha", "'much'"),
         ("beta", float("nan"), "beta", "finite"),
@@ -215,7 +222,7 @@ def test_data_is_looked_at_unless_it_is_not_needed(tmp_path):
     (missing,) = problems(mapping)
     assert missing.startswith("my.yaml: datasets.mine.path: ")
     assert str(path) in missing
-    np.savez(path, x=np.zeros((4, 8, 8), np.uint8), y=np.array([0, 0, 1, 1]))
+    np.savez(path, x=np.zeros((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))
     (absent,) = problems(mapping)
     assert "no class 2" in absent
     assert load(mapping, data=False).datasets["mine"].inliers == (0, 2)
@@ -227,6 +234,164 @@ def test_a_path_is_needed_where_there_is_one_to_give():
     (line,) = problems(changed("datasets", {"mnist": {"source": "mnist", "protocol": "official"}}))
     assert line.startswith("my.yaml: datasets.mnist.path: ")
     assert "path" in line
+
+
+@pytest.mark.parametrize(
+    ("folders", "written", "chosen"),
+    [
+        ("1 2 3 10", "1", None),
+        ("1 2 3 10", "'1'", ["1"]),
+        ("1 2 3 10", "'10', '2'", ["2", "10"]),
+        ("01 02 08", "01", ["01"]),
+        ("01 02 08", "2", None),
+        ("no yes 2020-01-01", "no, 2020-01-01", ["no", "2020-01-01"]),
+        ("a b c", "2, a", ["a", "c"]),
+        ("0 1 2", "2", ["2"]),
+    ],
+)
+def test_a_number_for_a_class_is_its_index_or_refused(tmp_path, folders, written, chosen):
+    for folder in folders.split():
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for k in range(10):
+            (tmp_path / "photos" / folder / f"{k}.png").touch()
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"{{name: n, seeds: [0], methods: {{kde: }}, datasets: {{d: {{source: folder, path: "
+        f"{tmp_path}/photos, protocol: folds, inliers: [{written}]}}}}}}"
+    )
+    if chosen is None:
+        with pytest.raises(InputError, match=r"inliers: \d may be an index.* in quotes$"):
+            read(path)
+    else:
+        settings = read(path).datasets["d"]
+        names = configured_inliers(settings, dict(enumerate(settings.class_names())))
+        assert sorted(names.values()) == sorted(chosen)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "counts", "problem"),
+    [
+        ("official", "train/good 40, test/good 12, test/scratch 3", None),
+        ("official", "train/good 40, test/scratch 12", "'good' (40 to train, 0 to test)"),
+        ("official", "train/other 40, test/good 12", "'good' (0 to train, 12 to test)"),
+        ("official", "train/good 1, test/good 12", "'good' (1 to train, 12 to test)"),
+        ("official", "train/good 5, test/good 4", "'good' (5 to train, 4 to test)"),
+        ("folds", "good 10, scratch 1", None),
+        ("folds", "good 9, scratch 10", "'good' (9 in all)"),
+    ],
+)
+def test_only_inlier_classes_need_images_to_train_on(tmp_path, protocol, counts, problem):
+    for name in ("train/good", "test/good") * (protocol == "official"):
+        (tmp_path / name).mkdir(parents=True)
+    for part in counts.split(", "):
+        folder, count = part.split()
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for k in range(int(count)):
+            (tmp_path / folder / f"{k}.png").touch()
+    entry = {"source": "folder", "path": str(tmp_path), "protocol": protocol}
+    mapping = changed("datasets", {"own": entry | {"inliers": ["good"]}})
+    if problem is None:
+        load(mapping)
+    else:
+        (line,) = problems(mapping)
+        expected = f"my.yaml: datasets.own.inliers: too few images of the class {problem}; "
+        assert line.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "taken"),
+    [
+        ("cae_grad", 64, "12, 28, 44, 60, ..."),
+        ("vae", 32, "12, 28, 44, 60, ..."),
+        ("deep_svdd", 64, "28"),
+        ("lsa", 32, "28"),
+    ],
+)
+def test_an_image_size_that_a_method_does_not_take_is_refused(method, size, taken):
+    mapping = changed("methods", {"kde": {}, method: {}}) | {"image_size": size}
+    (line,) = problems(mapping)
+    assert line == (
+        f"my.yaml: methods: {method} does not take images of {size}x{size} pixels; set image_size "
+        f"to one of {taken}, or leave the method out"
+    )
+    load(mapping | {"image_size": 28})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_sizes_of_a_method_are_those_of_its_class(method):
+    assert methods.image_sizes(METHODS[method].path) == imports.load(METHODS[method].path).sizes
+
+
+def read_yaml(tmp_path, text):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return merged(path)
+
+
+def test_yaml_is_read_as_it_is_meant(tmp_path):
+    text = "a: 1e-4\nb: '1e-4'\nc: no\nd: 010\ne: 1:30\nf: 2020-01-01\ng: 1_0\n1: x\nno: 3\n"
+    assert read_yaml(tmp_path, text + "h: [-3, 2.5, .5, 1E+3, true, ~, .inf, null, ]\n") == {
+        "a": 1e-4,
+        **{"b": "1e-4", "c": "no", "d": "010", "e": "1:30", "f": "2020-01-01", "g": "1_0"},
+        **{"1": "x", "no": 3},
+        "h": [-3, 2.5, 0.5, 1000, True, None, float("inf"), None],
+    }
+
+
+@given(st.dictionaries(st.text(), st.floats(allow_nan=False) | st.integers() | st.booleans()))
+def test_what_was_dumped_is_read_as_it_was(tmp_path_factory, mapping):
+    text = yaml.safe_dump(mapping, sort_keys=False)
+    assert read_yaml(tmp_path_factory.mktemp("yaml"), text) == mapping
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "b: {c: 1, 'c': 2}", "1: a\n'1': b"])
+def test_a_key_that_repeats_is_refused(tmp_path, text):
+    with pytest.raises(
+        InputError, match=r"the key '.' is there twice, remove one .*line"
+    ) as caught:
+        read_yaml(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_encodings(tmp_path):
+    assert read_yaml(tmp_path, "title: Größe".encode("utf-16")) == {"title": "Größe"}
+    with pytest.raises(InputError, match=r"c\.yaml: not UTF-8 text \(.*\); save it as UTF-8$"):
+        read_yaml(tmp_path, "title: Größe".encode("latin-1"))
+    script = (
+        "from pathlib import Path; from benchmark.config import merged;"
+        f"print(ascii(merged(Path({str(tmp_path / 'c.yaml')!r}))))"
+    )
+    (tmp_path / "c.yaml").write_text("title: Größe", encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONUTF8": "0"}
+    environment["PYTHONCOERCECLOCALE"] = "0"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "{'title': 'Gr\\xf6\\xdfe'}\n", done.stderr
+
+
+NAMES = st.text(max_size=8) | st.sampled_from(["..", "../x", "/x", "a/b", ".", "a\n", "a\\b"])
+
+
+@given(NAMES, NAMES, NAMES)
+@example("a", "b", "c")
+def test_names_cannot_leave_the_results_folder(name, dataset, method):
+    mapping = VALID | {
+        "name": name,
+        "datasets": {dataset: VALID["datasets"]["digits"]},
+        "methods": {method: {"detector": METHODS["kde"].path}},
+    }
+    try:
+        config = load(mapping, data=False)
+    except InputError:
+        return
+    keys = layout.run_keys(config, {dataset: [0]})
+    runs = [layout.run(config.root, key) for key in keys]
+    others = [layout.data(config.root, dataset), layout.split(config.root, dataset, 0)]
+    files = [*layout.tables(config, config.root), *layout.figures(config, config.root)]
+    for path in [*runs, *others, *map(Path, files)]:
+        resolved = path.resolve().relative_to(Path("results").resolve())
+        assert resolved == path.relative_to("results") and resolved.parts[0] == name
 
 
 def test_numbers_without_a_point_are_numbers(tmp_path):

@@ -1,9 +1,11 @@
 """Jobs of a configuration: the same files on every device, and what they depend on."""
 
+import os
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmark import layout
@@ -67,14 +69,16 @@ def test_a_run_depends_on_its_own_method_only():
     assert jobs(milestones=[1]).method(first) != jobs().method(first)
 
 
-def test_a_data_set_depends_on_the_users_files(tmp_path):
-    for name in ("train/a", "train/b", "test/a"):
-        (tmp_path / "tree" / name).mkdir(parents=True)
-    (tmp_path / "tree/train/a/1.png").touch()
-    entry = {"source": "folder", "path": str(tmp_path / "tree"), "protocol": "official"}
-    folders = jobs(datasets={"tree": entry}).sources(SimpleNamespace(dataset="tree"))
-    names = ["", "test", "test/a", "train", "train/a", "train/b"]
-    assert folders == [str(tmp_path / "tree" / name) for name in names]
+def test_a_data_set_depends_on_the_files_that_are_read(tmp_path):
+    file = tmp_path / "cells.npz"
+    np.savez(file, x=np.zeros((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))
+    entry = {"source": "npz", "path": str(file), "protocol": "folds"}
+    own, of_own = jobs(datasets={"own": entry}), SimpleNamespace(dataset="own")
+    assert own.sources(of_own) == [str(file)]
+    before = own.source_files(of_own)
+    np.savez(file, x=np.ones((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))
+    os.utime(file, (0, 0))
+    assert own.source_files(of_own) != before
     assert jobs().sources(SimpleNamespace(dataset="digits")) == []
     assert jobs().sources(SimpleNamespace(dataset="mnist")) == []
 

@@ -17,7 +17,7 @@ import benchmark
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.data.challenges.file_names import PARTS
+from benchmark.data import fingerprint
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
@@ -27,9 +27,6 @@ from benchmark.utils.code_digest import digest
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
 that a new reader of data or a new method reruns nothing."""
-
-IMAGE_FOLDERS = {"folder": ("train", "test"), "cure_tsr": PARTS}
-"""The sources that are trees of images, and the folders in them that hold folders of images."""
 
 
 class Stack(NamedTuple):
@@ -145,22 +142,15 @@ class Jobs:
         return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
 
     def sources(self, wildcards: Any) -> list[str]:
-        """The user's files and folders that a data set is read from.
-
-        Of a tree of images only the folders: their times change when files are added or removed.
-        """
+        """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
         self.check_data()
+        path = self.config.datasets[wildcards.dataset].path
+        return [str(path.expanduser())] if path and path.expanduser().is_file() else []
+
+    def source_files(self, wildcards: Any) -> str:
+        """A hash of names, sizes and times of the files that a data set is read from."""
         settings = self.config.datasets[wildcards.dataset]
-        root = settings.path and settings.path.expanduser()
-        if root is None or not root.exists():
-            return []
-        if root.is_file():
-            return [str(root)]
-        if settings.source not in IMAGE_FOLDERS:
-            return []
-        parents = [root, *(root / name for name in IMAGE_FOLDERS[settings.source])]
-        children = (child for parent in parents if parent.is_dir() for child in parent.iterdir())
-        return sorted({str(root), *(str(child) for child in children if child.is_dir())})
+        return fingerprint(settings.source, settings.path, settings.challenges)
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a prepared data set."""

@@ -1,14 +1,17 @@
 """Comparing a configuration with the data sets' files; no image is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from benchmark.config.models import Config, DatasetConfig, suggestion
-from benchmark.data import CHALLENGED, has_official_split
+from benchmark.data import CHALLENGED, has_official_split, labels
+from benchmark.data.dataset import FEWEST_IMAGES
 from benchmark.errors import InputError
 
 
 def check_data(config: Config, source: str = "config") -> None:
-    """Check that the data sets' files exist and have the configured split and inlier classes.
+    """Check that the data sets' files exist and have what the configured splits need.
+
+    That is the official split, if it is to be used, and the inlier classes with images enough.
 
     Files that can be downloaded may be missing, and so may an optional data set.
 
@@ -34,6 +37,7 @@ def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
     try:
         classes = dataset.class_names()
         official = has_official_split(dataset.source, dataset.path)
+        labelled = labels(dataset.source, dataset.path)
     except InputError as error:
         yield "path", str(error)
         return
@@ -42,6 +46,47 @@ def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
             yield "protocol", f"{dataset.path} has no Real_Train and Real_Test; add them"
         else:
             yield "protocol", f"{dataset.source!r} has no official split; set it to folds"
+        return
     for inlier in dataset.inliers or ():
-        if inlier not in classes and inlier not in range(len(classes)):
-            yield "inliers", f"no class {inlier!r}; {suggestion(str(inlier), classes)}"
+        if problem := _name_problem(inlier, classes):
+            yield "inliers", problem
+    if labelled:
+        of_images, n_train = labelled
+        parts = [of_images]
+        if dataset.protocol == "official":
+            parts = [of_images[:n_train], of_images[n_train:]]
+        for index, name in enumerate(classes):
+            if not dataset.inliers or {index, name} & set(dataset.inliers):
+                numbers = [int((part == index).sum()) for part in parts]
+                if problem := _size_problem(name, numbers):
+                    yield "inliers", problem
+
+
+def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:
+    """Why an entry of ``inliers`` means no class, or may mean two; empty if neither."""
+    if inlier in classes:
+        return ""
+    if inlier not in range(len(classes)):
+        return f"no class {inlier!r}; {suggestion(str(inlier), classes)}"
+    name = classes[int(inlier)]
+    if name != str(inlier) and any(each.isdecimal() for each in classes):
+        return (
+            f"{inlier} may be an index, of the class {name!r}, or a name, as some classes have "
+            "numbers for names; write the name, in quotes"
+        )
+    return ""
+
+
+def _size_problem(name: str, numbers: Sequence[int]) -> str:
+    """Why a class has too few images to be an inlier class; empty if it has enough.
+
+    ``numbers`` are those of its images in the official training and test part, or in all.
+    """
+    if sum(numbers) >= FEWEST_IMAGES and all(map(int.__ge__, numbers, (2, 1))):
+        return ""
+    places = ("to train", "to test") if len(numbers) > 1 else ("in all",)
+    counts = ", ".join(f"{count} {place}" for count, place in zip(numbers, places, strict=True))
+    return (
+        f"too few images of the class {name!r} ({counts}); an inlier class needs {FEWEST_IMAGES}, "
+        "of an official split 2 to train and 1 to test: add images, or name the other classes here"
+    )

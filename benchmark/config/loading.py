@@ -40,7 +40,7 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
     Raises:
         InputError: one line per problem: file, key, what is wrong, what to do.
     """
-    plain = _with_defaults(_with_numbers(dict(mapping)))
+    plain = _with_defaults(dict(mapping))
     try:
         config = Config.model_validate_json(json.dumps(plain, default=str))
     except ValidationError as error:
@@ -64,45 +64,70 @@ def read(*paths: Path, data: bool = True) -> Config:
     return load(merged(*paths), " + ".join(map(str, paths)), data)
 
 
-def merged(*paths: Path) -> dict[str, Any]:
-    """The keys and values of configuration files, those of later files in the place of earlier.
+def merged(*sources: Path | Mapping[str, Any]) -> dict[str, Any]:
+    """The keys and values of configuration files or mappings, later ones in the place of earlier.
 
     Raises:
         InputError: a file is missing or is not a YAML mapping.
     """
     whole: dict[str, Any] = {}
-    for path in paths:
-        try:
-            content = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; name a configuration file") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: no keys at the top level; see config/README.md")
-        whole = _overridden(whole, content)
+    for source in sources:
+        whole = _overridden(whole, _from_file(source) if isinstance(source, Path) else source)
     return whole
 
 
-def _overridden(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_bytes(), _Loader)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name a configuration file") from error
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: no keys at the top level; see config/README.md")
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2, where 1e-4 is a number, and no, 010, 1:30 and 2020-01-01 are text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are text, as it is written; an error for a key that repeats."""
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if str(key.value) in keys:
+                problem = f"the key {key.value!r} is there twice, remove one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            keys.add(str(key.value))
+            if key.tag != "tag:yaml.org,2002:merge":
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _form, _first in (
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(0|[1-9]\d*)", "-+0123456789"),
+    ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("merge", "<<", "<"),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), list(_first)
+    )
+
+
+def _overridden(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Two nested mappings as one, the values of the second first."""
     both = {
         key: _overridden(base[key], value)
         for key, value in over.items()
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict)
     }
-    return base | over | both
-
-
-def _with_numbers(value: Any) -> Any:
-    """Turn the text 1e-4 into a number: YAML 1.1 reads numbers without a point as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _with_numbers(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_numbers(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
-        return float(value)
-    return value
+    return base | dict(over) | both
 
 
 def _with_defaults(mapping: dict[str, Any]) -> dict[str, Any]:

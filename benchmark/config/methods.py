@@ -12,7 +12,7 @@ import ast
 import collections.abc
 import json
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -84,10 +84,9 @@ def hyperparameters(path: str) -> type[BaseModel]:
         InputError: no such module or class, or an ``__init__`` of another form.
     """
     module, name = imports.split(path)
-    definition = _find_init(module, name)
-    if definition is None:
+    module, init = _find_member(module, name, "__init__") or (module, None)
+    if not isinstance(init, ast.FunctionDef):
         return create_model(name, __config__=_STRICT)
-    module, init = definition
     arguments = init.args
     if len([*arguments.posonlyargs, *arguments.args]) > 1 or arguments.vararg or arguments.kwarg:
         raise InputError(
@@ -111,6 +110,19 @@ def hyperparameters(path: str) -> type[BaseModel]:
 
 
 @cache
+def image_sizes(path: str) -> Sequence[int]:
+    """The heights (= widths) in pixels that a method takes: ``sizes`` of its class; empty for any.
+
+    Errors are those of ``hyperparameters``.
+    """
+    module, node = _find_member(*imports.split(path), "sizes") or ("", None)
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return ()
+    sizes: Sequence[int] = _Namespace(module).evaluate(node.value)
+    return sizes
+
+
+@cache
 def defaults(path: str) -> dict[str, Any]:
     """The default values of a method's hyperparameters, in the form of ``run.json``.
 
@@ -125,20 +137,30 @@ def defaults(path: str) -> dict[str, Any]:
 _STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow_inf_nan=False)
 
 
-def _find_init(module: str, name: str) -> tuple[str, ast.FunctionDef] | None:
-    """The ``__init__`` that a class has or inherits, with its module; None if it has none."""
+def _find_member(module: str, name: str, member: str) -> tuple[str, ast.stmt] | None:
+    """What a class defines or inherits as ``member``, with its module; None if nothing."""
     for node in imports.parse(module).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            for member in node.body:
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-                    return module, member
+            for statement in node.body:
+                if member in _names(statement):
+                    return module, statement
             bases = (_definition(module, base) for base in node.bases)
-            inits = (_find_init(*base) for base in bases if base)
-            return next((init for init in inits if init), None)
+            found = (_find_member(*base, member) for base in bases if base)
+            return next((each for each in found if each), None)
     imported = _definition(module, ast.Name(name))
     if imported:
-        return _find_init(*imported)
+        return _find_member(*imported, member)
     raise InputError(f"{imports.find(module)} has no class {name!r}; correct `{module}:{name}`")
+
+
+def _names(statement: ast.stmt) -> list[str]:
+    """The names that a statement defines: a function's, or those that it assigns to."""
+    if isinstance(statement, ast.FunctionDef):
+        return [statement.name]
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []
 
 
 def _definition(module: str, node: ast.expr) -> tuple[str, str] | None:
@@ -180,8 +202,7 @@ def _assigned(module: str) -> dict[str, ast.expr]:
     expressions: dict[str, ast.expr] = {}
     for node in imports.parse(module).body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            expressions |= {to.id: node.value for to in targets if isinstance(to, ast.Name)}
+            expressions |= dict.fromkeys(_names(node), node.value)
     return expressions
 
 
@@ -192,7 +213,10 @@ _TYPES: Mapping[str, Any] = {
         for name, value in vars(module).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     },
-    **{kind.__name__: kind for kind in (bool, dict, float, frozenset, int, list, set, str, tuple)},
+    **{
+        kind.__name__: kind
+        for kind in (bool, dict, float, frozenset, int, list, range, set, str, tuple)
+    },
     "typing": typing,
     "annotated_types": annotated_types,
 }

@@ -12,17 +12,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from benchmark.config.methods import hyperparameters
+from benchmark.config.methods import hyperparameters, image_sizes
 from benchmark.data import CHALLENGED, SOURCES, class_names
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Distinct, NonEmpty, Selection
 from benchmark.detector import (
     NonNegativeFloat,
-    NonNegativeInt,
     OpenFraction,
     PositiveFloat,
     PositiveInt,
 )
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""A seed that every random generator in use takes."""
 
 RESULTS = Path("results")
 REFERENCE = RESULTS / "reference"
@@ -153,11 +155,11 @@ class Config(_Model):
         validate_default=False,
         description="The folder of the results, from the working directory.",
     )
-    seeds: NonEmpty[NonNegativeInt] = Field(
+    seeds: NonEmpty[Seed] = Field(
         description="One model per inlier class and seed; a seed fixes initial weights, batch "
         "order and noise."
     )
-    split_seed: NonNegativeInt = Field(
+    split_seed: Seed = Field(
         default=0, description="Fixes the splits, which are the same for all methods and seeds."
     )
     image_size: PositiveInt = Field(
@@ -185,6 +187,23 @@ class Config(_Model):
     methods: dict[Slug, MethodConfig] = Field(
         min_length=1, description="The methods by the key that names them in paths."
     )
+
+    @field_validator("methods")
+    @classmethod
+    def _check_sizes(
+        cls, methods: dict[str, MethodConfig], info: ValidationInfo
+    ) -> dict[str, MethodConfig]:
+        """Refuse methods whose networks do not take images of ``image_size``."""
+        size = info.data.get("image_size")
+        for slug, method in methods.items():
+            sizes = image_sizes(method.detector)
+            if size and sizes and size not in sizes:
+                smaller = ", ".join(map(str, sizes[:4])) + ", ..." * (len(sizes) > 4)
+                raise ValueError(
+                    f"{slug} does not take images of {size}x{size} pixels; set image_size to one "
+                    f"of {smaller}, or leave the method out"
+                )
+        return methods
 
     @property
     def root(self) -> Path:

@@ -1,10 +1,13 @@
 """Data sets: one reader per source, one form for all of them.
 
-``class_names`` and ``has_official_split`` check a configuration in milliseconds, ``read`` gives the
-images at the size that the models take, ``prepare`` and ``load`` keep them on disk between jobs.
+``class_names``, ``has_official_split`` and ``labels`` check a configuration in milliseconds,
+``fingerprint`` tells whether files changed, ``read`` gives the images at the size that the models
+take, ``prepare`` and ``load`` keep them on disk between jobs.
 """
 
-from collections.abc import Mapping
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +15,7 @@ from typing import Any, Protocol
 from benchmark.data import digits, folder, npz, torchvision_sets
 from benchmark.data.challenges import cure_tsr, gtsrb
 from benchmark.data.challenges.selection import Selection
-from benchmark.data.dataset import Dataset, check
+from benchmark.data.dataset import Dataset, Labels, check
 from benchmark.data.prepared import images_sha256, load, prepare
 from benchmark.errors import InputError
 
@@ -21,8 +24,10 @@ __all__ = [
     "SOURCES",
     "Dataset",
     "class_names",
+    "fingerprint",
     "has_official_split",
     "images_sha256",
+    "labels",
     "load",
     "prepare",
     "read",
@@ -30,7 +35,7 @@ __all__ = [
 
 
 class Reader(Protocol):
-    """A source of images; a module with these three functions is one."""
+    """A source of images; a module with these functions is one."""
 
     def read(self, path: Path, image_size: int) -> Dataset:
         """Read everything; images at ``image_size``."""
@@ -41,9 +46,15 @@ class Reader(Protocol):
     def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
 
+    def labels(self, path: Path) -> tuple[Labels, int | None] | None:
+        """The labels and ``n_train`` without reading an image; None where every class has many."""
+
+    def files(self, path: Path) -> Iterable[Path]:
+        """The files that ``read`` reads, but those of a download, which never differ."""
+
 
 class ChallengeReader(Protocol):
-    """A source of clean and challenged images; a module with these three functions is one."""
+    """A source of clean and challenged images; a module with these functions is one."""
 
     def read(self, path: Path, image_size: int, selection: Selection, keep: Path | None) -> Dataset:
         """Read what is selected; ``keep`` is a folder for what else the reader writes."""
@@ -53,6 +64,9 @@ class ChallengeReader(Protocol):
 
     def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
+
+    def files(self, path: Path, selection: Selection) -> Iterable[Path]:
+        """The files that ``read`` reads, but those of a download, which never differ."""
 
 
 _READERS: Mapping[str, Reader] = {
@@ -100,7 +114,7 @@ def read(
             ``cure_tsr``, for its index and its account of what was left out.
 
     Raises:
-        InputError: a missing, corrupt or malformed file, or a class too small to split.
+        InputError: a missing, corrupt or malformed file, or a class without images.
     """
     place = _place(source, path)
     if source in CHALLENGED:
@@ -108,8 +122,11 @@ def read(
         dataset = _CHALLENGE_READERS[source].read(place, image_size, chosen, keep)
     else:
         dataset = _READERS[source].read(place, image_size)
+    where = source if path is None else place
     # An absent challenge only lacks outliers; without clean signs there is no model.
-    check(dataset, source if path is None else place, [0] if source in CHALLENGED else None)
+    check(dataset, where, [0] if source in CHALLENGED else None)
+    for note in dataset.notes:
+        print(f"{where}: {note}", file=sys.stderr)
     return replace(dataset, source=source)
 
 
@@ -139,6 +156,35 @@ def has_official_split(source: str, path: str | Path | None) -> bool:
     place = _place(source, path)
     reader = _CHALLENGE_READERS[source] if source in CHALLENGED else _READERS[source]
     return reader.has_official_split(place)
+
+
+def labels(source: str, path: str | Path | None) -> tuple[Labels, int | None] | None:
+    """The labels, (N,), and the length of the official training part; reads no images.
+
+    None for a source whose classes all have images enough for any protocol. Arguments and errors
+    are those of ``class_names``.
+    """
+    place = _place(source, path)
+    return None if source in CHALLENGED else _READERS[source].labels(place)
+
+
+def fingerprint(source: str, path: str | Path | None, selection: Selection | None = None) -> str:
+    """A hash of the names, sizes and times of the files that ``read`` reads; opens none.
+
+    Files of a download are left out: they are the same whenever they are downloaded.
+
+    Arguments and errors are those of ``class_names``.
+    """
+    place = _place(source, path)
+    if source in CHALLENGED:
+        files = _CHALLENGE_READERS[source].files(place, selection or Selection())
+    else:
+        files = _READERS[source].files(place)
+    total = hashlib.sha256()
+    for file in files:
+        about = file.stat()
+        total.update(f"{file.relative_to(place)!a} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return total.hexdigest()
 
 
 def _place(source: str, path: str | Path | None) -> Path:

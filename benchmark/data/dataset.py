@@ -14,7 +14,7 @@ Labels = npt.NDArray[np.int64]
 """Class indices, (N,), in 0..K-1."""
 
 FEWEST_IMAGES = 10
-"""The smallest number of images in a class: a tenth of it, for validation, is still an image."""
+"""The smallest number of images in an inlier class: a tenth of it, to validate, is still one."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Dataset:
         source: the name of the source, one of ``benchmark.data.SOURCES``.
         groups: (N,) int64, the same number for images of the same object, such as the frames of a
             film, which a split keeps together; None when each image is of another object.
+        notes: what the reader did to images or passed over, a line each.
     """
 
     images: Images
@@ -38,19 +39,20 @@ class Dataset:
     n_train: int | None
     source: str = ""
     groups: Labels | None = None
+    notes: tuple[str, ...] = ()
 
 
-def check(dataset: Dataset, where: str | Path, inliers: Collection[int] | None = None) -> None:
-    """Refuse a data set that splits and models cannot use.
+def check(dataset: Dataset, where: str | Path, required: Collection[int] | None = None) -> None:
+    """Refuse a data set that no split can use.
 
     Args:
         dataset: what a reader returned.
         where: the file or source, for the messages.
-        inliers: the classes that can be inliers, by default all; the others may be small or empty.
+        required: the classes that must have images, by default all.
 
     Raises:
         InputError: images and labels of different lengths, a label without a class, fewer than
-            two classes, two classes of one name, an empty class or one with fewer than ten images.
+            two classes, two classes of one name, or an empty class.
     """
     names = dataset.class_names
     if len(dataset.images) != len(dataset.labels):
@@ -71,10 +73,9 @@ def check(dataset: Dataset, where: str | Path, inliers: Collection[int] | None =
             f"{where}: label {invalid[0]} is not a class; label the {len(names)} classes "
             f"0 to {len(names) - 1}"
         )
-    counts = np.bincount(dataset.labels, minlength=len(names)).tolist()
-    for index in range(len(names)) if inliers is None else inliers:
-        if counts[index] < FEWEST_IMAGES:
+    present = set(dataset.labels.tolist())
+    for index in range(len(names)) if required is None else required:
+        if index not in present:
             raise InputError(
-                f"{where}: class {names[index]!r} has {counts[index] or 'no'} images; a class "
-                f"needs at least {FEWEST_IMAGES}: add images or leave the class out"
+                f"{where}: class {names[index]!r} has no images; add some or leave it out"
             )

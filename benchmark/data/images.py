@@ -43,7 +43,10 @@ def open_image(file: Path) -> Iterator["Image"]:
 
 
 def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
-    """Read an image file and resize it to (size, size, C) uint8.
+    """Read an image file as a viewer shows it, and resize it to (size, size, C) uint8.
+
+    The picture is upright, as the EXIF orientation says, and stands on white where it is
+    transparent.
 
     Args:
         file: of any format that Pillow knows.
@@ -53,8 +56,15 @@ def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
     Raises:
         UnreadableImage: a missing or damaged file.
     """
+    from PIL import Image, ImageOps
+
     with open_image(file) as image:
-        pixels = np.asarray(image.convert(mode))
+        picture = ImageOps.exif_transpose(image)
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            white = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(white, picture)
+        pixels = np.asarray(picture.convert(mode))
     resized: Images = resize(pixels.reshape(1, *pixels.shape[:2], -1), size)[0]
     return resized
 
@@ -72,7 +82,7 @@ def read_images(files: Sequence[Path], size: int, mode: str = "RGB", title: str 
 
 
 def as_images(array: npt.NDArray[Any], where: str | Path) -> Images:
-    """Give gray images their channel axis, and refuse arrays that are not (N, H, W, C) uint8.
+    """Give gray images their channel axis; errors as ``check_form``.
 
     >>> as_images(np.zeros((5, 8, 8), np.uint8), "mine.npz").shape
     (5, 8, 8, 1)
@@ -80,18 +90,23 @@ def as_images(array: npt.NDArray[Any], where: str | Path) -> Images:
     Args:
         array: (N, H, W), (N, H, W, 1) or (N, H, W, 3), uint8.
         where: the file, and the array in it, for the message.
+    """
+    check_form(array.shape, array.dtype, where)
+    return array[..., np.newaxis] if array.ndim == 3 else array
+
+
+def check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str | Path) -> None:
+    """Refuse what are no images.
 
     Raises:
-        InputError: another shape, channel count or dtype.
+        InputError: another shape than (N, H, W), (N, H, W, 1) or (N, H, W, 3), or not uint8.
     """
-    images = array[..., np.newaxis] if array.ndim == 3 else array
-    fits = images.ndim == 4 and images.shape[-1] in (1, 3) and 0 not in images.shape[1:]
-    if not fits or images.dtype != np.uint8:
+    fits = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
+    if not fits or 0 in shape[1:] or dtype != np.uint8:
         raise InputError(
-            f"{where}: images are {array.dtype} of shape {array.shape}; save them as uint8 in "
+            f"{where}: images are {dtype} of shape {shape}; save them as uint8 in "
             "0..255 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), channels last"
         )
-    return images
 
 
 def resize(images: Images, size: int) -> Images:

@@ -5,19 +5,18 @@ An optional array ``class_names`` names the classes; otherwise their indices do.
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark.data.dataset import Dataset, Labels
-from benchmark.data.images import as_images, resize
+from benchmark.data.images import as_images, check_form, resize
 from benchmark.errors import InputError
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays = np.lib.npyio.NpzFile
 """The arrays of an open file by name; each is read when it is asked for."""
 
 _OFFICIAL = (("x_train", "y_train"), ("x_test", "y_test"))
@@ -27,14 +26,44 @@ _POOLED = (("x", "y"),)
 def class_names(path: Path) -> tuple[str, ...]:
     """The names in the file, or the labels 0..K-1 as text; reads the labels only."""
     with open_npz(path) as arrays:
-        labels = [read_labels(arrays, y, path) for _, y in _parts(arrays, path)]
-        return _names(arrays, np.concatenate(labels), path)
+        parts = [read_labels(arrays, y, path) for _, y in _parts(arrays, path)]
+        return _names(arrays, np.concatenate(parts), path)
 
 
 def has_official_split(path: Path) -> bool:
     """Whether the file has ``x_train, y_train, x_test, y_test``."""
     with open_npz(path) as arrays:
         return _parts(arrays, path) == _OFFICIAL
+
+
+def labels(path: Path) -> tuple[Labels, int | None]:
+    """The labels, and the length of the training part; of the images only shape and type are read.
+
+    Errors are those of ``read``.
+    """
+    with open_npz(path) as arrays:
+        parts = _parts(arrays, path)
+        classes = [read_labels(arrays, y, path) for _, y in parts]
+        shapes = []
+        for (x, y), part in zip(parts, classes, strict=True):
+            shape, dtype = _header(arrays, x)
+            check_form(shape, dtype, f"{path}, {x}")
+            if shape[0] != len(part):
+                raise InputError(
+                    f"{path}: {shape[0]} images in {x} but {len(part)} labels in {y}; "
+                    "give each image one label"
+                )
+            shapes.append(shape)
+        if len({(*shape, 1)[3] for shape in shapes}) > 1:
+            raise InputError(
+                f"{path}: x_train and x_test differ in channels; make both gray or both RGB"
+            )
+        return np.concatenate(classes), len(classes[0]) if parts == _OFFICIAL else None
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """The file."""
+    return (path,)
 
 
 def read(path: Path, image_size: int) -> Dataset:
@@ -44,28 +73,13 @@ def read(path: Path, image_size: int) -> Dataset:
         InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
             dtype, or lengths that disagree.
     """
-    images, labels = [], []
+    classes, n_train = labels(path)
     with open_npz(path) as arrays:
-        parts = _parts(arrays, path)
-        for x, y in parts:
-            images.append(resize(as_images(arrays[x], f"{path}, {x}"), image_size))
-            labels.append(read_labels(arrays, y, path))
-            if len(images[-1]) != len(labels[-1]):
-                raise InputError(
-                    f"{path}: {len(images[-1])} images in {x} but {len(labels[-1])} labels in {y}; "
-                    "give each image one label"
-                )
-        if len({part.shape[-1] for part in images}) > 1:
-            raise InputError(
-                f"{path}: x_train and x_test differ in channels; make both gray or both RGB"
-            )
-        pooled = np.concatenate(labels)
-        return Dataset(
-            images=np.concatenate(images),
-            labels=pooled,
-            class_names=_names(arrays, pooled, path),
-            n_train=len(labels[0]) if parts == _OFFICIAL else None,
-        )
+        images = [
+            resize(as_images(arrays[x], f"{path}, {x}"), image_size)
+            for x, _ in _parts(arrays, path)
+        ]
+        return Dataset(np.concatenate(images), classes, _names(arrays, classes, path), n_train)
 
 
 @contextmanager
@@ -104,14 +118,23 @@ def read_labels(arrays: Arrays, name: str, path: Path) -> Labels:
     Raises:
         InputError: another dtype or shape.
     """
-    labels = arrays[name]
-    flat = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    if flat.ndim != 1 or flat.dtype.kind not in "iu":
+    shape, dtype = _header(arrays, name)
+    if shape[1:] not in ((), (1,)) or not shape or dtype.kind not in "iu":
         raise InputError(
-            f"{path}, {name}: labels are {labels.dtype} of shape {labels.shape}; "
-            "save integers of shape (N,)"
+            f"{path}, {name}: labels are {dtype} of shape {shape}; save integers of shape (N,)"
         )
-    return flat.astype(np.int64)
+    return arrays[name].reshape(-1).astype(np.int64)
+
+
+def _header(arrays: Arrays, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array, which is not read: one of Python objects cannot be."""
+    assert arrays.zip is not None
+    with arrays.zip.open(f"{name}.npy") as stream:
+        if np.lib.format.read_magic(stream) == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    return shape, dtype
 
 
 def _parts(arrays: Arrays, path: Path) -> tuple[tuple[str, str], ...]:
@@ -127,13 +150,12 @@ def _parts(arrays: Arrays, path: Path) -> tuple[tuple[str, str], ...]:
 
 def _names(arrays: Arrays, labels: Labels, path: Path) -> tuple[str, ...]:
     if "class_names" in arrays:
-        names = arrays["class_names"]
-        if names.ndim != 1 or names.dtype.kind != "U":
+        shape, dtype = _header(arrays, "class_names")
+        if len(shape) != 1 or dtype.kind != "U":
             raise InputError(
-                f"{path}, class_names: {names.dtype} of shape {names.shape}; "
-                "save them as text of shape (K,)"
+                f"{path}, class_names: {dtype} of shape {shape}; save them as text of shape (K,)"
             )
-        return tuple(names.tolist())
+        return tuple(arrays["class_names"].tolist())
     classes = np.unique(labels)
     absent = np.setdiff1d(np.arange(len(classes)), classes)
     if len(absent):

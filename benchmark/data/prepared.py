@@ -19,7 +19,8 @@ def prepare(dataset: Dataset, directory: Path) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
-    sha256 of each array's bytes in C order. With groups, ``groups.npy`` is written first.
+    sha256 of each array's bytes in C order, and the reader's notes. With groups, ``groups.npy`` is
+    written first.
     """
     groups = directory / GROUPS
     description = {
@@ -28,6 +29,7 @@ def prepare(dataset: Dataset, directory: Path) -> None:
         "n_train": dataset.n_train,
         "shape": dataset.images.shape,
         "sha256": {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)},
+        "notes": dataset.notes,
     }
     groups.unlink(missing_ok=True)
     if dataset.groups is not None:

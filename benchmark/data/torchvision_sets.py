@@ -57,6 +57,14 @@ class TorchvisionSet:
         """Yes, unless ``path`` is an ``.npz`` copy without one."""
         return npz.has_official_split(path) if _is_copy(path) else True
 
+    def labels(self, path: Path) -> tuple[Labels, int | None] | None:
+        """Only an ``.npz`` copy may lack images of a class."""
+        return npz.labels(path) if _is_copy(path) else None
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """The ``.npz`` copy; what is downloaded has the same checksum whenever it is."""
+        return (path,) if _is_copy(path) else ()
+
     def read(self, path: Path, image_size: int) -> Dataset:
         """Read and resize both parts; absent files are downloaded first.
 
@@ -132,20 +140,29 @@ def _obtain(path: Path, md5: str, mirrors: Sequence[str]) -> Path:
     """The file with its checksum verified, downloaded first if it is absent."""
     if path.exists():
         return _verified(path, md5)
-    from torchvision.datasets.utils import download_url
-
     reason = ""
     for mirror in mirrors:
         try:
             with atomic(path) as partial:
-                download_url(mirror + path.name, str(partial.parent), partial.name, md5)
+                _download(mirror + path.name, partial, md5)
             return path
-        except (OSError, RuntimeError, HTTPException) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except (OSError, RuntimeError) as error:
+            reason = str(error)
     raise InputError(
         f"{path}: absent, and the download failed ({reason}); get {mirrors[0]}{path.name} (md5 "
         f"{md5}) on a machine with a network and put it there, or correct `path:`"
     )
+
+
+def _download(url: str, path: Path, md5: str) -> None:
+    """Download a file; ``RuntimeError`` with the cause in one line if that fails."""
+    from torchvision.datasets.utils import download_url
+
+    try:
+        download_url(url, str(path.parent), path.name, md5)
+    # An OSError would look as if the file could not be written, whatever its cause.
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise RuntimeError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def _verified(path: Path, md5: str) -> Path:

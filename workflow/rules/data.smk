@@ -17,6 +17,7 @@ rule data:
         runtime=60,
     params:
         data=jobs.data,
+        files=jobs.source_files,
         code=jobs.code("data"),
     message:
         "Reading and resizing {wildcards.dataset}"

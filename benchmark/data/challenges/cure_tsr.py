@@ -6,6 +6,7 @@ official split. Photographs only; the rendered signs of the set are left out.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,15 @@ def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
 def has_official_split(path: Path) -> bool:
     """Whether there are ``Real_Train`` and ``Real_Test``."""
     return {TRAIN, TEST} <= set(file_names.parts(path))
+
+
+def files(path: Path, selection: Selection) -> Iterator[Path]:
+    """All but hidden files in the folders of the chosen conditions, sorted."""
+    chosen = _conditions(selection)
+    for part in file_names.parts(path):
+        for folder in sorted((path / part).iterdir()):
+            if file_names.condition(folder.name) in chosen and folder.is_dir():
+                yield from sorted(file for file in folder.iterdir() if file.name[0] != ".")
 
 
 def read(path: Path, image_size: int, selection: Selection, keep: Path | None = None) -> Dataset:

@@ -74,6 +74,11 @@ def has_official_split(path: Path) -> bool:
     return True
 
 
+def files(path: Path, selection: Selection) -> tuple[Path, ...]:
+    """The ``.npz`` file; what is downloaded is the same whenever it is."""
+    return (path,) if _is_file(path) else ()
+
+
 def read(path: Path, image_size: int, selection: Selection, keep: Path | None = None) -> Dataset:
     """Split by track, put the test images under the challenges, and resize all.
 

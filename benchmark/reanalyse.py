@@ -14,14 +14,21 @@ from benchmark.errors import InputError
 STAGES = (metrics, verdicts, tables, figures, report)
 """The stages after the scores, in their order; each reads only files of earlier ones."""
 
+BY_SNAKEMAKE = "metrics/by-snakemake"
+"""An empty output of the rule ``metrics``: it is there if Snakemake made the metrics."""
+
 
 def reanalyse(config: Config, root: Path) -> None:
     """Rebuild everything after the scores under ``root``, the folder of results.
+
+    Snakemake's record is of the settings that it used last. So the file that only Snakemake makes
+    beside the metrics is removed, and its next call computes them, and all that follows, again.
 
     Raises:
         InputError: no run has scores there.
     """
     require_runs(root)
+    (root / BY_SNAKEMAKE).unlink(missing_ok=True)
     for stage in STAGES:
         stage.write(config, root)
 

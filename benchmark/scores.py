@@ -195,8 +195,12 @@ def _load_run(key: RunKey, class_name: str, root: Path) -> Run:
         return run.refused(f"{path} is not JSON ({error}): run it again")
     if not isinstance(manifest, dict):
         return run.refused(f"{path} has no keys: run it again")
-    status = manifest.get("status")
     run = replace(run, manifest=manifest)
+    stated = {name: manifest.get(name) for name in key._fields}
+    if stated != key._asdict():
+        names = ", ".join(f"{name} {stated[name]!r}" for name in key._fields)
+        return run.refused(f"{path} is of another run ({names}): run it again")
+    status = manifest.get("status")
     if status == "complete":
         return replace(run, status="complete", reason="")
     if status == "failed":

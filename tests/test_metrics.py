@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import layout, metrics
+from benchmark.errors import InputError
 from benchmark.metrics.compute import POOLED
+from benchmark.reanalyse import STAGES
 from benchmark.statistics.overlap import BINS, bin_edges, counts, overlap
 from benchmark.statistics.roc import f1, placements
 from tests.conftest import Results
@@ -311,3 +314,12 @@ def test_errors_from_the_files(results: Results, table: pd.DataFrame) -> None:
     assert found == pytest.approx(np.sqrt(variance))
     assert lookup(table, metric="f1")["error"].isna().all()
     assert table.loc[table["beta_multiple"].notna(), "error"].isna().all()
+
+
+@pytest.mark.parametrize("stage", STAGES[1:], ids=lambda stage: stage.__name__)
+def test_metrics_of_other_settings_are_refused(results: Results, stage: ModuleType) -> None:
+    other = results.config.model_copy(update={"beta": 0.5})
+    with pytest.raises(InputError, match=r"provenance\.json: .* other settings; run .* again$"):
+        stage.write(other, results.root)
+    moved = results.config.model_copy(update={"results": Path("elsewhere")})
+    assert metrics.load(moved, results.root).provenance["config"] == moved.name

@@ -134,6 +134,25 @@ def test_unreadable_manifest_is_refused(made: tuple[Config, Path], text: str) ->
     assert "run.json" in run.reason
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        RunKey("mnist", "cae", 0, 2, 0),
+        RunKey("mnist", "cae_grad", 0, 1, 0),
+        RunKey("mnist", "cae", 0, 1, 7),
+        RunKey("mnist", "cae", 3, 1, 0),
+        RunKey("digits", "cae", 0, 1, 0),
+    ],
+)
+def test_a_run_in_the_place_of_another_is_refused(made: tuple[Config, Path], other: RunKey) -> None:
+    run = find(*made, "cae", 1)
+    write_manifest(run.directory, other, "1", 20)
+    run = find(*made, "cae", 1)
+    assert run.status == "refused"
+    assert f"of another run (dataset {other.dataset!r}, method {other.method!r}" in run.reason
+    assert run.reason.endswith(f"inlier {other.inlier}, seed {other.seed}): run it again")
+
+
 def test_run_of_another_split_is_refused(made: tuple[Config, Path]) -> None:
     run = find(*made, "cae_grad", 1)
     write_manifest(run.directory, run.key, "1", 20, split_sha256="f" * 64)

@@ -23,7 +23,16 @@ import pandas as pd
 
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
+from benchmark.errors import InputError
+from benchmark.scores import (
+    Run,
+    TestScores,
+    collect,
+    combined,
+    gradient_weight,
+    read_key,
+    read_scores,
+)
 from benchmark.splits import outlier_count
 from benchmark.statistics.overlap import bin_edges, counts, overlap
 from benchmark.statistics.roc import delong_error, f1, placements
@@ -105,8 +114,17 @@ def write_numbers(config: Config, root: Path) -> None:
 
 
 def load(config: Config, root: Path) -> Metrics:
-    """What ``write`` wrote."""
+    """What ``write`` wrote.
+
+    Raises:
+        InputError: the numbers were computed with other settings, or nothing tells with which.
+    """
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
+    if read_key(provenance, "config_sha256") != _config_sha256(config):
+        raise InputError(
+            f"{provenance}: these metrics were computed with other settings; "
+            "run `snakemake all` or `python -m benchmark reanalyse` with these again"
+        )
     table, runs, histograms = (pd.read_parquet(path) for path in tables)
     return Metrics(table, runs, histograms, json.loads(provenance.read_text()))
 
@@ -267,19 +285,22 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
         )
         for run in runs
     )
-    # Where images and results lie is no part of what was run: runs name their split by its hash.
-    settings = config.model_dump(
-        mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
-    )
-    plain = json.dumps(settings, sort_keys=True)
     environments = (run.manifest.get("environment") or {} for run in runs if run.usable)
     commits = {str(each.get("commit") or "unknown") for each in environments}
     return {
         "commit": " ".join(sorted(commits)) or "unknown",
         "config": config.name,
-        "config_sha256": hashlib.sha256(plain.encode()).hexdigest(),
+        "config_sha256": _config_sha256(config),
         "runs_sha256": hashlib.sha256(lines.encode()).hexdigest(),
     }
+
+
+def _config_sha256(config: Config) -> str:
+    # Where images and results lie is no part of what was run: runs name their split by its hash.
+    settings = config.model_dump(
+        mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
+    )
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def stamp(provenance: Mapping[str, str]) -> str:

@@ -319,6 +319,7 @@ def test_the_variance_of_test_samples_is_of_the_scores_compared(
     ]  # from 2 on, 2 included
     for result, multiple in zip(sweep, (2, 4, 8), strict=True):
         weight = multiple * config.alpha
+        assert np.isnan(result.case.published)  # what is published has the paper's beta
         variance = variance_by_pairs(root, "cifar10", weight, 60, rival=False)
         assert half_width(result) == pytest.approx(1.96 * np.sqrt(variance), rel=0.06)
 
@@ -333,6 +334,18 @@ def test_two_data_sets_vary_on_their_own(equal_runs: tuple[Config, Path]) -> Non
     )
     assert half_width(found) == pytest.approx(1.96 * np.sqrt(variance), rel=0.06)
     assert found.effect == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("alone", ["cifar10", "mnist"])
+def test_each_of_two_data_sets_needs_a_spread(equal_runs: tuple[Config, Path], alone: str) -> None:
+    config, root = equal_runs
+    found = metrics.compute(config, root)
+    second = (found.table["dataset"] == alone) & (found.table["seed"] == 1)
+    known = Reproduced(config, dataclasses.replace(found, table=found.table[~second]))
+    term = {"method": "cae_grad", "over": {"method": "ocgan"}}
+    part = {"greater": [{"dataset": "cifar10", **term}], "than": [{"dataset": "mnist", **term}]}
+    (result,) = Workbench(known, root, PUBLISHED).compare(Comparison.model_validate(part))
+    assert (result.runs, result.spread_known) == (30, False)
 
 
 @pytest.mark.parametrize(

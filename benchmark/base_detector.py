@@ -50,7 +50,7 @@ class BaseDetector(ABC):
     components: ClassVar[tuple[str, ...]] = ("score",)
     anomaly_component: ClassVar[str] = "score"
     """The component that ``anomaly_score`` returns."""
-    sizes: ClassVar[tuple[int, ...]] = ()
+    sizes: ClassVar[Sequence[int]] = ()
     """Supported image heights (= widths) in pixels; empty for any."""
     least_images: ClassVar[int] = 2
     """Training images that the method needs at least."""
@@ -95,7 +95,7 @@ class BaseDetector(ABC):
             )
         height, width, channels = images.shape[1:]
         if height != width or height not in (self.sizes or [height]) or channels not in (1, 3):
-            supported = " or ".join(f"{size}x{size}" for size in self.sizes) or "square"
+            supported = " or ".join(f"{size}x{size}" for size in self.sizes[:5]) or "square"
             raise InputError(
                 f"{name} supports {supported} images of 1 or 3 channels, "
                 f"not {height}x{width} of {channels}: resize them (image_size in a configuration)"

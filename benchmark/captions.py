@@ -10,7 +10,7 @@ from benchmark.layout import main_ratio
 from benchmark.metrics import challenge_study
 from benchmark.metrics.conditions import differing_settings
 from benchmark.statistics.intervals import LEVEL
-from benchmark.utils.text import counted, listed, span
+from benchmark.utils.text import counted, listed, shortened, span
 
 
 def dataset(config: Config, key: str) -> str:
@@ -89,10 +89,13 @@ def classes(config: Config, runs: pd.DataFrame) -> str:
 
 
 def title_and_classes(config: Config, runs: pd.DataFrame, key: str, method: str) -> str:
-    """A method's title, with the classes that ran where some did not: ``CAE (1 of 10 classes)``."""
+    """A method's title, with the classes that ran where some did not: ``CAE (1 of 10 classes)``.
+
+    A title of more letters than have room in a legend is shortened.
+    """
     runs = runs[(runs["dataset"] == key) & (runs["method"] == method)]
     done = runs.loc[runs["status"] == "complete", "inlier"].nunique()
-    every, title = runs["inlier"].nunique(), config.methods[method].title
+    every, title = runs["inlier"].nunique(), shortened(config.methods[method].title, 28)
     return title if done == every else f"{title} ({done} of {every} classes)"
 
 

@@ -1,22 +1,30 @@
 import io
 import itertools
+import json
+import os
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from benchmark import figures, layout, metrics
+from benchmark.errors import InputError
 from benchmark.figures import beta, epochs, histograms, reconstructions, style
 from benchmark.figures.style import Drawing
+from benchmark.layout import RunKey
 from benchmark.metrics import Metrics
 from benchmark.statistics.overlap import BINS
 from tests.conftest import Results
 from tests.stages import source
 from tests.synthetic import make_config, make_results
+from tests.test_data import Trap
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +222,89 @@ def test_other_figures_keep_their_look() -> None:
     with style.style_sheet():
         assert mpl.rcParams["svg.hashsalt"] == "benchmark"
     assert dict(mpl.rcParams) == before
+
+
+DRAWING = """
+import hashlib, io
+from benchmark.figures.style import panels, style_sheet
+with style_sheet():
+    figure, (axis,) = panels(1, 2.0)
+    axis.plot([0, 1], [0, 1])
+    axis.set_title("loss")
+    figure.suptitle("Digits")
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        written = io.BytesIO()
+        figure.savefig(written, format=kind, metadata=metadata)
+        print(hashlib.sha256(written.getvalue()).hexdigest())
+"""
+
+
+def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
+    def drawn_with(**settings: str) -> str:
+        environment = {key: os.environ[key] for key in os.environ.keys() - {"MPLBACKEND"}}
+        done = subprocess.run(
+            [sys.executable, "-c", DRAWING],
+            env=environment | settings,
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout or done.stderr
+
+    settings = tmp_path / "matplotlibrc"
+    settings.write_text(
+        "text.usetex: True\naxes.facecolor: black\ntext.color: red\nlines.linestyle: --\n"
+        "savefig.bbox: tight\nbackend: qtagg\n"
+    )
+    expected = drawn_with()
+    assert len(expected.split()) == 2
+    assert drawn_with(MPLBACKEND="module://matplotlib_inline.backend_inline") == expected
+    assert drawn_with(MATPLOTLIBRC=str(settings)) == expected
+
+
+def test_text_is_text_and_has_room(tmp_path: Path) -> None:
+    names = ["$x^$", "$$", "<b>", "two\nlines", "=1", "$5 to $10", "[a]", "_a", "%", "x" * 200]
+    config = make_config("cifar10", methods=("cae", "cae_grad"), milestones=[1, 5])
+    titles = zip(config.methods.items(), ("$\\frac$", "y" * 200), strict=True)
+    methods = {key: entry.model_copy(update={"title": title}) for (key, entry), title in titles}
+    entry = config.datasets["cifar10"].model_copy(update={"title": "$z_$\n" + "z" * 200})
+    config = config.model_copy(update={"methods": methods, "datasets": {"cifar10": entry}})
+    make_results(config, tmp_path, inliers=8)
+    (layout.data(tmp_path, "cifar10") / "dataset.json").write_text(
+        json.dumps({"class_names": names, "sha256": {"images": "made up"}})
+    )
+    for path in layout.manifests(tmp_path):
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps(manifest | {"class_name": names[manifest["inlier"]]}))
+    found = metrics.compute(config, tmp_path)
+    shown = []
+    for kind in layout.FIGURES:
+        with style.style_sheet():
+            drawing = figures.draw(config, found, tmp_path, f"{kind}-cifar10")
+            style.save(drawing, tmp_path, kind, found.provenance)
+            texts = [text for text in drawing.figure.findobj(Text) if text.get_text().strip()]
+            box = drawing.figure.get_tightbbox()
+        assert not any(text.get_parse_math() for text in texts)
+        assert box.x0 >= -0.05 and box.x1 <= style.WIDTH + 0.05, kind
+        shown += [text.get_text() for text in texts]
+    assert {"$x^$", "$$", "<b>", "two lines", "$5 to $10", "x" * 23 + "…"} <= set(shown)
+    assert {"$\\frac$", "y" * 27 + "…", "$z_$ " + "z" * 94 + "…"} <= set(shown)
+    assert "x" * 200 in (tmp_path / "reconstructions.csv").read_text()
+
+
+def test_a_damaged_or_pickled_file_of_reconstructions_is_named(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae_grad",))
+    make_results(config, tmp_path, inliers=8)
+    found = metrics.compute(config, tmp_path)
+    file = layout.run(tmp_path, RunKey("cifar10", "cae_grad", 0, 3, 0)) / "reconstructions.npz"
+    whole = file.read_bytes()
+    sprung = tmp_path / "sprung"
+    np.savez(file, images=np.array([Trap(sprung)], object))
+    for content in (file.read_bytes(), whole[:-100], b""):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match=f"^{file}: "):
+            reconstructions.draw(config, found, tmp_path, "cifar10")
+    assert not sprung.exists()
 
 
 def test_colours_keep_apart_without_hue() -> None:

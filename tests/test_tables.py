@@ -3,6 +3,7 @@ import io
 import json
 import re
 import shutil
+import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from benchmark.metrics.averages import Numbers, estimate, spread_out
 from benchmark.published import AVERAGE
 from benchmark.tables import formats, rows
 from benchmark.tables.table import Cell, Row, Table
+from benchmark.utils.text import csv_text
 from tests.conftest import Results
 from tests.stages import source
 from tests.synthetic import make_config, make_results
@@ -364,6 +366,67 @@ def test_html_folds_rows_and_names_the_column_of_each_cell() -> None:
     assert "<summary>2 not run</summary>" in folded
     assert re.findall(r'<th scope="row">(\w)', folded) == ["b", "c"]
     assert "| a (Table 3) | 1 |" in formats.markdown(table)
+
+
+HOSTILE = [
+    *("$x^$", "$$", "<b>bold</b>", "two\nlines", "=1+1", "[1pt]", "[a](b)", "*a*", "_a_", "a_b"),
+    *("a|b", "`a`", "a\\b", "&lt;", "#1", "~~a~~", "100 %", "{a}", "-1a", "@a", "+a", "x" * 200),
+]
+
+
+def hostile_table(text: str) -> Table:
+    rows = [Row([text, text], [Cell(text, note=text)], note=text)]
+    rows += [Row([text, ""], [Cell("1")], published=True)]
+    return Table(text, ["", text, text], rows, [text], pd.DataFrame({"name": [text], "n": [-1.5]}))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_text_in_markdown(text: str) -> None:
+    def plain(field: str) -> str:
+        bare = re.sub(r"\\.|(?<=[a-z])_(?=[a-z])", "", field)
+        assert not re.search(r"[\\`*\[\]<>|$&~#_]", bare), field
+        return re.sub(r"\\(.)", r"\1", field)
+
+    line = " ".join(text.split())
+    caption, _, head, _, first, second, _, note = formats.markdown(hostile_table(text)).splitlines()
+    assert [plain(caption), plain(note)] == [line, f"- {line}"]
+    cells = [re.split(r" (?<!\\)\| ", row.strip("|")[1:-1]) for row in (head, first, second)]
+    assert [[plain(cell) for cell in row] for row in cells[:2]] == [
+        ["", line, line],
+        [f"{line} ({line})", line, f"{line} ({line})"],
+    ]
+    assert plain(cells[2][0][1:-1]) == line and cells[2][0][0] == cells[2][0][-1] == "_"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_text_in_html(text: str) -> None:
+    quoted = re.sub(r"(class)=(\w+)", r"\1='\2'", formats.html(hostile_table(text)))
+    page = ET.fromstring(quoted)  # our own text
+    assert page.findtext("figcaption") == text
+    assert [cell.text for cell in page.iter("th")][:4] == [None, text, text, text]
+    assert next(page.iter("td")).text == text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_text_in_latex(text: str) -> None:
+    lines = formats.latex(hostile_table(text), "t").splitlines()
+    caption = next(line for line in lines if line.startswith(r"\caption"))
+    body = [line for line in lines if line.endswith(r" \\")]
+    assert len(body) == 4 - 1 and not any(line.startswith("[") for line in lines)
+    # What is left once commands and their braces are gone is the text, and nothing is special.
+    known = {command: mark for mark, command in formats._TEX.items()}
+    written = caption.removeprefix(r"\caption{").removesuffix("}")
+    pattern = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    assert re.sub(pattern, lambda match: known[match[0]], written) == " ".join(text.split())
+    assert not set(re.sub(pattern, "", written)) & set("&%$#_{}\\~^<>[|`")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_no_formula_in_csv(text: str) -> None:
+    written = csv_text(hostile_table(text).frame)
+    head, (name, number) = csv.reader(io.StringIO(written, newline=""))
+    assert (head, number) == (["name", "n"], "-1.5")
+    assert name == (f"'{text}" if text[0] in "=+-@" else text)
 
 
 def test_bars_do_not_break_markdown() -> None:

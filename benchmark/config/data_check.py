@@ -84,9 +84,11 @@ def _size_problem(name: str, numbers: Sequence[int]) -> str:
     """
     if sum(numbers) >= FEWEST_IMAGES and all(map(int.__ge__, numbers, (2, 1))):
         return ""
-    places = ("to train", "to test") if len(numbers) > 1 else ("in all",)
+    official = len(numbers) > 1
+    places = ("to train", "to test") if official else ("in all",)
     counts = ", ".join(f"{count} {place}" for count, place in zip(numbers, places, strict=True))
     return (
-        f"too few images of the class {name!r} ({counts}); an inlier class needs {FEWEST_IMAGES}, "
-        "of an official split 2 to train and 1 to test: add images, or name the other classes here"
+        f"too few images of the class {name!r} ({counts}); an inlier class needs {FEWEST_IMAGES}"
+        f"{', 2 of them to train and 1 to test' * official}: add images, or name the other classes "
+        "here"
     )

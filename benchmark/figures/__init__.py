@@ -1,13 +1,18 @@
 """The figures, each as PNG, SVG and the CSV of its numbers."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
+
+# A notebook's backend, which its commands inherit, need not exist here.
+os.environ["MPLBACKEND"] = "agg"
 
 from benchmark import captions, layout, metrics
 from benchmark.config import Config
 from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
 from benchmark.figures.style import Drawing, save, save_numbers, style_sheet
 from benchmark.metrics import Metrics
+from benchmark.utils.text import shortened
 
 outputs = layout.figures
 
@@ -28,7 +33,7 @@ def draw(config: Config, numbers: Metrics, root: Path, name: str) -> Drawing:
     """
     kind, _, dataset = name.partition("-")
     drawing = KINDS[kind](config, numbers, root, dataset)
-    title = captions.dataset(config, dataset)
+    title = shortened(captions.dataset(config, dataset), 100)
     if drawing.figure.legends:
         drawing.figure.legends[0].set_title(title)
     else:

@@ -9,7 +9,7 @@ from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics, challenge_study
 from benchmark.metrics.challenge_study import PAIRS
-from benchmark.utils.text import spaced
+from benchmark.utils.text import shortened, spaced
 
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
@@ -46,7 +46,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for axis in axes[::4]:
         axis.set_ylabel("AUROC")
     labels = [
-        f"{scores.component(loss.component)}, {config.methods[loss.method].title}"
+        f"{scores.component(loss.component)}, {shortened(config.methods[loss.method].title, 28)}"
         for loss in losses
     ]
     figure.legend(handles, labels, loc="outside upper center", ncols=2)

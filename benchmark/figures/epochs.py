@@ -10,6 +10,7 @@ from benchmark.config import Config
 from benchmark.figures.style import Drawing, nothing, panels
 from benchmark.metrics import Metrics
 from benchmark.metrics.averages import over_classes
+from benchmark.utils.text import shortened
 
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
@@ -44,7 +45,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, str(method)))
         axis.set_xlabel("epoch")
     axes[0].set_ylabel("average AUROC")
-    labels = [scores.component(name) for name in names]
+    labels = [shortened(scores.component(name), 28) for name in names]
     figure.legend(
         [handles[name] for name in names], labels, loc="outside upper center", ncols=len(names)
     )

@@ -14,6 +14,7 @@ from benchmark.layout import main_ratio
 from benchmark.metrics import Metrics
 from benchmark.metrics.averages import Estimate, Numbers, pooled
 from benchmark.statistics.overlap import BINS, TAIL
+from benchmark.utils.text import shortened
 
 SIDES = (("inliers", INLIER, ""), ("outliers", OUTLIER, "////"))
 LOSSES = {
@@ -45,7 +46,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
         axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, method))
-        axis.set_xlabel(scores.component(component))
+        axis.set_xlabel(shortened(scores.component(component), 28))
         axis.locator_params(axis="x", nbins=5)
         lacking |= not share.complete
         frames.append(

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from benchmark import captions, layout
 from benchmark.config import Config
+from benchmark.data.npz import open_npz
 from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
 from benchmark.layout import RunKey
 from benchmark.metrics import Metrics
-from benchmark.utils.text import spaced
+from benchmark.utils.text import shortened, spaced
 
 PREFERRED = ("cae_grad", "vae_grad", "cae", "vae")
 CLASSES = 10
@@ -44,7 +45,7 @@ def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
         key = RunKey(*(getattr(run, name) for name in RunKey._fields))
         path = layout.run(root, key) / "reconstructions.npz"
         if run.class_name not in strips and len(strips) < CLASSES and path.is_file():
-            with np.load(path) as arrays:
+            with open_npz(path) as arrays:
                 strips[str(run.class_name)] = {"key": key, **arrays}
     return strips
 
@@ -69,7 +70,7 @@ def _mosaic(
         order = [np.flatnonzero(side)[:EACH] for side in (inlier, ~inlier)]
         canvas, centres = _canvas(arrays["images"], arrays["reconstructions"], order)
         axis.imshow(canvas.squeeze(), vmin=0, vmax=255)
-        axis.set_yticks([canvas.shape[0] / 2], [name])
+        axis.set_yticks([canvas.shape[0] / 2], [shortened(name, 24)])
         axis.set_xticks([])
         axis.tick_params(length=0)
         axis.grid(visible=False)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmark import metrics
 from benchmark.utils.files import atomic
+from benchmark.utils.text import csv_text
 
 INLIER, OUTLIER = "#0072B2", "#D55E00"
 WIDTH = 7.0
@@ -32,9 +32,8 @@ class Drawing:
 
 @contextmanager
 def style_sheet() -> Iterator[None]:
-    """The style sheet, for the time of drawing and saving."""
-    with mpl.rc_context():
-        style.use(SHEET)
+    """The style sheet and nothing of the user's settings, for the time of drawing and saving."""
+    with style.context(SHEET, after_reset=True):
         yield
 
 
@@ -68,7 +67,7 @@ def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str
 def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:
     """Write ``name``.csv."""
     with atomic(folder / f"{name}.csv") as beside:
-        drawing.frame.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
+        beside.write_text(csv_text(drawing.frame), encoding="utf-8", newline="")
 
 
 def bare(axis: Axes) -> None:

@@ -23,6 +23,7 @@ from benchmark.tables import (
 from benchmark.tables.source import Source
 from benchmark.tables.table import Table
 from benchmark.utils.files import atomic
+from benchmark.utils.text import csv_text
 
 OVERALL: dict[str, Callable[[Source], Table]] = {
     "verdicts": verdict_table.build,
@@ -55,9 +56,7 @@ def write(config: Config, root: Path) -> None:
     stamp = metrics.stamp(metrics.load(config, root).provenance)
     for name, table in build(config, root).items():
         texts = {
-            "csv": captions.with_images(config, table.frame, name.partition("-")[2]).to_csv(
-                index=False, float_format="%.6g", lineterminator="\n"
-            ),
+            "csv": csv_text(captions.with_images(config, table.frame, name.partition("-")[2])),
             "md": f"<!-- {stamp} -->\n{formats.markdown(table)}",
             "tex": f"% {stamp}\n{formats.latex(table, name)}",
             "html": f"<!-- {stamp} -->\n{formats.html(table)}",

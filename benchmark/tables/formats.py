@@ -1,26 +1,28 @@
 """Tables as Markdown, LaTeX and HTML."""
 
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 
 from benchmark.tables.table import Cell, Row, Table
+from benchmark.utils.text import one_line
 
 
 def markdown(table: Table) -> str:
     """GitHub-flavoured Markdown."""
 
     def line(fields: Sequence[str]) -> str:
-        return "| " + " | ".join(field.replace("|", "\\|") for field in fields) + " |"
+        return f"| {' | '.join(fields)} |"
 
     labels = len(table.rows[0].labels) if table.rows else 2
     rule = ["---"] * labels + ["---:"] * (len(table.head) - labels)
+    head = line([_md(field) for field in table.head])
     body = [
-        line([*_emphasised(row, "_{}_".format), *(_plain(cell) for cell in row.cells)])
+        line([*_emphasised(row, "_{}_".format, _md), *(_md_cell(cell) for cell in row.cells)])
         for row in table.rows
     ]
-    return (
-        "\n".join([table.caption, "", line(table.head), line(rule), *body, *_notes(table)]) + "\n"
-    )
+    notes = ["", *(f"- {_md(note)}" for note in table.notes)] if table.notes else []
+    return "\n".join([_md(table.caption), "", head, line(rule), *body, *notes, ""])
 
 
 def latex(table: Table, name: str) -> str:
@@ -96,19 +98,18 @@ def _grid(head: Sequence[str], rows: Sequence[Row]) -> str:
     )
 
 
-def _plain(cell: Cell) -> str:
+def _md(text: str) -> str:
+    """Text in which nothing is Markdown, HTML or a formula."""
+    return re.sub(r"[\\`*\[\]<>|$&~#]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
+
+
+def _md_cell(cell: Cell) -> str:
     spread = f" ± {cell.spread}" if cell.spread else ""
     note = f" ({cell.note})" if cell.note else ""
-    return f"{cell.text}{spread}{cell.marks}{note}".replace("*", "\\*")
+    return _md(f"{cell.text}{spread}{cell.marks}{note}")
 
 
-def _notes(table: Table) -> list[str]:
-    return ["", *("- " + note.replace("*", "\\*") for note in table.notes)] if table.notes else []
-
-
-def _emphasised(
-    row: Row, mark: Callable[[str], str], convert: Callable[[str], str] = str
-) -> list[str]:
+def _emphasised(row: Row, mark: Callable[[str], str], convert: Callable[[str], str]) -> list[str]:
     first, *rest = row.labels
     first = f"{first} ({row.note})" if row.note else first
     texts = [convert(label) for label in (first, *rest)]
@@ -120,6 +121,9 @@ _TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "[": "{[}",  # which would begin an argument of the end of the row above
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
     "<": r"$<$",
     ">": r"$>$",
     "±": r"$\pm$",
@@ -140,7 +144,7 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
+    return "".join(_TEX.get(character, character) for character in one_line(text))
 
 
 def _tex_cell(cell: Cell) -> str:

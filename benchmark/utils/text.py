@@ -1,4 +1,4 @@
-"""Numbers and names in running text."""
+"""Numbers and names in running text, and text that is taken for nothing else."""
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -41,3 +41,27 @@ def spaced(name: str) -> str:
     """``CodecError`` as ``Codec error``."""
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
     return words.strip().capitalize()
+
+
+def one_line(text: str) -> str:
+    """The text with a space for each run of spaces and line breaks."""
+    return " ".join(text.split())
+
+
+def shortened(text: str, letters: int) -> str:
+    """The text on one line, of which the end is left out for ``…`` if it has more letters."""
+    line = one_line(text)
+    return line if len(line) <= letters else f"{line[: letters - 1]}…"
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as CSV, without its index, numbers with six digits.
+
+    What a spreadsheet would take for a formula gets an apostrophe in front, which it hides.
+    """
+
+    def plain(value: Any) -> Any:
+        formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        return f"'{value}" if formula else value
+
+    return str(frame.map(plain).to_csv(index=False, float_format="%.6g", lineterminator="\n"))

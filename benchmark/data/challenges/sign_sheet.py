@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from benchmark.data.npz import open_npz
 from benchmark.detector import Images
 from benchmark.utils.files import atomic
 
@@ -50,7 +51,7 @@ def load(directory: Path) -> SignSheet | None:
     path = directory / FILE
     if not path.is_file():
         return None
-    with np.load(path) as arrays:
+    with open_npz(path) as arrays:
         names, sources = (tuple(arrays[name].tolist()) for name in ("names", "sources"))
         return SignSheet(arrays["images"], names, sources, arrays["same"], str(arrays["sign"]))
 

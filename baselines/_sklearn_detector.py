@@ -47,15 +47,15 @@ class ShallowDetector(BaseDetector):
     def fit(
         self,
         train: Images,
-        validation: Images,
+        validation: Images | None = None,
         *,
-        seed: int,
+        seed: int = 0,
         checkpoint: Path | str | None = None,
         milestones: Sequence[int] = (),
         device: str = "cpu",
     ) -> Self:
         """Fit to the training inliers; see ``benchmark.detector.Detector.fit``."""
-        shape = self.check_training_images(train, validation)
+        shape, train, validation, seed = self.check_training(train, validation, seed, device)
         begun = time.perf_counter()
         if (train == train[:1]).all():
             raise FitFailed("all training images are alike: there is no spread to learn")

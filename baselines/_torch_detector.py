@@ -70,15 +70,15 @@ class TorchDetector(BaseDetector, Generic[N]):
     def fit(
         self,
         train: Images,
-        validation: Images,
+        validation: Images | None = None,
         *,
-        seed: int,
+        seed: int = 0,
         checkpoint: Path | str | None = None,
         milestones: Sequence[int] = (),
         device: str = "cpu",
     ) -> Self:
         """Train on inliers; see ``benchmark.detector.Detector.fit``."""
-        shape = self.check_training_images(train, validation)
+        shape, train, validation, seed = self.check_training(train, validation, seed, device)
         with own_generators(device):
             seed_generators(device, seed)
             networks = self._placed(self.build(shape[2], shape[0]), device)

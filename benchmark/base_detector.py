@@ -2,27 +2,30 @@
 
 import inspect
 import json
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field
 
-from benchmark.detector import Images, Scores
+from benchmark.detector import Images, NonNegativeInt, Scores
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 from benchmark.utils.tensors import Arrays, read_tensors, write_tensors
+from benchmark.utils.values import checked
 
-Shape = tuple[int, int, int]
+Shape = Annotated[tuple[int, int, int], Field(description="height, width and channels")]
 """Height, width and channels of an image."""
 
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:1")]
+"""A torch device."""
+
 SAVED = ("best", "last")
-OUTCOME = ("history", "facts", "seconds")
-STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+OUTCOME = {"history": list[dict[str, Any]], "facts": dict[str, Any], "seconds": float}
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,24 @@ class Fitted:
     """Where the models score: a torch device."""
 
 
-class BaseDetector(ABC):
+class Checked(ABCMeta):
+    """The type of classes whose arguments are checked and made plain before ``__init__``."""
+
+    def __call__(cls, *unnamed: Any, **named: Any) -> Any:
+        """Create an instance; ``InputError`` for a value that is not what its annotation says."""
+        if unnamed:
+            raise InputError(f"{cls.__name__}: give each hyperparameter by its name, as name=value")
+        types = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+        plain = {k: checked(types.get(k, Any), named[k], k, cls.__name__) for k in named}
+        return super().__call__(**plain)
+
+
+class BaseDetector(metaclass=Checked):
     """The parts of a detector (``benchmark.detector.Detector``) that all methods have in common.
 
     A subclass has an ``__init__`` of keyword-only hyperparameters, each kept in an attribute of
-    the same name; a method ``fit`` that begins with ``check_training_images`` and sets ``_fitted``;
-    and a method ``score`` that begins with ``fitted_to``.
+    the same name; a method ``fit`` that begins with ``check_training`` and sets ``_fitted``; and a
+    method ``score`` that begins with ``fitted_to``.
     """
 
     components: ClassVar[tuple[str, ...]] = ("score",)
@@ -57,20 +72,15 @@ class BaseDetector(ABC):
 
     _fitted: Fitted | None = None
 
-    def __new__(cls, **hyperparameters: Any) -> Self:
-        """Check hyperparameters; ``InputError`` for one that is not what its annotation says."""
-        annotations = get_type_hints(cls.__init__, include_extras=True)
-        for name in hyperparameters.keys() & annotations.keys():
-            adapter = TypeAdapter(annotations[name], config=STRICT)
-            try:
-                adapter.validate_json(json.dumps(hyperparameters[name], default=repr))
-            except ValidationError as error:
-                allowed = (each["msg"].removeprefix("Input should be ") for each in error.errors())
-                raise InputError(
-                    f"{name} is {hyperparameters[name]!r}; "
-                    f"give {cls.__name__} one that is {' or '.join(allowed)}"
-                ) from error
-        return super().__new__(cls)
+    def __init_subclass__(cls) -> None:
+        """Refuse an ``__init__`` whose arguments could not be saved by name."""
+        super().__init_subclass__()
+        spec = inspect.getfullargspec(cls.__init__)
+        if (spec.args[1:] or spec.varargs or spec.varkw) and cls.__init__ is not object.__init__:
+            raise InputError(
+                f"{class_path(cls)}: the arguments of __init__ must be keyword-only and named; "
+                "write `def __init__(self, *, ...)`"
+            )
 
     def __repr__(self) -> str:
         values = (f"{name}={value!r}" for name, value in self.hyperparameters.items())
@@ -79,8 +89,7 @@ class BaseDetector(ABC):
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The keyword arguments of ``__init__`` and their values here."""
-        arguments = inspect.signature(type(self).__init__).parameters.values()
-        names = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+        names = inspect.getfullargspec(type(self).__init__).kwonlyargs
         return {name: getattr(self, name) for name in names}
 
     def check_images(self, images: Images) -> Shape:
@@ -102,21 +111,34 @@ class BaseDetector(ABC):
             )
         return height, width, channels
 
-    def check_training_images(self, train: Images, validation: Images) -> Shape:
-        """The shape of all images; ``InputError`` also if it differs or they are too few."""
-        shape, other = self.check_images(train), self.check_images(validation)
-        if shape != other:
-            raise InputError(f"training images are {shape}, validation {other}: make them alike")
+    def check_training(
+        self, train: Images, validation: Images | None, seed: int, device: str
+    ) -> tuple[Shape, Images, Images, int]:
+        """The shape of each image, and the arguments of ``fit`` as plain values.
+
+        Without validation images, a tenth of ``train``, drawn by the seed, takes their place.
+        Raises ``InputError`` for what ``fit`` cannot take.
+        """
+        name, shape = type(self).__name__, self.check_images(train)
+        seed = checked(NonNegativeInt, seed, "seed", name)
+        checked(Device, device, "device", name)
+        if validation is None:
+            order = np.random.default_rng(seed).permutation(len(train))
+            validation, train = np.split(train[order], [max(1, round(0.1 * len(train)))])
+        if shape != (other := self.check_images(validation)):
+            raise InputError(
+                f"training images are {shape}, validation {other}: give both the same shape"
+            )
         if len(train) < self.least_images or len(validation) < 1:
             raise InputError(
-                f"{type(self).__name__} needs at least {self.least_images} training images and "
+                f"{name} needs at least {self.least_images} training images and "
                 f"1 validation image, not {len(train)} and {len(validation)}: add some"
             )
-        return shape
+        return shape, train, validation, seed
 
     @abstractmethod
     def score(self, images: Images, model: str = "best") -> Scores:
-        """Score test images; see ``benchmark.detector.Detector.score``."""
+        """Each component of the score, (N,) of images (N, H, W, C); higher is more anomalous."""
 
     def anomaly_score(self, images: Images, *, model: str = "best") -> npt.NDArray[np.float32]:
         """The component ``anomaly_component`` of the score, (N,); higher is more anomalous."""
@@ -130,7 +152,7 @@ class BaseDetector(ABC):
         return self._fitted
 
     def fitted_to(self, images: Images, model: str) -> Fitted:
-        """The same; ``KeyError`` without this model, ``InputError`` for images of another shape."""
+        """The fit; ``KeyError`` without this model, ``InputError`` for images of another shape."""
         if model not in self.fitted.models:
             raise KeyError(f"no model {model!r}: there are {', '.join(self.models)}")
         shape = self.check_images(images)
@@ -148,12 +170,12 @@ class BaseDetector(ABC):
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
-        """One row per epoch; see ``benchmark.detector.Detector.history``."""
+        """One row per epoch: ``epoch`` (1-based), ``train_<loss>``, ``validation_<loss>``."""
         return self._fitted.history if self._fitted else ()
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Plain values for ``run.json``; see ``benchmark.detector.Detector.facts``."""
+        """Plain values for ``run.json``: ``parameters``, ``epochs``, ``best_epoch`` and more."""
         return self._fitted.facts if self._fitted else {}
 
     @property
@@ -174,21 +196,24 @@ class BaseDetector(ABC):
     @classmethod
     def load(cls, directory: Path | str) -> Self:
         """Read what ``save`` wrote; ``InputError`` if a file is missing, damaged or foreign."""
-        path = Path(directory) / "detector.json"
+        path = Path(str(directory)) / "detector.json"
+        advice = f"name a directory that {cls.__name__} has saved"
         try:
-            saved = json.loads(path.read_bytes())
+            saved = checked(dict[str, Any], json.loads(path.read_bytes()), "content", "it")
             if saved["detector"] != class_path(cls):
                 raise InputError(f"holds a {saved['detector']}, not a {class_path(cls)}")
-            detector, shape = cls(**saved["hyperparameters"]), tuple(saved["shape"])
-            outcome = [saved[key] for key in OUTCOME]
+            kinds = {"hyperparameters": dict[str, Any], "shape": Shape, **OUTCOME}
+            parameters, shape, *outcome = (checked(kinds[k], saved[k], k, "it") for k in kinds)
+            detector = cls(**parameters)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"no {error} in it" if isinstance(error, KeyError) else error
             reason = getattr(error, "strerror", None) or reason
-            raise InputError(
-                f"{path}: cannot be read ({reason}); name a directory that {cls.__name__} has saved"
-            ) from error
+            raise InputError(f"{path}: cannot be read ({reason}); {advice}") from error
         identity = detector._identity(shape)
-        models = {m: read_tensors(path.with_name(f"{m}.safetensors"), identity)[0] for m in SAVED}
+        try:
+            models = {m: read_tensors(path.parent / f"{m}.safetensors", identity)[0] for m in SAVED}
+        except InputError as error:  # which advises to delete the file, as one may a checkpoint
+            raise InputError(f"{str(error).rpartition(';')[0]}; {advice}") from error
         detector._fitted = Fitted(shape, models, *outcome)
         return detector
 

@@ -49,9 +49,9 @@ class Detector(Protocol):
     def fit(
         self,
         train: Images,
-        validation: Images,
+        validation: Images | None = None,
         *,
-        seed: int,
+        seed: int = 0,
         checkpoint: Path | None = None,
         milestones: Sequence[int] = (),
         device: str = "cpu",
@@ -60,18 +60,19 @@ class Detector(Protocol):
 
         Args:
             train: inlier images, (N, H, W, C) uint8.
-            validation: inlier images for choosing the best epoch, (M, H, W, C) uint8.
-            seed: fixes initial weights, batch order and noise: the same seed gives the same
-                scores on the CPU.
+            validation: inlier images for choosing the best epoch, (M, H, W, C) uint8; by default
+                a tenth of ``train``, drawn by the seed, which is then not trained on.
+            seed: from 0; fixes initial weights, batch order and noise: the same seed gives the
+                same scores on the CPU.
             checkpoint: file of the training state. Written as training goes on; when it exists,
                 training continues from it; removed by the caller once the run is complete.
             milestones: epochs (1-based) whose model is kept as ``epoch-<n>``.
-            device: a torch device name.
+            device: ``cpu``, ``cuda`` or ``cuda:<n>``.
 
         Raises:
             FitFailed: NaN or infinite loss, or a collapsed model.
-            ValueError: unsupported image size or channels (says which are supported), or a
-                checkpoint of another architecture (says which file to delete).
+            ValueError: an unsupported argument (says which are supported), or a checkpoint of
+                another training (says which file to delete).
         """
         ...
 

@@ -5,6 +5,7 @@
 >>> scores = detector.anomaly_score(test)  # (M,), higher is more anomalous
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -29,7 +30,7 @@ from benchmark.utils.tensors import Arrays
 from gradcon.batches import to_unit
 from gradcon.kernels.runtime import full_float32
 from gradcon.losses import RECONSTRUCTION
-from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised, latent_side
+from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.scoring import CHUNK, score_images
 from gradcon.settings import AveragedLoss, Precision, ReconstructionLoss, Settings
 from gradcon.training import train
@@ -38,7 +39,6 @@ from gradcon.training_state import Model, Trained
 ALPHA = 0.03
 BETA = 4 * ALPHA
 """Weight of the gradient loss in the anomaly score (paper, section 5; official code: 0.12)."""
-VALIDATION_SHARE = 0.1
 
 
 class AutoencoderDetector(BaseDetector):
@@ -61,19 +61,6 @@ class AutoencoderDetector(BaseDetector):
         """The hyperparameters as the training takes them."""
         return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
-    def check_images(self, images: Images) -> Shape:
-        """The shape of each of the images, (N, H, W, C).
-
-        Raises:
-            InputError: no array of uint8 images, a size that the networks do not support, or no
-                images.
-        """
-        shape = super().check_images(images)
-        latent_side(shape[0], shape[2])
-        if len(images) == 0:
-            raise InputError("no images: training, validation and scoring need at least one")
-        return shape
-
     def fit(
         self,
         train: Images,
@@ -84,13 +71,8 @@ class AutoencoderDetector(BaseDetector):
         milestones: Sequence[int] = (),
         device: str = "cpu",
     ) -> Self:
-        """Train on inliers; see ``benchmark.detector.Detector.fit``.
-
-        Without ``validation``, a tenth of ``train``, drawn by ``seed``, takes its place.
-        """
-        if validation is None:
-            train, validation = self._held_out(train, seed)
-        self.check_training_images(train, validation)
+        """Train on inliers; see ``benchmark.detector.Detector.fit``."""
+        _, train, validation, seed = self.check_training(train, validation, seed, device)
         (failure,) = type(self).fit_stack(
             [self],
             [train],
@@ -122,10 +104,24 @@ class AutoencoderDetector(BaseDetector):
             Per detector why it failed, or None.
 
         Raises:
-            InputError: settings or image shapes differ, unsupported images, no images.
+            InputError: settings or image shapes differ, an unsupported argument, no images.
         """
-        shape = _common_shape(detectors, train_images, validation, seeds)
+        counts = [len(part) for part in (detectors, train_images, validation, seeds)]
+        if set(counts) != {counts[0]} or not detectors:
+            raise InputError(
+                "a stack needs one detector at least, and training images, validation images and "
+                f"a seed for each; found {counts}"
+            )
         settings = _common_settings(detectors)
+        parts = zip(train_images, validation, seeds, strict=True)
+        shapes, train_images, validation, seeds = zip(
+            *(detectors[0].check_training(*part, device) for part in parts), strict=True
+        )
+        if len(set(shapes)) != 1:
+            raise InputError(
+                f"the detectors of a stack need images of one shape; found {sorted(set(shapes))}"
+            )
+        shape = shapes[0]
         outcomes = train(
             cls.network,
             settings,
@@ -152,11 +148,11 @@ class AutoencoderDetector(BaseDetector):
         losses = score_images(
             network, reference, _tensor(images), RECONSTRUCTION[self.reconstruction_loss]
         )
-        losses["latent"] *= self.latent_weight / images[0].size
+        losses["latent"] *= self.latent_weight / math.prod(self.fitted.shape)
         return {name: losses[name].float().numpy() for name in self.components}
 
     def anomaly_score(
-        self, images: Images, beta: float | None = None, model: str = "best"
+        self, images: Images, *, beta: float | None = None, model: str = "best"
     ) -> npt.NDArray[np.float32]:
         """Reconstruction (+ latent) + beta * gradient loss, (N,); higher is more anomalous.
 
@@ -191,17 +187,6 @@ class AutoencoderDetector(BaseDetector):
         network = initialised(self.network, channels, side, seed=0)
         network.load_state_dict(_group(fitted.models[model], "parameters"))
         return network.to(fitted.device), _group(fitted.models[model], "reference")
-
-    def _held_out(self, images: Images, seed: int) -> tuple[Images, Images]:
-        """Training and validation images from one set."""
-        self.check_images(images)
-        if len(images) < 2:
-            raise InputError(
-                f"images: {len(images)}; training without validation images needs at least two"
-            )
-        order = np.random.default_rng(seed).permutation(len(images))
-        count = max(1, round(VALIDATION_SHARE * len(images)))
-        return images[order[count:]], images[order[:count]]
 
 
 class CAE(AutoencoderDetector):
@@ -313,27 +298,6 @@ class GradConVAE(AutoencoderDetector):
         self.latent_weight = latent_weight
         self.precision: Precision = precision
         self.checkpoint_every = checkpoint_every
-
-
-def _common_shape(
-    detectors: Sequence[AutoencoderDetector],
-    train_images: Sequence[Images],
-    validation: Sequence[Images],
-    seeds: Sequence[int],
-) -> Shape:
-    """Height, width and channels of all images of a stack; ``InputError`` if they differ."""
-    counts = [len(part) for part in (detectors, train_images, validation, seeds)]
-    if set(counts) != {counts[0]} or not detectors:
-        raise InputError(
-            "a stack needs one detector at least, and training images, validation images and "
-            f"a seed for each; found {counts}"
-        )
-    shapes = {detectors[0].check_images(images) for images in (*train_images, *validation)}
-    if len(shapes) != 1:
-        raise InputError(
-            f"the detectors of a stack need images of one shape; found {sorted(shapes)}"
-        )
-    return shapes.pop()
 
 
 def _common_settings(detectors: Sequence[AutoencoderDetector]) -> Settings:

@@ -156,6 +156,15 @@ def test_fit_takes_inliers_and_nothing_else(method: Method) -> None:
     assert positional == ["self", "train", "validation"]
     assert keywords == {"seed", "checkpoint", "milestones", "device"}
     assert len(arguments) == len(positional) + len(keywords)
+    assert (arguments["validation"].default, arguments["seed"].default) == (None, 0)
+
+
+def test_validation_images_are_by_default_a_tenth_drawn_by_the_seed(method: Method) -> None:
+    images = inliers(*TRAIN)
+    order = np.random.default_rng(0).permutation(33)
+    expected = method.create().fit(images[order[3:]], images[order[:3]], seed=0)
+    detector = method.create().fit(images)
+    assert_equal(detector, expected, detector.models)
 
 
 def test_history_and_facts_of_the_training(method: Method) -> None:
@@ -263,6 +272,20 @@ def test_scores_do_not_depend_on_batch_mates(method: Method) -> None:
 def test_unknown_model(method: Method) -> None:
     with pytest.raises(KeyError):
         fitted(method).score(test_images(), "epoch-50")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_no_images_have_no_scores(method: Method, channels: int) -> None:
+    detector, none = fitted(method, channels), test_images(channels)[:0]
+    scores = detector.score(none)
+    for values in scores.values():
+        assert (values.shape, values.dtype) == ((0,), np.float32)
+    assert tuple(scores) == tuple(type(detector).components)
+    if isinstance(detector, BaseDetector):
+        assert detector.anomaly_score(none).shape == (0,)
+    if hasattr(detector, "reconstruct"):
+        pictures = detector.reconstruct(none)
+        assert (pictures.shape, pictures.dtype) == (none.shape, np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +406,15 @@ def out_of_range(method: Method) -> dict[str, Any]:
     pytest.skip("has no hyperparameter with a range")
 
 
+def numeric(method: Method, kind: str) -> str:
+    """The first hyperparameter of a JSON type: "integer" or "number"."""
+    schema = methods.hyperparameters(method.path).model_json_schema()["properties"]
+    for name, value in schema.items():
+        if kind in (value.get("type"), *(each.get("type") for each in value.get("anyOf", ()))):
+            return name
+    pytest.skip(f"has no hyperparameter that is {kind}")
+
+
 def load_changed(file: str, content: bytes | None) -> Callable[[Method, Path], object]:
     """Load a saved detector of which one file is another (None: the first half of itself)."""
 
@@ -397,10 +429,55 @@ def load_changed(file: str, content: bytes | None) -> Callable[[Method, Path], o
     return load
 
 
+def load_with(key: str, value: object) -> Callable[[Method, Path], object]:
+    """Load a saved detector whose ``detector.json`` has another value of a key."""
+
+    def load(method: Method, folder: Path) -> object:
+        detector = fitted(method)
+        detector.save(folder)
+        path = folder / "detector.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+        return type(detector).load(folder)
+
+    return load
+
+
+def load_without_last(method: Method, folder: Path) -> object:
+    fitted(method).save(folder)
+    (folder / "last.safetensors").unlink()
+    return type(fitted(method)).load(folder)
+
+
+def fit_with(**arguments: Any) -> Callable[[Method, Path], object]:
+    """Fit with arguments that are no seed or no device."""
+    return lambda method, folder: method.create().fit(inliers(*TRAIN), **arguments)
+
+
+def positional(method: Method, folder: Path) -> object:
+    return type(method.create())(3)  # type: ignore[call-arg]
+
+
+def subclass_with(definition: str) -> Callable[[Method, Path], object]:
+    """Derive a class with another ``__init__``."""
+
+    def derive(method: Method, folder: Path) -> object:
+        names: dict[str, Any] = {}
+        exec(definition, names)
+        return type("Mine", (type(method.create()),), {"__init__": names["__init__"]})
+
+    return derive
+
+
 def as_list(images: Images) -> Any:
     return list(images)
 
 
+KEYWORD_ONLY = (
+    r".+:Mine: the arguments of __init__ must be keyword-only and named; "
+    r"write `def __init__\(self, \*, \.\.\.\)`"
+)
+SEED_RANGE = r"give \w+ a whole number of at least 0"
+DEVICES = r"give \w+ cpu, cuda or cuda:1"
 UNREADABLE = r"detector\.json: cannot be read \(.+\); name a directory that \w+ has saved"
 NO_ARRAY = r"images are a list; give \w+ a NumPy array"
 NOT_FITTED = r"\w+ is not fitted: call fit or load first"
@@ -408,7 +485,53 @@ MISTAKES = {
     "a hyperparameter out of range": Mistake(
         lambda method, folder: method.create(**out_of_range(method)),
         InputError,
-        r"\w+ is (0|-1); give \w+ one that is .+",
+        r"\w+ is (0|-1); give \w+ a (whole )?number (of at least|above) .+",
+    ),
+    "a hyperparameter of another kind": Mistake(
+        lambda method, folder: method.create(**{numeric(method, "integer"): 2.5}),
+        InputError,
+        r"\w+ is 2\.5; give \w+ a whole number of at least .+",
+    ),
+    "a text for a number": Mistake(
+        lambda method, folder: method.create(**{numeric(method, "number"): "0.5"}),
+        InputError,
+        r"\w+ is '0\.5'; give \w+ a number (of at least|above) .+",
+    ),
+    "a hyperparameter without a name": Mistake(
+        positional, InputError, r"\w+: give each hyperparameter by its name, as name=value"
+    ),
+    "a subclass with **": Mistake(
+        subclass_with("def __init__(self, **keywords): pass"), InputError, KEYWORD_ONLY
+    ),
+    "a subclass with *": Mistake(
+        subclass_with("def __init__(self, *values): pass"), InputError, KEYWORD_ONLY
+    ),
+    "a subclass with a positional argument": Mistake(
+        subclass_with("def __init__(self, epochs=3): pass"), InputError, KEYWORD_ONLY
+    ),
+    "no seed": Mistake(fit_with(seed=None), InputError, r"seed is None; " + SEED_RANGE),
+    "a negative seed": Mistake(fit_with(seed=-1), InputError, r"seed is -1; " + SEED_RANGE),
+    "half a seed": Mistake(fit_with(seed=0.5), InputError, r"seed is 0\.5; " + SEED_RANGE),
+    "a seed as text": Mistake(fit_with(seed="1"), InputError, r"seed is '1'; " + SEED_RANGE),
+    "unknown device": Mistake(fit_with(device="gpu"), InputError, r"device is 'gpu'; " + DEVICES),
+    "device without number": Mistake(
+        fit_with(device="cuda:"), InputError, r"device is 'cuda:'; " + DEVICES
+    ),
+    "no device": Mistake(fit_with(device=None), InputError, r"device is None; " + DEVICES),
+    "fit to no images": Mistake(
+        lambda method, folder: method.create().fit(inliers(0, 0), inliers(0, 0)),
+        InputError,
+        r"\w+ needs at least \d training images and 1 validation image, not 0 and 0: add some",
+    ),
+    "fit to one image": Mistake(
+        lambda method, folder: method.create().fit(inliers(0, 1)),
+        InputError,
+        r"\w+ needs at least \d training images and 1 validation image, not 0 and 1: add some",
+    ),
+    "validation images of another shape": Mistake(
+        lambda method, folder: method.create().fit(inliers(*TRAIN), inliers(*VALIDATION, 3)),
+        InputError,
+        r"training images are \(28, 28, 1\), validation \(28, 28, 3\): give both the same shape",
     ),
     "fit to a list": Mistake(
         lambda method, folder: method.create().fit(
@@ -437,11 +560,38 @@ MISTAKES = {
     "load, path as text": Mistake(
         lambda method, folder: type(method.create()).load(str(folder)), InputError, UNREADABLE
     ),
+    "load a file": Mistake(
+        lambda method, folder: type(method.create()).load(__file__), InputError, UNREADABLE
+    ),
+    "load nothing": Mistake(
+        lambda method, folder: type(method.create()).load(None),  # type: ignore[arg-type]
+        InputError,
+        UNREADABLE,
+    ),
+    **{
+        f"{key} is {json.dumps(value)}": Mistake(
+            load_with(key, value),
+            InputError,
+            UNREADABLE.replace(".+", re.escape(f"{key} is {value!r}; give it {allowed}")),
+        )
+        for key, value, allowed in [
+            ("hyperparameters", None, "a dictionary"),
+            ("shape", None, "height, width and channels"),
+            ("shape", "abc", "height, width and channels"),
+            ("shape", [28, 28], "height, width and channels"),
+            ("history", 3, "a list"),
+            ("history", [3], "a list"),
+            ("facts", None, "a dictionary"),
+            ("seconds", "long", "a number"),
+        ]
+    },
     "detector.json is {}": Mistake(
         load_changed("detector.json", b"{}"), InputError, UNREADABLE.replace(".+", "no .+ in it")
     ),
     "detector.json is a list": Mistake(
-        load_changed("detector.json", b"[]"), InputError, UNREADABLE
+        load_changed("detector.json", b"[]"),
+        InputError,
+        UNREADABLE.replace(".+", r"content is \[\]; give it a dictionary"),
     ),
     "detector.json of another class": Mistake(
         load_changed("detector.json", b'{"detector": "elsewhere:Other"}'),
@@ -450,7 +600,14 @@ MISTAKES = {
     ),
     "detector.json is cut": Mistake(load_changed("detector.json", None), InputError, UNREADABLE),
     "best.safetensors is cut": Mistake(
-        load_changed("best.safetensors", None), InputError, r"best\.safetensors: .*damaged.*"
+        load_changed("best.safetensors", None),
+        InputError,
+        r"best\.safetensors: missing, damaged or [^;]+; name a directory that \w+ has saved",
+    ),
+    "last.safetensors is missing": Mistake(
+        load_without_last,
+        InputError,
+        r"last\.safetensors: missing, damaged or [^;]+; name a directory that \w+ has saved",
     ),
 }
 
@@ -480,6 +637,44 @@ def test_anomaly_score_is_that_of_the_benchmark(method: Method) -> None:
         if expected is None:  # the benchmark shows the components one by one
             expected = scores[detector.anomaly_component]
         np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
+def test_model_and_other_choices_of_anomaly_score_are_named(method: Method) -> None:
+    detector = fitted(method)
+    if not isinstance(detector, BaseDetector):
+        pytest.skip("does not derive from BaseDetector")
+    arguments = list(inspect.signature(detector.anomaly_score).parameters.values())
+    assert arguments[0].name == "images"
+    assert all(argument.kind is argument.KEYWORD_ONLY for argument in arguments[1:])
+
+
+@pytest.mark.parametrize("given", [np.int64(2), np.uint8(2), 2.0, np.float32(2)], ids=repr)
+def test_whole_numbers_become_plain_ones(method: Method, given: Any) -> None:
+    if not isinstance(method.create(), BaseDetector):
+        pytest.skip("does not derive from BaseDetector")
+    name = numeric(method, "integer")
+    value = getattr(method.create(**{name: given}), name)
+    assert (value, type(value)) == (2, int)
+
+
+def test_numpy_numbers_can_be_saved(method: Method, tmp_path: Path) -> None:
+    if not isinstance(method.create(), BaseDetector):
+        pytest.skip("does not derive from BaseDetector")
+    changes = {
+        name: np.array(value)[()]  # a NumPy scalar
+        for name, value in method.create().hyperparameters.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    detector = method.create(**changes).fit(
+        inliers(*TRAIN),
+        inliers(*VALIDATION),
+        seed=np.int64(SEED),
+        milestones=MILESTONES,
+        checkpoint=tmp_path / "training.safetensors",
+    )
+    assert_equal(detector, fitted(method), detector.models)
+    detector.save(tmp_path)
+    assert_equal(type(detector).load(tmp_path), detector, ("best", "last"))
 
 
 def test_representation_makes_the_detector_again(method: Method) -> None:

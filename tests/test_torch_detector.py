@@ -452,7 +452,7 @@ def test_any_square_size() -> None:
 
 
 def test_images_that_do_not_fit_together(reference: TwoPhases) -> None:
-    with pytest.raises(ValueError, match="make them alike"):
+    with pytest.raises(ValueError, match="give both the same shape"):
         TwoPhases().fit(TRAIN, random_images(3, channels=3), seed=0)
     with pytest.raises(ValueError, match="same shape"):
         reference.score(random_images(3, channels=3))

@@ -200,6 +200,11 @@ def _load_run(key: RunKey, class_name: str, root: Path) -> Run:
     if stated != key._asdict():
         names = ", ".join(f"{name} {stated[name]!r}" for name in key._fields)
         return run.refused(f"{path} is of another run ({names}): run it again")
+    # The first published runs do not state their images.
+    images, description = manifest.get("images_sha256"), layout.data(root, key.dataset)
+    description /= "dataset.json"
+    if images and description.is_file() and images != read_key(description, "sha256")["images"]:
+        return run.refused(f"{path}: made with other images than {description} has: run it again")
     status = manifest.get("status")
     if status == "complete":
         return replace(run, status="complete", reason="")

@@ -61,6 +61,7 @@ def test_a_run_leaves_scores_weights_and_its_description(prepared, tmp_path):
     assert record["status"] == "complete" and record["reason"] is None
     assert record["facts"]["parameters"] == 230_721 and record["facts"]["epochs"] == 3
     assert record["config"] == PARAMS and record["seed"] == 4
+    assert record["images_sha256"] == datasets.images_sha256(data)
     assert record["environment"]["torch"] and record["seconds"]["fit"] > 0
     assert 10**8 < record["memory_bytes"] < 10**11
     for name in ("scores", "epochs"):

@@ -172,6 +172,19 @@ def test_split_on_disk_decides(made: tuple[Config, Path]) -> None:
     assert [run.key.path for run in collect(config, root) if run.usable] == [keep.key.path]
 
 
+def test_a_run_with_other_images_is_refused(made: tuple[Config, Path]) -> None:
+    config, root = made
+    run = find(config, root, "cae", 1)
+    description = layout.data(root, "mnist") / "dataset.json"
+    of_others = json.loads(description.read_text()) | {"sha256": {"images": "of others"}}
+    for images, usable in (("made up", True), ("of others", False), (None, True)):
+        write_manifest(run.directory, run.key, "1", 20, images_sha256=images)
+        assert find(config, root, "cae", 1).usable is usable
+    write_manifest(run.directory, run.key, "1", 20, images_sha256="made up")
+    description.write_text(json.dumps(of_others))
+    assert "other images than" in find(config, root, "cae", 1).reason
+
+
 def test_classes_as_configured(made: tuple[Config, Path]) -> None:
     config, root = made
     chosen = config.datasets["mnist"].model_copy(update={"inliers": ("3", 7)})

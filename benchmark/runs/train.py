@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class RunSpec:
     seed: int
     milestones: tuple[int, ...] = ()
     code_digest: str = ""
+    images_sha256: str = ""
+    """That of the prepared images; ``run_stack`` fills it in."""
 
 
 @dataclass
@@ -95,6 +97,8 @@ def run_stack(
     table = splits.read_split(split)
     split_sha256 = json.loads(split.with_suffix(".json").read_text())["sha256"]
     device = device or devices.choose()
+    images_sha256 = datasets.images_sha256(data)
+    specs = [replace(spec, images_sha256=images_sha256) for spec in specs]
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
@@ -176,6 +180,7 @@ def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
     spec = attempts[0].spec
     depends_on = [
         spec.code_digest,
+        spec.images_sha256,
         dict(spec.params),
         list(spec.milestones),
         [(attempt.spec.inlier, attempt.spec.seed) for attempt in attempts],

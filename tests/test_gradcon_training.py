@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import time
 from contextlib import nullcontext
 from functools import partial
 
@@ -204,9 +205,11 @@ def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
     data = [tensor(0, 30), tensor(1, 50), tensor(1, 50)]
     validation = [tensor(0, 5), tensor(1, 9), tensor(1, 9)]
     seeds = [1, 1, 2]
+    begun = time.monotonic()
     together = train(
         network, settings(), data, validation, seeds=seeds, dtype=torch.float64, vectorise=vectorise
     )
+    assert 0 < sum(trained.seconds for trained in together) <= time.monotonic() - begun
     for k, stacked in enumerate(together):
         (alone,) = train(
             network, settings(), [data[k]], [validation[k]], seeds=[seeds[k]], dtype=torch.float64
@@ -406,6 +409,10 @@ def test_a_checkpoint_past_a_milestone_is_refused(tmp_path):
     assert "epoch-2" in again[0].models
     with pytest.raises(ValueError, match=r"at epoch 2 and kept no milestones \[1\]"):
         train(Autoencoder, settings(epochs=3), [images], [images], milestones=[1, 3], **arguments)
+    path.unlink()
+    train(Autoencoder, settings(epochs=2), [images], [images], **arguments)
+    with pytest.raises(ValueError, match=r"at epoch 2 and kept no milestones \[2\]"):
+        train(Autoencoder, settings(epochs=3), [images], [images], milestones=[2], **arguments)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):

@@ -1,7 +1,13 @@
 """Options of the conformance test, for authors of methods; tests without deadlines."""
 
+import json
+
 import hypothesis
 import pytest
+
+from benchmark.config import methods
+from benchmark.errors import InputError
+from benchmark.utils import imports
 
 # A busy machine is no failure: nothing here is timed.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -24,3 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="its hyperparameters, small ones, such as '{\"width\": 4}'; by default epochs are 3 "
         "and batches 16",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a detector or hyperparameters that are not there, before a test is collected."""
+    try:
+        for path in config.getoption("--detector") or ():
+            imports.load(path)
+            methods.hyperparameters(path)
+    except InputError as error:
+        raise pytest.UsageError(f"--detector: {error}") from error
+    try:
+        json.loads(config.getoption("--hyperparameters"))
+    except ValueError as error:
+        raise pytest.UsageError(f"--hyperparameters: no JSON ({error})") from error

@@ -189,8 +189,13 @@ class LSA(TorchDetector[Networks]):
         return [Phase(self.epochs, self.batch_size, {"adam": adam}, step, losses)]
 
     def calibrate(self, networks: Networks, train: Tensor, validation: Tensor) -> None:
-        """Take the range of both terms over the validation images."""
-        terms = torch.cat([networks.terms(images) for images in in_batches(validation, 256)])
+        """Take the range of both terms over the validation images.
+
+        Of one or two it says nothing: the terms of both would be 0 and 1, and their sums may be
+        the same. The range is then that of the training images too.
+        """
+        enough = validation if len(validation) > 2 else torch.cat([validation, train])
+        terms = torch.cat([networks.terms(images) for images in in_batches(enough, 256)])
         networks.lowest.copy_(terms.amin(0))
         networks.highest.copy_(terms.amax(0))
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -188,6 +189,16 @@ def test_validation_images_span_two_units() -> None:
         scores = detector.score(images[40:], model)["score"]
         assert scores.min() >= -1e-4
         assert scores.max() <= 2 + 1e-4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_few_validation_images_are_no_collapse(count: int) -> None:
+    """Two images with the terms (0, 1) and (1, 0), each scaled to its range, have one score."""
+    random = np.random.default_rng(0)
+    train, held = (random.integers(0, 256, (n, 28, 28, 1), np.uint8) for n in (6, count))
+    for seed in range(4):
+        detector = LSA(epochs=1, width=4).fit(train, held, seed=seed)
+        assert np.ptp(detector.score(train)["score"]) > 0
 
 
 def test_schedule() -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from sklearn.datasets import load_digits
 from benchmark import data
 from benchmark.data import images as arrays
 from benchmark.data import prepared, torchvision_sets
-from benchmark.data.challenges import file_names, gtsrb, selection, simulation
+from benchmark.data.challenges import file_names, gtsrb, selection, sign_sheet, simulation
 from benchmark.data.dataset import check
 from benchmark.errors import InputError
 from benchmark.utils.tensors import read_tensors, write_tensors
@@ -389,6 +390,63 @@ def test_a_corrupt_archive_is_named(cifar):
     expected = md5(archive.read_bytes())
     archive.write_bytes(archive.read_bytes()[:-50])
     fails(f"{archive}: corrupt or truncated: md5 .*, expected {expected}", root, source="cifar10")
+
+
+EVIL = ("../evil", "../../evil", "{root}/../evil", "folder/../../evil")
+
+
+def test_an_archive_writes_nothing_outside_its_folder(cifar, tmp_path, monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    root, images, _ = cifar
+    archive = root / CIFAR10.filename
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(unpacked(root), CIFAR10.base_folder)
+        for name in EVIL:
+            tar.addfile(tarfile.TarInfo(name.format(root=root)), io.BytesIO())
+        link = tarfile.TarInfo(f"{CIFAR10.base_folder}/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/"
+        tar.addfile(link)
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(archive.read_bytes()))
+    unpacked(root).rename(root / "elsewhere")
+    before = listing(tmp_path)
+    np.testing.assert_array_equal(data.read("cifar10", root, 32).images, images)
+    assert listing(tmp_path) == before
+
+
+def test_a_zip_writes_nothing_outside_its_folder(tmp_path, monkeypatch):
+    import torchvision.datasets.gtsrb
+
+    root, archive = tmp_path / "data" / "root", tmp_path / "evil.zip"
+    ppm = io.BytesIO()
+    Image.fromarray(pixels(1, 8, 8, 3)[0]).save(ppm, "ppm")
+    with zipfile.ZipFile(archive, "w") as packed:
+        for track in range(10):
+            packed.writestr(f"GTSRB/Training/00014/{track:05}_00000.ppm", ppm.getvalue())
+        for name in EVIL:
+            packed.writestr(name.format(root=root), b"evil")
+
+    def download(url, download_root, **_):
+        torchvision.datasets.utils.extract_archive(archive, download_root)
+
+    monkeypatch.setattr(torchvision.datasets.gtsrb, "download_and_extract_archive", download)
+    assert len(gtsrb.load_photographs(root).images) == 10
+    outside = {file for file in tmp_path.rglob("*") if file.is_file() and root not in file.parents}
+    assert outside == {archive} and not (tmp_path.parent / "evil").exists()
+
+
+def test_only_batches_of_a_known_checksum_are_unpickled():
+    root = Path(__file__).parents[1]
+    packages = ("gradcon", "baselines", "benchmark", "workflow", "performance")
+    opening = re.compile(
+        r"pickle\.|import pickle|allow_pickle=True|read_pickle|torch\.load\(|joblib|unpack_archive|"
+        r"extractall|marshal|shelve|unsafe_load|yaml\.Loader|yaml\.load\((?!.*_Loader\))"
+    )
+    sources = [path for package in packages for path in (root / package).rglob("*.py")]
+    assert len(sources) > 100
+    assert [path.name for path in sources if opening.search(path.read_text())] == [
+        "torchvision_sets.py"
+    ]
 
 
 def test_a_pickle_of_another_checksum_is_not_loaded(cifar, tmp_path):
@@ -924,6 +982,24 @@ def test_views_are_hashed_by_their_content(tmp_path):
     np.testing.assert_array_equal(data.load(tmp_path).images, flipped)
     written = json.loads((tmp_path / "dataset.json").read_text())["sha256"]["images"]
     assert written == hashlib.sha256(flipped.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "groups"])
+def test_no_pickle_of_prepared_data_is_loaded(tmp_path, name):
+    data.prepare(replace(GOOD, groups=np.arange(20)), tmp_path)
+    sprung = tmp_path / "sprung"
+    np.save(tmp_path / f"{name}.npy", np.array([Trap(sprung)] * 20, object))
+    with pytest.raises(InputError, match="incomplete or damaged"):
+        data.load(tmp_path)
+    assert not sprung.exists()
+
+
+def test_no_pickle_of_a_sign_sheet_is_loaded(tmp_path):
+    sprung = tmp_path / "sprung"
+    np.savez(tmp_path / sign_sheet.FILE, names=np.array([Trap(sprung)], object))
+    with pytest.raises(InputError, match=str(tmp_path / sign_sheet.FILE)):
+        sign_sheet.load(tmp_path)
+    assert not sprung.exists()
 
 
 @pytest.mark.parametrize("call", [1, 2])

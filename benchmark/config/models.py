@@ -88,7 +88,7 @@ class DatasetConfig(_Model):
         default=(0,), description="The folds to test, 0 to 4; only 0 for `official`."
     )
     inliers: NonEmpty[int | str] | None = Field(
-        default=None, description="The inlier classes, as indices or names; all by default."
+        default=None, description="The inlier classes, as names or indices; all by default."
     )
     note: str = Field(default="", description="Printed in every caption of the data set.")
 

@@ -75,12 +75,13 @@ class BaseDetector(metaclass=Checked):
     def __init_subclass__(cls) -> None:
         """Refuse an ``__init__`` whose arguments could not be saved by name."""
         super().__init_subclass__()
-        spec = inspect.getfullargspec(cls.__init__)
-        if (spec.args[1:] or spec.varargs or spec.varkw) and cls.__init__ is not object.__init__:
+        own = cls.__init__ is not object.__init__
+        arguments = [*inspect.signature(cls.__init__).parameters.values()][1:] if own else []
+        if any(argument.kind is not argument.KEYWORD_ONLY for argument in arguments):
             raise InputError(
-                f"{class_path(cls)}: the arguments of __init__ must be keyword-only and named; "
-                "write `def __init__(self, *, ...)`"
+                f"{class_path(cls)}: write `def __init__(self, *, ...)`, with named arguments only"
             )
+        cls.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         values = (f"{name}={value!r}" for name, value in self.hyperparameters.items())
@@ -89,8 +90,7 @@ class BaseDetector(metaclass=Checked):
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The keyword arguments of ``__init__`` and their values here."""
-        names = inspect.getfullargspec(type(self).__init__).kwonlyargs
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def check_images(self, images: Images) -> Shape:
         """The shape of each image of (N, H, W, C) uint8; ``InputError`` if it is not supported."""

@@ -472,10 +472,7 @@ def as_list(images: Images) -> Any:
     return list(images)
 
 
-KEYWORD_ONLY = (
-    r".+:Mine: the arguments of __init__ must be keyword-only and named; "
-    r"write `def __init__\(self, \*, \.\.\.\)`"
-)
+KEYWORD_ONLY = r".+:Mine: write `def __init__\(self, \*, \.\.\.\)`, with named arguments only"
 SEED_RANGE = r"give \w+ a whole number of at least 0"
 DEVICES = r"give \w+ cpu, cuda or cuda:1"
 UNREADABLE = r"detector\.json: cannot be read \(.+\); name a directory that \w+ has saved"

@@ -3,7 +3,8 @@
 An area is a file ``<area>.toml`` beside this module. Each of its mutants replaces ``old``, which
 stands once in ``file``, by ``new``, which is wrong because of ``why``. The mutant is put into a
 copy of the working tree, and its ``tests`` are run there, or those of the whole area where it names
-none. It survives if they pass. Before, the same tests have to pass on the unchanged copy.
+none. It survives if they pass. Before, the same tests have to pass on the unchanged copy. A single
+mutant is named by its label, ``area:number``.
 
 The exit status is 1 if a mutant survives, or if a list does not fit the code or the tests.
 """
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,19 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-def load(area: str) -> list[Mutant]:
-    """The mutants of an area."""
-    listed = tomllib.loads((LISTS / f"{area}.toml").read_text())
-    return [Mutant(**{"tests": listed["tests"]} | mutant) for mutant in listed["mutant"]]
+def chosen(names: list[str]) -> dict[str, Mutant]:
+    """Mutants by their label, ``area:number``, of the named areas or labels; by default all."""
+    every = {
+        f"{path.stem}:{number}": Mutant(**{"tests": listed["tests"]} | mutant)
+        for path in sorted(LISTS.glob("*.toml"))
+        for listed in [tomllib.loads(path.read_text())]
+        for number, mutant in enumerate(listed["mutant"], 1)
+    }
+    return {
+        label: mutant
+        for label, mutant in every.items()
+        if not names or label in names or label.partition(":")[0] in names
+    }
 
 
 def copied(folder: Path) -> Path:
@@ -87,32 +97,30 @@ def survives(tree: Path, mutant: Mutant) -> bool:
         path.write_text(text)
 
 
-def misfits(tree: Path, mutants: Iterable[Mutant]) -> Iterator[str]:
-    """What is wrong with a list: text that does not stand once in its file."""
-    for mutant in mutants:
+def misfits(tree: Path, mutants: Mapping[str, Mutant]) -> Iterator[str]:
+    """What is wrong with the lists: text that does not stand once in its file."""
+    for label, mutant in mutants.items():
         times = (tree / mutant.file).read_text().count(mutant.old)
         if times != 1:
-            yield f"{mutant.file} has {times} times, not once: {mutant.old!r}"
+            yield f"{label}: {mutant.file} has {times} times, not once: {mutant.old!r}"
 
 
-def main(areas: list[str]) -> str | int:
-    """Run the areas; what to exit with."""
-    areas = areas or sorted(path.stem for path in LISTS.glob("*.toml"))
-    lists = {area: load(area) for area in areas}
+def main(names: list[str]) -> str | int:
+    """Run the mutants that are named; what to exit with."""
+    mutants = chosen(names)
     survivors = 0
     with tempfile.TemporaryDirectory() as folder:
         tree = copied(Path(folder))
-        if wrong := [line for mutants in lists.values() for line in misfits(tree, mutants)]:
+        if wrong := list(misfits(tree, mutants)):
             return "\n".join(wrong)
-        for area, mutants in lists.items():
-            if not passes(tree, dict.fromkeys(test for each in mutants for test in each.tests)):
-                return f"{area}: the tests fail on the unchanged code"
-            for number, mutant in enumerate(mutants, 1):
-                survived = survives(tree, mutant)
-                survivors += survived
-                outcome = "SURVIVES" if survived else "noticed "
-                print(f"{outcome}  {area} {number}: {mutant.file}: {mutant.why}", flush=True)
-    print(f"{survivors} of {sum(map(len, lists.values()))} mutants survive")
+        if not passes(tree, dict.fromkeys(test for m in mutants.values() for test in m.tests)):
+            return "the tests fail on the unchanged code"
+        for label, mutant in mutants.items():
+            survived = survives(tree, mutant)
+            survivors += survived
+            outcome = "SURVIVES" if survived else "noticed "
+            print(f"{outcome}  {label}  {mutant.file}: {mutant.why}", flush=True)
+    print(f"{survivors} of {len(mutants)} mutants survive")
     return int(survivors > 0)
 
 

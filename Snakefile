@@ -15,14 +15,14 @@ min_version("9.12")
 
 
 # The paper's configuration, unless --configfile names others: these replace it. They are read here,
-# as Snakemake's `config` has text where YAML 1.2 has numbers, and nothing of a key that repeats.
+# as Snakemake reads text where YAML 1.2 has numbers, and takes a key twice.
 given = workflow.overwrite_configfiles or [
     Path(workflow.basedir, "config", "paper.yaml")
 ]
 files = " + ".join(map(os.path.relpath, given))
 try:
-    content = configuration.merged(*given, workflow.config_settings.config)
-    jobs = Jobs(configuration.load(content, files, data=False), device.choose(), files)
+    config = configuration.merged(*given, workflow.config_settings.config)
+    jobs = Jobs(configuration.load(config, files, data=False), device.choose(), files)
 except InputError as error:
     sys.exit(str(error))
 

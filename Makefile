@@ -4,10 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check bench mutants reference verify simulation-check clean
+CONFIG ?= config/paper.yaml
+
+.PHONY: help run demo test check bench mutants reference verify simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
+	@echo "make run CONFIG=file     run a configuration, or go on with it after any interruption;"
+	@echo "                         OPTIONS=... of Snakemake, such as OPTIONS='--cores 8'"
 	@echo "make test        install, then run the tests, on all cores"
 	@echo "make check       style, types and the workflow's lint"
 	@echo "make bench       speed and memory"
@@ -24,8 +28,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
+run: $(READY)
+	@$(BIN)/python -m workflow.run $(CONFIG) $(OPTIONS)
+
 demo: $(READY)
-	$(BIN)/snakemake all --configfile config/demo.yaml --quiet rules
+	$(BIN)/python -m workflow.run config/demo.yaml --quiet rules
 	@echo
 	@echo "The report, with everything in it:  results/demo/report/index.html"
 	@echo "The main table:                     results/demo/tables/auroc-digits.md"

@@ -9,9 +9,15 @@ from benchmark import layout
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.runs import device
+from benchmark.utils.running import share
+from workflow import failures
 from workflow.jobs import Jobs
 
 min_version("9.12")
+
+running = share()
+if workflow.is_main_process:
+    failures.say_last()
 
 
 # The paper's configuration, unless --configfile names others: these replace it. They are read here,
@@ -22,7 +28,8 @@ given = workflow.overwrite_configfiles or [
 files = " + ".join(map(os.path.relpath, given))
 try:
     config = configuration.merged(*given, workflow.config_settings.config)
-    jobs = Jobs(configuration.load(config, files, data=False), device.choose(), files)
+    settings = configuration.load(config, files, data=False)
+    jobs = Jobs(settings, device.choose(), files, workflow)
 except InputError as error:
     sys.exit(str(error))
 

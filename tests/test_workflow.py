@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -300,6 +301,87 @@ def test_published_results_are_rebuilt_in_place_and_not_run_over(tree):
         "results=results",
     )
     shutil.rmtree(tree / "results/reference")
+
+
+SLOW = """'''A toy whose training waits for the file `go`.'''
+
+import time
+from pathlib import Path
+
+from toy.detector import Toy
+
+
+class Slow(Toy):
+    def fit(self, train, validation, **options):
+        Path("training").touch()
+        while not Path("go").exists():
+            time.sleep(0.05)
+        return super().fit(train, validation, **options)
+"""
+
+
+def wait_for(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it does not happen")
+
+
+def test_one_command_goes_on_after_a_kill_and_waits_for_what_was_left(tree):
+    (tree / "toy/slow.py").write_text(SLOW)
+    methods = {"slow": {"detector": "toy.slow:Slow", "title": "Slow"}}
+    (tree / "config/slow.yaml").write_text(yaml.safe_dump(CONFIG | {"methods": methods}))
+    edited(tree / "config/slow.yaml", "name: tiny", "name: slow")
+    call = [sys.executable, "-m", "workflow.run", "config/slow.yaml", "--cores", "1"]
+    options = {"cwd": tree, "env": os.environ | {"GRADCON_DEVICE": "cpu"}, "text": True}
+    devnull = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(call, **options, **devnull) as killed:
+        wait_for((tree / "training").exists)
+        killed.kill()
+    locked = snakemake(tree, "all", "--cores", "1", config="config/slow.yaml")
+    assert locked.returncode == 1 and "LockException" in locked.stderr
+    with (
+        (tree / "output").open("w") as output,
+        subprocess.Popen(call, **options, stdout=output, stderr=output) as again,
+    ):
+        try:
+            wait_for(lambda: "waiting until it ends" in (tree / "output").read_text())
+            assert again.poll() is None
+        finally:
+            (tree / "go").touch()
+        assert again.wait(timeout=300) == 0, (tree / "output").read_text()
+    assert (tree / "results/slow/report/index.html").exists()
+
+
+def test_a_job_says_last_why_it_failed_however_quiet(tree):
+    edited(tree / "toy/detector.py", "# the mean over pixels", "raise MemoryError('of 40 GiB')")
+    done = snakemake(tree, "all", "--cores", "2", "--quiet", "rules")
+    assert done.returncode == 1
+    log = f"results/tiny/logs/runs/{RunKey('digits', 'toy', 0, 0, 0).path}.log"
+    assert done.stderr.splitlines()[-1].startswith(f"{log}: MemoryError: of 40 GiB; free memory,")
+    assert planned(tree)["runs"] == 1
+    edited(tree / "toy/detector.py", "raise MemoryError('of 40 GiB')", "# the mean over pixels")
+    assert snakemake(tree, "all", "--cores", "2").returncode == 0
+
+
+def test_a_gpu_that_torch_cannot_use_ends_at_once(tree):
+    poison = tree / "poisoned"
+    poison.mkdir()
+    (poison / "torch.py").write_text("raise RuntimeError('the NVIDIA driver is too old')")
+    done = snakemake(tree, "all", "--cores", "2", device="cuda", path=poison)
+    assert done.returncode == 1 and "jobid" not in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "cuda: torch cannot use this GPU (RuntimeError: the NVIDIA driver is too old); mend that, "
+        "or set GRADCON_DEVICE=cpu"
+    )
+
+
+def test_a_configfile_that_is_not_there_is_one_line(finished):
+    call = [sys.executable, "-m", "workflow.run", "config/gone.yaml", "--cores", "1"]
+    done = subprocess.run(call, cwd=finished, capture_output=True, text=True)
+    line = "config/gone.yaml: No such file or directory; name a configuration file\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
 def test_lint_and_names():

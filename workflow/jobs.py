@@ -21,6 +21,7 @@ from benchmark.data import fingerprint
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
+from benchmark.runs import device
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
 
@@ -66,13 +67,14 @@ class ResultFile(NamedTuple):
 class Jobs:
     """The jobs of a configuration on a device.
 
-    ``files`` names the configuration's files in messages. Methods with an argument ``wildcards``
-    are input or parameter functions of a rule.
+    ``files`` names the configuration's files in messages, ``workflow`` is Snakemake's. Methods with
+    an argument ``wildcards`` are input or parameter functions of a rule.
     """
 
     config: Config
     device: str
     files: str = "config"
+    workflow: Any = None
 
     @property
     def on_gpu(self) -> bool:
@@ -86,15 +88,15 @@ class Jobs:
             return [Stack()]
         stacks = []
         for dataset in self.config.datasets:
-            # A data set without its files has no runs; ``check_data`` tells the user.
+            # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
                 axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
                 place = f"{dataset}/{{method}}/fold-{{fold}}"
                 stacks.append(Stack(f"runs_{dataset}", place, {"dataset": [dataset], **axes}))
         return stacks
 
-    def check_data(self) -> None:
-        """End with one line per problem unless the data sets are as the configuration says.
+    def check(self) -> None:
+        """End with one line per problem unless data sets and device are as the configuration says.
 
         Rules that need images call it while Snakemake plans, before a job starts. The rule
         ``reanalyse`` does not: it needs scores only.
@@ -106,8 +108,16 @@ class Jobs:
                     "--config results=results"
                 )
             configuration.check_data(self.config, self.files)
+            if self.trains_here:
+                device.check(self.device)
         except InputError as error:
             sys.exit(str(error))
+
+    @property
+    def trains_here(self) -> bool:
+        """Whether this process of Snakemake has the runs made, and on this machine."""
+        here = self.workflow and self.workflow.local_exec and not self.workflow.dryrun
+        return bool(here and self.workflow.is_main_process)
 
     @property
     def _available(self) -> list[str]:
@@ -123,7 +133,7 @@ class Jobs:
         """A file of every run, as an input function."""
 
         def files(wildcards: Any) -> list[str]:
-            self.check_data()
+            self.check()
             return [f"{run}/{name}" for run in self.runs()]
 
         return files
@@ -143,7 +153,7 @@ class Jobs:
 
     def sources(self, wildcards: Any) -> list[str]:
         """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
-        self.check_data()
+        self.check()
         path = self.config.datasets[wildcards.dataset].path
         return [str(path.expanduser())] if path and path.expanduser().is_file() else []
 

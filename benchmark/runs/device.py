@@ -2,7 +2,9 @@
 
 import os
 import re
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from benchmark.errors import InputError
@@ -24,6 +26,25 @@ def choose() -> str:
     if not re.fullmatch(r"cpu|cuda(:\d+)?", requested):
         raise InputError(f"{VARIABLE}={requested}: no such device; set it to cpu, cuda or cuda:1")
     return requested
+
+
+@cache
+def check(device: str) -> None:
+    """Refuse a GPU that torch cannot compute on, which another process tries out.
+
+    Raises:
+        InputError: what torch says, and what to do.
+    """
+    if device == "cpu":
+        return
+    code = "import sys, torch; torch.ones(1, device=sys.argv[1]).add(1).item()"
+    done = subprocess.run([sys.executable, "-c", code, device], capture_output=True, text=True)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if re.match(r"[\w.]+: ", line)]
+        reason = lines[-1] if lines else f"exit status {done.returncode}"
+        raise InputError(
+            f"{device}: torch cannot use this GPU ({reason}); mend that, or set {VARIABLE}=cpu"
+        )
 
 
 def peak_memory(device: str) -> int | None:

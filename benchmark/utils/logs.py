@@ -4,13 +4,14 @@ import io
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import InputError
 from benchmark.utils import machine
 from benchmark.utils.files import CannotBeWritten
+from benchmark.utils.running import share
 
 
 class _Tee(io.TextIOBase):
@@ -46,6 +47,7 @@ def logged(path: str | Path) -> Iterator[None]:
     """
     terminal = sys.stderr
     with (
+        share() or nullcontext(),
         _log(Path(path)) as log,
         redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
     ):

@@ -1,0 +1,37 @@
+"""Whether a process of Snakemake, or of one of its jobs, runs in this folder.
+
+A Snakemake that is killed leaves its own lock behind, without saying whose it was. Therefore all
+its processes share a lock of the operating system, which ends with the process however that ends.
+Who gets this lock alone knows that nobody owns Snakemake's.
+"""
+
+import fcntl
+import sys
+from pathlib import Path
+from typing import TextIO
+
+FILE = Path(".snakemake/running")
+"""The file that the lock is on."""
+
+
+def share() -> TextIO | None:
+    """Share the lock until the file that is returned is closed; None where it cannot be had."""
+    try:
+        FILE.parent.mkdir(exist_ok=True)
+        file = FILE.open("w")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return file
+
+
+def wait_alone() -> None:
+    """Wait until no process shares the lock, saying so if one does."""
+    FILE.parent.mkdir(exist_ok=True)
+    with FILE.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            line = "Snakemake, or a job that it has left, runs here: waiting until it ends"
+            print(line, file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)

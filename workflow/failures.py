@@ -1,0 +1,41 @@
+"""Say last of all why jobs failed, whatever Snakemake was told to be quiet about."""
+
+import atexit
+import sys
+from logging import LogRecord
+from pathlib import Path
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+
+def say_last() -> None:
+    """Have the last line of each failing job's log printed when this process ends."""
+    logs: dict[Path, None] = {}
+
+    def collect(record: LogRecord) -> bool:
+        if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+            logs.update(dict.fromkeys(map(Path, getattr(record, "log", None) or ())))
+        return True
+
+    # A filter sees every event, and this one lets all pass.
+    logger.addFilter(collect)
+    atexit.register(_print_reasons, logs)
+
+
+def _print_reasons(logs: dict[Path, None]) -> None:
+    """The jobs that failed for the same reason share a line."""
+    by_reason: dict[str, list[Path]] = {}
+    for log in logs:
+        by_reason.setdefault(_last_line(log), []).append(log)
+    for reason, (first, *others) in by_reason.items():
+        more = f" and {len(others)} more" * bool(others)
+        print(f"{first}{more}: {reason}", file=sys.stderr)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line for line in reversed(lines) if line.strip()), "ended without a word")

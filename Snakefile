@@ -88,3 +88,20 @@ rule all:
         rules.tables.output,
         rules.figures.output,
         rules.report.output,
+
+
+# It takes whatever runs there are, so it has no input. It runs whenever it is asked for, so it has
+# no output either, and no benchmark, which would count as one.
+rule reanalyse:
+    log:
+        "<logs>/reanalyse.log",
+    conda:
+        "environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Rebuilding metrics, verdicts, tables, figures and the report from the runs that exist"
+    script:
+        "workflow/scripts/reanalyse.py"

@@ -96,8 +96,18 @@ def test_images_are_asked_for_with_the_jobs_that_need_them(on):
     assert files == [f"{run}/run.json" for run in jobs(on).runs()]
 
 
-def test_committed_runs_are_not_made_again():
-    committed = jobs(results="results/reference")
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "results/reference",
+        "results/reference/",
+        "results/../results/reference",
+        "results/reference/paper",
+        str(Path("results/reference").absolute()),
+    ],
+)
+def test_committed_runs_are_not_made_again(folder):
+    committed = jobs(results=folder)
     with pytest.raises(SystemExit, match=r"--config results=results$"):
         committed.in_runs("run.json")(SimpleNamespace())
     assert committed.config.for_new_runs == jobs().config

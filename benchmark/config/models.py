@@ -213,7 +213,7 @@ class Config(_Model):
     @property
     def committed(self) -> bool:
         """Whether its runs are committed, and so must not be overwritten."""
-        return self.results == REFERENCE
+        return self.root.resolve().is_relative_to(REFERENCE.resolve())
 
     @property
     def for_new_runs(self) -> "Config":
@@ -230,6 +230,6 @@ class Config(_Model):
     @field_validator("results")
     @classmethod
     def _check_results(cls, results: Path) -> Path:
-        if results == PUBLISHED:
+        if results.expanduser().resolve().is_relative_to(PUBLISHED.resolve()):
             raise ValueError(f"{results} holds published results; choose another folder")
         return results

@@ -422,4 +422,6 @@ def test_an_absent_data_set_stops_unless_it_is_optional(tmp_path: Path) -> None:
     asked = SimpleNamespace(dataset="cure_tsr")
     assert plan.split(asked)["max_ratio"] is None
     assert plan.data(asked)["selection"]["on_problem"] == "stop"
-    assert str(tmp_path / "none/Real_Train/ChallengeFree") in plan.sources(asked)
+    before = plan.source_files(asked)
+    (tmp_path / "none/Real_Train/ChallengeFree/01_14_00_00_0001.bmp").write_bytes(b"BM")
+    assert plan.source_files(asked) != before

@@ -1,4 +1,4 @@
-"""What test files share: the order of files, made-up results."""
+"""What test files share: the order of files, a prepared data set, made-up results."""
 
 import json
 import shutil
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import layout
+from benchmark import data as datasets
+from benchmark import layout, splits
 from benchmark.config import Config
 from benchmark.layout import RunKey
 from tests.synthetic import make_config, make_results
@@ -28,6 +29,17 @@ class Results:
 
     config: Config
     root: Path
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The digits of scikit-learn and a split of two inlier classes, as runs read them."""
+    root = tmp_path_factory.mktemp("prepared")
+    dataset = datasets.read("digits", None, 28)
+    datasets.prepare(dataset, root / "data")
+    split = splits.make_split(dataset.labels, None, "folds", 0, 0, [0, 1], 0.5)
+    splits.write_split(split, root / "fold-0.parquet", protocol="folds", fold=0, split_seed=0)
+    return root / "data", root / "fold-0.parquet"
 
 
 @pytest.fixture(scope="session")

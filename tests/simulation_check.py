@@ -64,7 +64,19 @@ def fig8(
     if rows.empty:
         return simulated
     real = sign_sheet.from_files(_read(root, rows, image_size), rows, selection.class_names)
-    return sign_sheet.completed(real, simulated)
+    return completed(real, simulated)
+
+
+def completed(real: sign_sheet.SignSheet, simulated: sign_sheet.SignSheet) -> sign_sheet.SignSheet:
+    """The real pictures, and simulated ones for the conditions without."""
+    absent = np.array(real.sources) == sign_sheet.ABSENT
+    return sign_sheet.SignSheet(
+        np.where(absent[:, np.newaxis, np.newaxis, np.newaxis], simulated.images, real.images),
+        real.names,
+        tuple(np.where(absent, simulated.sources, real.sources).tolist()),
+        np.where(absent, simulated.same, real.same),
+        real.sign,
+    )
 
 
 def real_and_simulated(

@@ -14,6 +14,7 @@ from benchmark.data.challenges import cure_tsr_index, file_names, file_problems,
 from benchmark.data.challenges.file_names import BadName, Codes
 from benchmark.data.challenges.selection import PAPER, Selection
 from benchmark.errors import InputError
+from tests import simulation_check
 
 REAL = Path(__file__).parents[1] / "../shared/data/CURE-TSR"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="no ../shared/data/CURE-TSR")
@@ -434,7 +435,7 @@ def test_an_absent_picture_is_taken_from_the_simulation() -> None:
         np.ones(3, bool),
         "stop",
     )
-    both = sign_sheet.completed(real, simulated)
+    both = simulation_check.completed(real, simulated)
     assert both.images[:, 0, 0, 0].tolist() == [9, 7, 7]
     assert both.sources == (sign_sheet.SIMULATED, sign_sheet.REAL, sign_sheet.REAL)
 

@@ -18,16 +18,6 @@ NOTED: list[dict] = []
 """What ``fit`` and ``fit_stack`` got, a dictionary for each model."""
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    root = tmp_path_factory.mktemp("prepared")
-    dataset = datasets.read("digits", None, 28)
-    datasets.prepare(dataset, root / "data")
-    split = splits.make_split(dataset.labels, None, "folds", 0, 0, [0, 1], 0.5)
-    splits.write_split(split, root / "fold-0.parquet", protocol="folds", fold=0, split_seed=0)
-    return root / "data", root / "fold-0.parquet"
-
-
 @pytest.fixture(autouse=True)
 def forgotten():
     NOTED.clear()

@@ -77,15 +77,3 @@ def from_files(images: Images, rows: "pd.DataFrame", names: tuple[str, ...]) -> 
     same[shown.index] = ~shown["other"]
     sources = tuple(REAL if label in shown.index else ABSENT for label in range(len(names)))
     return SignSheet(pictures, names, sources, same, sign)
-
-
-def completed(real: SignSheet, simulated: SignSheet) -> SignSheet:
-    """The real pictures, and simulated ones for the conditions without."""
-    absent = np.array(real.sources) == ABSENT
-    return SignSheet(
-        np.where(absent[:, np.newaxis, np.newaxis, np.newaxis], simulated.images, real.images),
-        real.names,
-        tuple(np.where(absent, simulated.sources, real.sources).tolist()),
-        np.where(absent, simulated.same, real.same),
-        real.sign,
-    )

@@ -35,6 +35,8 @@ class ShallowDetector(BaseDetector):
 
     variance: float | None
     """Share of the variance that PCA keeps; None for the pixels themselves."""
+    whiten: bool = False
+    """Whether every direction of the PCA is scaled to variance 1."""
 
     @abstractmethod
     def learn(self, points: Points) -> tuple[Model, dict[str, Any]]:
@@ -60,7 +62,7 @@ class ShallowDetector(BaseDetector):
         if (train == train[:1]).all():
             raise FitFailed("all training images are alike: there is no spread to learn")
         points = _flatten(train)
-        projection = {} if self.variance is None else _pca(points, self.variance)
+        projection = {} if self.variance is None else _pca(points, self.variance, self.whiten)
         points = _project(projection, points)
         learned, facts = self.learn(points)
         model = {**projection, **learned}
@@ -89,12 +91,13 @@ def _flatten(images: Images) -> Points:
     return images.reshape(len(images), -1) / 255
 
 
-def _pca(points: Points, variance: float) -> Model:
+def _pca(points: Points, variance: float, whiten: bool) -> Model:
     """Find the fewest directions that keep this share of the variance."""
     count, dimensions = points.shape
     solver = "covariance_eigh" if count > dimensions else "full"  # equal but for speed
     pca = PCA(variance, svd_solver=solver).fit(points)
-    return {"mean": pca.mean_, "directions": np.ascontiguousarray(pca.components_)}
+    scale = np.sqrt(pca.explained_variance_)[:, None] if whiten else 1.0
+    return {"mean": pca.mean_, "directions": np.ascontiguousarray(pca.components_ / scale)}
 
 
 def _project(model: Model, points: Points) -> Points:

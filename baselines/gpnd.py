@@ -5,9 +5,9 @@ p, the product of a density along the manifold's tangents and one normal to them
 ``score`` = - log p.
 
 Source: two versions of the released code (podgorskiy/GPND), the one closest to the paper
-("released_2018", commit 4439822) and the later rewrite ("released_2020", d44896b). We had no access
-to the paper's text: the terms that are called the paper's below (|det S^-1|, and |w|^(m - n) of the
-normal part w) are quoted from it in comments of the 2018 code. All else follows the 2018 code.
+("released_2018", commit 4439822) and the later rewrite ("released_2020", d44896b). The terms that
+are called the paper's below (|det S^-1|, and |w|^(m - n) of the normal part w) are those of its
+first arXiv version, equations 6 and 7. All else follows the 2018 code.
 
 Architecture (input C x 32 x 32 in [0, 1]; convolutions 4x4 with bias, of stride 2 and padding 1
 between the sizes 32, 16, 8, 4, without padding between 4 and 1; BN = batch norm; LReLU 0.2;
@@ -62,11 +62,11 @@ released_2020     - sum log s(dE/dx)  released_2018    |e|^2        m - n; m - n
   the density of z into one on the manifold. Where E inverts G, the encoder's singular values are
   the reciprocals of these; so the 2018 code's sign agrees with the paper, and the 2020 code's is
   the opposite. The default is the paper's formula.
-- The normal term: the default is the paper's r, the length of the residual, with the paper's k. The
-  2018 code squares r, which doubles log r; the 2020 code counts a fifth of the dimensions
-  (``mul`` in its README). "projected" takes the residual without its part along the tangents, as
-  the derivation requires; it equals the default where G(E(x)) is the nearest point of the manifold.
-  It needs the Jacobian of every training image, which takes as long as scoring them.
+- The normal term: the default is the paper's r, the length of the residual without its part along
+  the tangents (the paper's first arXiv version), with the paper's k. It needs the Jacobian of every
+  training image, which takes as long as scoring them. "residual" takes the whole residual; the two
+  are equal where G(E(x)) is the nearest point of the manifold. The 2018 code squares r, which
+  doubles log r; the 2020 code counts a fifth of the dimensions (``mul`` in its README).
 - The normal term, about a thousand times log r, is far larger than the others.
 
 The Jacobian makes scoring slow: it needs 32 passes through E or G, about 50 ms per image on one
@@ -180,7 +180,7 @@ class GPND(TorchDetector[Networks]):
         reconstruction_weight: NonNegativeFloat = 1.0,
         latent_weight: NonNegativeFloat = 2.0,
         tangent_term: TangentTerm = "decoder",
-        normal_term: NormalTerm = "residual",
+        normal_term: NormalTerm = "projected",
     ) -> None:
         self.architecture: Architecture = architecture
         self.width = width

@@ -5,7 +5,11 @@ choice of gamma; Ruff et al. choose gamma by the AUROC on a labelled tenth of th
 label is used.
 
 Input: pixels in [0, 1], then PCA fitted to the training inliers, with the fewest directions that
-keep 95 % of their variance (Ruff et al.); ``variance: null`` uses the pixels themselves.
+keep 95 % of their variance (Ruff et al.); ``variance: null`` uses the pixels themselves. With
+``whiten`` each direction is divided by its standard deviation. The published MNIST column is that
+of whitened directions: on all training images and a third of the test images they give digit 8
+0.845 and an average of 0.951 (published: 0.853 and 0.952), unscaled ones 0.899 and 0.904. They do
+not explain the published CIFAR-10 column.
 
 Model: ``sklearn.svm.OneClassSVM`` with the kernel exp(-gamma |x - y|^2) and nu = 0.1 (Ruff et al.
 report the better of 0.01 and 0.1). gamma is a number or a rule on the training inliers:
@@ -56,6 +60,7 @@ class OCSVM(ShallowDetector):
             support vectors.
         gamma: of the kernel, or the rule that finds it.
         variance: share of the variance that PCA keeps; None for the pixels themselves.
+        whiten: whether every direction of the PCA is scaled to variance 1.
     """
 
     def __init__(
@@ -64,10 +69,12 @@ class OCSVM(ShallowDetector):
         nu: OpenFraction = 0.1,
         gamma: PositiveFloat | Rule = "scale",
         variance: OpenFraction | None = 0.95,
+        whiten: bool = True,
     ) -> None:
         self.nu = nu
         self.gamma = gamma
         self.variance = variance
+        self.whiten = whiten
 
     def learn(self, points: Points) -> tuple[Model, dict[str, Any]]:
         """Find the support vectors."""

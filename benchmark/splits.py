@@ -21,6 +21,7 @@ import pandas as pd
 from benchmark.data.dataset import FEWEST_IMAGES, Labels
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
+from benchmark.utils.parquet import write_parquet
 
 PARTS = ("train", "validation", "test")
 FOLDS = {"official": 1, "folds": 5}
@@ -172,7 +173,7 @@ def write_split(
     }
     # The table gets its name first, so that no .json describes a table that is missing.
     with atomic(path.with_suffix(".json")) as json_path, atomic(path) as table_path:
-        split.to_parquet(table_path, index=False)
+        write_parquet(split, table_path)
         json_path.write_text(json.dumps(facts, indent=2) + "\n")
 
 

@@ -69,6 +69,15 @@ def test_a_run_depends_on_its_own_method_only():
     assert jobs(milestones=[1]).method(first) != jobs().method(first)
 
 
+def test_a_method_may_have_milestones_of_its_own():
+    methods = {"cae": {"epochs": 1, "milestones": []}, "cae_grad": {"epochs": 2}}
+    own = jobs(methods=methods, milestones=[1, 2])
+    assert own.method(SimpleNamespace(method="cae"))["milestones"] == ()
+    params = [each.method(SimpleNamespace(method="cae"))["params"] for each in (own, jobs())]
+    assert params[0] == params[1]
+    assert own.method(SimpleNamespace(method="cae_grad"))["milestones"] == (1, 2)
+
+
 def test_a_data_set_depends_on_the_files_that_are_read(tmp_path):
     file = tmp_path / "cells.npz"
     np.savez(file, x=np.zeros((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))

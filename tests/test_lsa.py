@@ -203,6 +203,6 @@ def test_a_few_validation_images_are_no_collapse(count: int) -> None:
 
 def test_schedule() -> None:
     (phase,) = LSA().phases(LSA(width=1, bins=2).build(1, 28))
-    assert (phase.epochs, phase.batch_size) == (200, 256)
+    assert (phase.epochs, phase.batch_size) == (200, 64)
     assert phase.optimizers["adam"].param_groups[0]["lr"] == 1e-4
     assert [phase.schedule(epoch) for epoch in (1, 200)] == [1, 1]

@@ -191,7 +191,7 @@ class Jobs:
         return {
             "detector": method.detector,
             "params": method.params,
-            "milestones": self.config.milestones,
+            "milestones": self.config.milestones_of(wildcards.method),
             "code_digest": digest(module, "benchmark.runs.train", without=INDIRECT),
         }
 

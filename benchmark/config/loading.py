@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from benchmark.config.data_check import check_data
 from benchmark.config.methods import METHODS, hyperparameters
-from benchmark.config.models import Config, DatasetConfig, suggestion
+from benchmark.config.models import METHOD_KEYS, Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Selection
@@ -159,7 +159,7 @@ def _method(key: str, entry: Any) -> Any:
     defaults = {"title": key}
     if method := METHODS.get(key):
         defaults |= {"title": method.title, "detector": method.path}
-    own = {name: value for name, value in entry.items() if name in ("detector", "title")}
+    own = {name: value for name, value in entry.items() if name in METHOD_KEYS}
     params = {name: value for name, value in entry.items() if name not in own}
     return defaults | own | {"params": params}
 
@@ -201,5 +201,5 @@ def _accepted_keys(path: tuple[int | str, ...], mapping: Mapping[str, Any]) -> l
         return list((Selection if path[2] == "challenges" else DatasetConfig).model_fields)
     if path[0] == "methods" and len(path) > 1:
         model = hyperparameters(mapping["methods"][path[1]]["detector"])
-        return [*model.model_fields, "detector", "title"]
+        return [*model.model_fields, *METHOD_KEYS]
     return list(Config.model_fields)

@@ -133,6 +133,10 @@ class MethodConfig(_Model):
         description="The class, as `package.module:Class`; needed only for a method of your own."
     )
     title: str = Field(description="Name in tables and figures.")
+    milestones: Distinct[PositiveInt] | None = Field(
+        default=None,
+        description="Epochs whose model is scored too; those of the configuration by default.",
+    )
     params: dict[str, Any] = Field(description="The keyword arguments of the class.")
 
     @field_validator("params")
@@ -142,6 +146,10 @@ class MethodConfig(_Model):
             return params
         model = hyperparameters(info.data["detector"])
         return model.model_validate_json(json.dumps(params)).model_dump()
+
+
+METHOD_KEYS = tuple(key for key in MethodConfig.model_fields if key != "params")
+"""The keys of a method's entry that are no hyperparameters."""
 
 
 class Config(_Model):
@@ -204,6 +212,11 @@ class Config(_Model):
                     f"of {smaller}, or leave the method out"
                 )
         return methods
+
+    def milestones_of(self, method: str) -> tuple[int, ...]:
+        """The milestones of a method, by its key: its own, or those of all."""
+        own = self.methods[method].milestones
+        return tuple(self.milestones if own is None else own)
 
     @property
     def root(self) -> Path:

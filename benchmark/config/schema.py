@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.methods import METHODS, hyperparameters
-from benchmark.config.models import Config
+from benchmark.config.models import METHOD_KEYS, Config
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
@@ -20,7 +20,7 @@ def schema() -> dict[str, Any]:
     """
     document = Config.model_json_schema()
     method_keys = document["$defs"].pop("MethodConfig")["properties"]
-    own_keys = {key: method_keys[key] for key in ("detector", "title")}
+    own_keys = {key: method_keys[key] for key in METHOD_KEYS}
     entries = {}
     for slug, method in METHODS.items():
         try:

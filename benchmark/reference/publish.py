@@ -9,6 +9,8 @@ with other scores replaces an earlier one. Configuration files after the first h
 data and results on this machine, which are not copied.
 """
 
+import hashlib
+import json
 import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable
@@ -16,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from benchmark import config as configuration
@@ -28,6 +31,7 @@ from benchmark.reanalyse import reanalyse
 from benchmark.reference import compatibility, verify
 from benchmark.scores import Run, collect, read_scores
 from benchmark.utils.files import atomic, recover_folder, replace_folder
+from benchmark.utils.parquet import write_parquet
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
 RUN_FILES = ("run.json", "scores.parquet", *OPTIONAL)
@@ -123,13 +127,32 @@ def _add_runs(
     new: Iterable[Run], published: Iterable[Run], root: Path, names: Iterable[str]
 ) -> None:
     """Copy runs to ``root``, except failures and repetitions of published runs."""
-    earlier = {run.key: run.manifest.get("scores_sha256") for run in published}
+    earlier = {run.key: run for run in published}
     for run in new:
-        repeated = not run.usable or earlier.get(run.key) == run.manifest.get("scores_sha256")
-        if run.key not in earlier or not repeated:
+        before = earlier.get(run.key)
+        if before is None or (run.usable and not _same_scores(before, run)):
             target = layout.run(root, run.key)
             shutil.rmtree(target, ignore_errors=True)
             _copy_files(run.directory, target, names)
+            compress(target)
+
+
+def _same_scores(*runs: Run) -> bool:
+    tables = [pd.read_parquet(run.directory / "scores.parquet") for run in runs]
+    return tables[0].equals(tables[1])
+
+
+def compress(directory: Path) -> None:
+    """Write the score tables of a run again in little space, and their hashes into ``run.json``."""
+    record = json.loads((directory / "run.json").read_text())
+    for file in ("scores", "epochs"):
+        path = directory / f"{file}.parquet"
+        if path.is_file():
+            with atomic(path) as beside:
+                write_parquet(pd.read_parquet(path), beside)
+            record[f"{file}_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    with atomic(directory / "run.json") as beside:
+        beside.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _add_data(config: Config, source: Path, root: Path) -> None:

@@ -32,6 +32,7 @@ from benchmark.runs import scoring
 from benchmark.runs.environment import environment
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
+from benchmark.utils.parquet import write_parquet
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
     for file, table in tables.items():
         table = table.astype({"model": "category"} if "model" in table else {})
         with atomic(directory / f"{file}.parquet") as beside:
-            table.to_parquet(beside, index=False, compression="zstd")
+            write_parquet(table, beside)
     with atomic(directory / "history.csv") as beside:
         history.to_csv(beside, index=False, float_format="%.7g")
 

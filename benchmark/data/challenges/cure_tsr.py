@@ -43,6 +43,10 @@ def has_official_split(path: Path) -> bool:
     return {TRAIN, TEST} <= set(file_names.parts(path))
 
 
+def labels(path: Path) -> None:
+    """Every sign has hundreds of images."""
+
+
 def files(path: Path, selection: Selection) -> Iterator[Path]:
     """All but hidden files in the folders of the chosen conditions, sorted."""
     chosen = _conditions(selection)
@@ -134,16 +138,14 @@ def _problems(
     """What is wrong in the parts that are read, and the chosen conditions that have no image."""
     if split:
         index = index[index["part"].isin(("", TRAIN, TEST))]  # "" for files beside the parts
+    is_empty = index["problem"] == "empty folder"
+    folders, empty = file_problems.folders(index), file_problems.folders(index[is_empty])
     # Of the empty folders only those of chosen conditions matter.
-    indexed = file_problems.of_index(index)
-    problems = [problem for problem in indexed if problem.kind != "empty folder"]
-    folders = file_problems.folders(index)
-    empty = file_problems.folders(index[index["problem"] == "empty folder"])
+    problems = file_problems.of_index(index[~is_empty])
     codes = (rows[column].tolist() for column in ("part", "challenge", "level"))
     readable = set(zip(*codes, strict=True))
-    conditions = _conditions(selection)
-    required = {TRAIN: [NO_CHALLENGE], TEST: conditions} if split else {"": conditions}
-    for part, condition in [(part, each) for part, asked in required.items() for each in asked]:
+    tested = [(TEST if split else "", condition) for condition in _conditions(selection)]
+    for part, condition in [(TRAIN, NO_CHALLENGE)] * split + tested:
         place = file_names.title(condition, part)
         if (part, condition) not in folders:
             problems.append(Problem("folder not found", place))

@@ -11,8 +11,7 @@ folder to need little memory, and rebuilt only when a folder changed.
 import json
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,25 +66,21 @@ def build(root: Path, path: Path) -> None:
     Raises:
         InputError: no such folder, or no challenge folder in it.
     """
-    entries = _entries(root, path)
+    entries = list(_entries(root, path))
     if not any(file_names.condition(entry.name) for entry in entries):
         raise InputError(
             f"{root}: no folder of CURE-TSR, such as Real_Train/ChallengeFree or CodecError-1; "
             "`path:` must be the folder that holds them"
         )
-    metadata = {_STATE: json.dumps(_state(root, entries)).encode()}
+    schema = _SCHEMA.with_metadata({_STATE: json.dumps(_state(root, entries))})
     with (
         atomic(path) as partial,
-        pq.ParquetWriter(partial, _SCHEMA.with_metadata(metadata), compression="zstd") as writer,
+        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
         tqdm(unit=" files", desc=f"Indexing {root.name}", mininterval=1) as progress,
     ):
         for entry in entries:
-            rows = [(entry.part, *row) for row in _rows(entry, progress)]
-            arrays = [
-                pa.array(list(values), field.type)
-                for values, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)
-            ]
-            writer.write_table(pa.table(arrays, schema=_SCHEMA))
+            rows = pd.DataFrame(_rows(entry, progress), columns=_SCHEMA.names)
+            writer.write_table(pa.Table.from_pandas(rows, _SCHEMA, preserve_index=False))
 
 
 def obtain(root: Path, path: Path) -> pd.DataFrame:
@@ -95,48 +90,39 @@ def obtain(root: Path, path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def _entries(root: Path, index: Path) -> list[_Entry]:
+def _entries(root: Path, index: Path) -> Iterator[_Entry]:
     """All folders and files above the images, except those that a reader wrote there."""
     parts = file_names.parts(root)
-    ignored = {*WRITTEN, index.name, *parts}
-    beside = _entries_of_part(root, "", ignored, nested=parts != ("",))
-    nested = (_entries_of_part(root, part, set()) for part in parts if part)
-    return [*beside, *chain(*nested)]
-
-
-def _entries_of_part(
-    root: Path, part: str, ignored: Collection[str], *, nested: bool = False
-) -> Iterator[_Entry]:
-    """What lies in a part; for the part ``""`` of a ``nested`` set, what lies beside its parts."""
-    first: dict[Condition, str] = {}
-    with os.scandir(root / part) as entries:
-        files = sorted(entries, key=lambda entry: entry.name)
-    for file in files:
-        if file.name.startswith(".") or file.name in ignored:
-            continue
-        problem, reason = "", ""
-        condition = file_names.condition(file.name)
-        if not file.is_dir():
-            problem, reason = "stray file", "in no folder of a challenge"
-        elif nested:
-            problem, reason = "unknown folder", f"none of {', '.join(file_names.PARTS)}"
-        elif condition is None:
-            problem, reason = "unknown folder", "no challenge type and level in its name"
-        elif condition in first:
-            problem, reason = "duplicate", f"the same condition as {first[condition]}"
-        else:
-            first[condition] = file.name
-        yield _Entry(part, file.name, Path(file.path), problem, reason)
+    for part in dict.fromkeys(("", *parts)):
+        beside_parts = part not in parts
+        ignored = () if part else (*WRITTEN, index.name, *parts)
+        first: dict[Condition, str] = {}
+        for file in sorted((root / part).iterdir()):
+            if file.name.startswith(".") or file.name in ignored:
+                continue
+            problem, reason = "", ""
+            condition = file_names.condition(file.name)
+            if not file.is_dir():
+                problem, reason = "stray file", "in no folder of a challenge"
+            elif beside_parts:
+                problem, reason = "unknown folder", f"none of {', '.join(file_names.PARTS)}"
+            elif condition is None:
+                problem, reason = "unknown folder", "no challenge type and level in its name"
+            elif condition in first:
+                problem, reason = "duplicate", f"the same condition as {first[condition]}"
+            else:
+                first[condition] = file.name
+            yield _Entry(part, file.name, file, problem, reason)
 
 
 def _rows(entry: _Entry, progress: "tqdm[Any]") -> list[tuple[Any, ...]]:
-    """The rows of one entry, at least one: folder, file, codes, problem and reason."""
-    name = file_names.printable(entry.name)
+    """The rows of one entry, at least one, in the columns of ``_SCHEMA``."""
+    part, name = entry.part, file_names.printable(entry.name)
     if entry.problem:
         place = ("", name) if entry.problem == "stray file" else (name, "")
-        return [(*place, *_UNKNOWN, entry.problem, entry.reason)]
-    rows = [(name, *row) for row in _files(entry, progress)]
-    return rows or [(name, "", *_UNKNOWN, "empty folder", "")]
+        return [(part, *place, *_UNKNOWN, entry.problem, entry.reason)]
+    rows = [(part, name, *row) for row in _files(entry, progress)]
+    return rows or [(part, name, "", *_UNKNOWN, "empty folder", "")]
 
 
 def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
@@ -186,10 +172,9 @@ def _state(root: Path, entries: Iterable[_Entry]) -> list[Any]:
 def _is_current(root: Path, path: Path) -> bool:
     """Whether the index at ``path`` is of this folder, which has not changed since."""
     try:
-        metadata: Mapping[bytes, bytes] = pq.read_schema(path).metadata or {}
-        indexed = json.loads(metadata.get(_STATE, b"null"))
+        indexed = json.loads(pq.read_schema(path).metadata[_STATE])
         return bool(indexed == _state(root, _entries(root, path)))
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
         return False
 
 

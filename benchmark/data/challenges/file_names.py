@@ -51,10 +51,8 @@ TRAIN, TEST = "Real_Train", "Real_Test"
 PARTS = (TRAIN, TEST, "Sim_Train", "Sim_Test")
 """The folders of the distribution; a flat folder of challenge folders has the one part ``""``."""
 
-MAX_NUMBER = 2**31 - 1
-"""The largest image number that an index can hold, in 32 bits."""
-
-_FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d+)\.bmp", re.IGNORECASE | re.ASCII)
+# An index holds the image's number in 32 bits, so at most nine digits.
+_FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,9})\.bmp", re.IGNORECASE | re.ASCII)
 _CONDITIONS = {folder.lower(): condition for condition, folder in FOLDERS.items()}
 
 
@@ -87,8 +85,6 @@ def parse(file: str) -> Codes:
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
     codes = Codes(*map(int, match.groups()))
-    if codes.number > MAX_NUMBER:
-        raise BadName("unparsable name", f"its index is beyond {MAX_NUMBER}")
     for field, table in (("sequence", SEQUENCES), ("sign", SIGNS), ("challenge", CHALLENGES)):
         code = getattr(codes, field)
         if code not in table:
@@ -116,10 +112,7 @@ def title(condition: Condition, part: str = "") -> str:
 
 def printable(name: str) -> str:
     """A name from the file system as one line of text: unprintable characters are escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in name
-    )
+    return repr(name)[1:-1]
 
 
 def code(challenge: str) -> int:

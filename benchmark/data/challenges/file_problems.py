@@ -4,6 +4,7 @@ Functions of an index take the table that ``cure_tsr_index.obtain`` returns.
 """
 
 from collections.abc import Collection, Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmark.data.challenges.file_names import Condition, condition, title
@@ -20,6 +21,7 @@ KINDS = (
 indexing opens no image."""
 
 _CONDITION_KINDS = ("empty folder", "folder not found", "no such sign")
+_EXAMPLES = 3
 
 
 class Problem(NamedTuple):
@@ -38,23 +40,21 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.kind}" + (f" ({self.reason})" if self.reason else "")
 
 
-def account(problems: Iterable[Problem], examples: int = 3) -> list[str]:
+def account(problems: Iterable[Problem]) -> list[str]:
     """One line per kind of problem: how many there are, and the first few by name.
 
     Missing and empty folders have a line each.
     """
-    by_kind: dict[str, list[Problem]] = {}
-    for problem in problems:
-        by_kind.setdefault(problem.kind, []).append(problem)
     lines = []
-    for kind in sorted(by_kind, key=KINDS.index):
-        same_kind = by_kind[kind]
+    in_order = sorted(problems, key=lambda problem: KINDS.index(problem.kind))
+    for kind, group in groupby(in_order, lambda problem: problem.kind):
+        same = list(group)
         if kind in _CONDITION_KINDS:
-            lines += [str(problem) for problem in same_kind]
-            continue
-        shown = "; ".join(problem.place_and_reason for problem in same_kind[:examples])
-        more = f"; and {len(same_kind) - examples:,} more" if len(same_kind) > examples else ""
-        lines.append(f"{kind}: {len(same_kind):,} ({shown}{more})")
+            lines += map(str, same)
+        else:
+            shown = "; ".join(problem.place_and_reason for problem in same[:_EXAMPLES])
+            more = f"; and {len(same) - _EXAMPLES:,} more" if len(same) > _EXAMPLES else ""
+            lines.append(f"{kind}: {len(same):,} ({shown}{more})")
     return lines
 
 

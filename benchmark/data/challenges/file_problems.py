@@ -45,7 +45,7 @@ def account(problems: Iterable[Problem]) -> list[str]:
 
     Missing and empty folders have a line each.
     """
-    lines = []
+    lines: list[str] = []
     in_order = sorted(problems, key=lambda problem: KINDS.index(problem.kind))
     for kind, group in groupby(in_order, lambda problem: problem.kind):
         same = list(group)

@@ -90,19 +90,11 @@ def by_class(
     rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int]
 ) -> dict[int, Estimate]:
     """Estimates per inlier class, then over all of them (``AVERAGE``)."""
-    folds = config.datasets[dataset].folds
-    if rows.empty:
-        size = len(config.seeds) * len(folds)
-        nothing = Estimate(float("nan"), float("nan"), 0, size)
-        return dict.fromkeys(classes, nothing) | {
-            AVERAGE: replace(nothing, expected=size * len(classes))
-        }
-    cube = spread_out(rows, config.seeds, folds, classes)
+    cube = spread_out(rows, config.seeds, config.datasets[dataset].folds, classes)
     constant = set(rows.loc[rows["flag"] == "constant", "inlier"])
-    parts = {inlier: cube[:, :, [index]] for index, inlier in enumerate(classes)}
     estimates = {
-        inlier: replace(estimate(part), constant=inlier in constant)
-        for inlier, part in parts.items()
+        inlier: replace(estimate(cube[:, :, [index]]), constant=inlier in constant)
+        for index, inlier in enumerate(classes)
     }
     return estimates | {AVERAGE: replace(estimate(cube), constant=bool(constant))}
 

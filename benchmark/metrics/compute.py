@@ -136,7 +136,8 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
     weight = gradient_weight(run.manifest, config.beta)
     for model, scores in models.items():
         final = model in ("best", "last")
-        names, values = _columns(scores, weight, config, swept=final)
+        columns = _columns(scores, weight, config, swept=final)
+        names, values = list(columns), np.stack(list(columns.values()))
         inliers, outliers = scores.split(values)
         placed = placements(inliers, outliers)
         flags = _flags(values)
@@ -181,23 +182,17 @@ def _flags(values: Array) -> list[str]:
 
 def _columns(
     scores: TestScores, weight: float, config: Config, *, swept: bool
-) -> tuple[list[tuple[str, float | None]], Array]:
-    """(component, beta multiple) and scores, (C, N): the components, the score, the sweep."""
-    columns: list[tuple[str, float | None, Array | None]] = [
-        (name, None, values) for name, values in scores.components.items() if name != "score"
-    ]
-    columns.append(("score", None, combined(scores.components, weight)))
-    if swept and "gradient" in scores.components:
-        columns += [
-            ("score", multiple, combined(scores.components, multiple * config.alpha))
-            for multiple in config.beta_multiples
-        ]
-    scored = [(name, multiple, values) for name, multiple, values in columns if values is not None]
-    return [column[:2] for column in scored], np.stack([values for _, _, values in scored])
-
-
-_Sides = tuple[Array, Array]
-"""Scores of inliers and of outliers."""
+) -> dict[tuple[str, float | None], Array]:
+    """Scores, (N,), by component and beta multiple: the components, the score, the sweep."""
+    parts = scores.components
+    columns: dict[tuple[str, float | None], Array | None] = {
+        (name, None): values for name, values in parts.items() if name != "score"
+    }
+    columns["score", None] = combined(parts, weight)
+    if swept and "gradient" in parts:
+        for multiple in config.beta_multiples:
+            columns["score", multiple] = combined(parts, multiple * config.alpha)
+    return {name: values for name, values in columns.items() if values is not None}
 
 
 class _Pool:
@@ -208,7 +203,8 @@ class _Pool:
         self.beta = config.beta
         self.ratio = layout.main_ratio(config)
         self.expected: Counter[tuple[int, int]] = Counter()
-        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[_Sides]]] = {}
+        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
+        """Scores of inliers and outliers by model, component, fold and seed."""
 
     def add(self, run: Run, models: dict[str, TestScores]) -> None:
         """Pool the scores of a run's best and last models, if it has any; count its class."""
@@ -275,14 +271,9 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
 
     ``commit`` names those that the complete runs were made at, ``+`` after one with changes.
     """
+    hashes = ("scores_sha256", "epochs_sha256", "code_digest")
     lines = "\n".join(
-        " ".join(
-            [run.key.path, run.status]
-            + [
-                str(run.manifest.get(name))
-                for name in ("scores_sha256", "epochs_sha256", "code_digest")
-            ]
-        )
+        " ".join([run.key.path, run.status, *(str(run.manifest.get(name)) for name in hashes)])
         for run in runs
     )
     environments = (run.manifest.get("environment") or {} for run in runs if run.usable)

@@ -86,11 +86,7 @@ def make_split(
 
 
 def outlier_count(n_inliers: int, ratio: float) -> int:
-    """How many outliers make up the share ``ratio`` of a test set with ``n_inliers`` inliers.
-
-    Raises:
-        InputError: a ratio that is not between 0 and 1.
-    """
+    """How many outliers make up the share ``ratio``, in (0, 1), of a test set with its inliers."""
     if not 0 < ratio < 1:
         raise InputError(
             f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
@@ -177,11 +173,7 @@ def write_split(
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """Read a split and check its hash.
-
-    Raises:
-        InputError: a missing or damaged file, or one that was changed.
-    """
+    """Read a split; ``InputError`` for a file that is missing, damaged or was changed."""
     try:
         split = pd.read_parquet(path)
         stated = json.loads(path.with_suffix(".json").read_text())["sha256"]

@@ -12,15 +12,10 @@ def check_data(config: Config, source: str = "config") -> None:
     """Check that the data sets' files exist and have what the configured splits need.
 
     That is the official split, if it is to be used, and the inlier classes with images enough.
-
     Files that can be downloaded may be missing, and so may an optional data set.
 
-    Args:
-        config: a configuration that ``load`` or ``read`` returned.
-        source: the file or files that it is from, for the messages.
-
     Raises:
-        InputError: one line per problem: file, key, what is wrong, what to do.
+        InputError: one line per problem: ``source``, key, what is wrong, what to do.
     """
     problems = [
         f"{source}: datasets.{key}.{field}: {problem}"

@@ -52,14 +52,11 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
 
 
 def read(*paths: Path, data: bool = True) -> Config:
-    """Read and check configuration files; later ones override single keys of earlier ones.
+    """Read and check configuration files; errors are those of ``merged`` and ``load``.
 
     >>> config = read(Path("config/demo.yaml"))
     >>> config.name, list(config.datasets)
     ('demo', ['digits'])
-
-    Raises:
-        InputError: as ``merged`` and ``load`` do.
     """
     return load(merged(*paths), " + ".join(map(str, paths)), data)
 
@@ -67,8 +64,7 @@ def read(*paths: Path, data: bool = True) -> Config:
 def merged(*sources: Path | Mapping[str, Any]) -> dict[str, Any]:
     """The keys and values of configuration files or mappings, later ones in the place of earlier.
 
-    Raises:
-        InputError: a file is missing or is not a YAML mapping.
+    Raises ``InputError`` for a file that is missing or is not a YAML mapping.
     """
     whole: dict[str, Any] = {}
     for source in sources:

@@ -56,14 +56,9 @@ METHODS: Mapping[str, Method] = {
 
 
 def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
-    """Import a method's class and build it.
+    """Import a method's class, ``package.module:Class``, and build it with its hyperparameters.
 
-    Args:
-        path: ``package.module:Class``.
-        params: its hyperparameters.
-
-    Raises:
-        InputError: the class, or a package that it needs, is missing.
+    Raises ``InputError`` if the class, or a package that it needs, is missing.
     """
     built: detector.Detector = imports.load(path)(**params)
     return built
@@ -71,14 +66,11 @@ def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
 
 @cache
 def hyperparameters(path: str) -> type[BaseModel]:
-    """The hyperparameters of a method as a pydantic model: types, ranges and defaults.
+    """The hyperparameters of ``package.module:Class`` as a pydantic model.
 
     They are the keyword-only arguments of the class's own or inherited ``__init__``. Annotations
     and defaults may use the built-in types, ``typing``, ``annotated_types``, the names of
     ``benchmark.detector``, and names that the module assigns or imports from the same project.
-
-    Args:
-        path: ``package.module:Class``.
 
     Raises:
         InputError: no such module or class, or an ``__init__`` of another form.

@@ -84,11 +84,7 @@ def read(path: Path, image_size: int) -> Dataset:
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[Arrays]:
-    """Open an ``.npz`` file.
-
-    Raises:
-        InputError: a missing or damaged file; also for damage that shows as arrays are read.
-    """
+    """Open an ``.npz`` file; ``InputError`` also for damage that shows as arrays are read."""
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {problem}; `path:` must be an .npz file")
@@ -113,11 +109,7 @@ def open_npz(path: Path) -> Iterator[Arrays]:
 
 
 def read_labels(arrays: Arrays, name: str, path: Path) -> Labels:
-    """An array of integers, (N,) or (N, 1), as (N,) int64.
-
-    Raises:
-        InputError: another dtype or shape.
-    """
+    """An array of integers, (N,) or (N, 1), as (N,) int64; ``InputError`` for any other."""
     shape, dtype = _header(arrays, name)
     if shape[1:] not in ((), (1,)) or not shape or dtype.kind not in "iu":
         raise InputError(

@@ -15,11 +15,7 @@ VARIABLE = "GRADCON_DEVICE"
 
 
 def choose() -> str:
-    """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``.
-
-    Raises:
-        InputError: the environment variable names no such device.
-    """
+    """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``."""
     requested = os.environ.get(VARIABLE, "")
     if not requested:
         return "cuda" if _has_gpu() and _torch_supports_cuda() else "cpu"
@@ -30,11 +26,7 @@ def choose() -> str:
 
 @cache
 def check(device: str) -> None:
-    """Refuse a GPU that torch cannot compute on, which another process tries out.
-
-    Raises:
-        InputError: what torch says, and what to do.
-    """
+    """Refuse a GPU that torch cannot compute on, which another process tries out."""
     if device == "cpu":
         return
     code = "import sys, torch; torch.ones(1, device=sys.argv[1]).add(1).item()"

@@ -18,14 +18,8 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
     """The sha256 of the code of some modules and of all that they import in the project.
 
     Modules outside of the project are followed within their own top-level packages. Nothing is
-    imported.
-
-    Args:
-        *modules: dotted names.
-        without: modules and packages to leave out, with the modules that only they import.
-
-    Raises:
-        InputError: a module is missing or has a syntax error.
+    imported. Modules and packages in ``without`` are left out, with what only they import.
+    Raises ``InputError`` for a module that is missing or has a syntax error.
     """
     content = hashlib.sha256()
     for module in closure(*modules, without=without):

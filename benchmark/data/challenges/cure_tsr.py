@@ -28,11 +28,7 @@ if TYPE_CHECKING:  # a check of the configuration does without pandas
 
 
 def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
-    """``clean`` and the chosen conditions; checks that the folder exists, not what is in it.
-
-    Raises:
-        InputError: no such folder, or an unknown sign.
-    """
+    """``clean`` and the chosen conditions; checks that the folder exists, not what is in it."""
     file_names.parts(path)
     _signs(selection)
     return selection.class_names
@@ -57,19 +53,11 @@ def files(path: Path, selection: Selection) -> Iterator[Path]:
 
 
 def read(path: Path, image_size: int, selection: Selection, keep: Path | None = None) -> Dataset:
-    """Read the chosen images, resized with the Lanczos filter.
+    """Read the chosen images; those of one photograph, clean or challenged, are a group.
 
-    Args:
-        path: the folder of CURE-TSR.
-        image_size: height and width in pixels.
-        selection: which images, and whether a problem stops the reading.
-        keep: a folder, by default ``path``, for ``index.parquet``, which is used again,
-            ``account.txt``, which says what is missing or was left out, and ``signs.npz``, pictures
-            of one sign.
-
-    Returns:
-        Label 0 is ``clean``, label k the k-th condition; the images of one photograph, clean or
-        challenged, have the same group.
+    The folder ``keep``, by default ``path``, gets ``index.parquet``, which is used again,
+    ``account.txt``, which says what is missing or was left out, and ``signs.npz``, pictures of one
+    sign.
 
     Raises:
         InputError: no such folder, nothing of what was asked for, or with ``on_problem: stop``

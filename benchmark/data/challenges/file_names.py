@@ -76,11 +76,7 @@ class BadName(ValueError):
 
 
 def parse(file: str) -> Codes:
-    """The codes in a file's name.
-
-    Raises:
-        BadName: another form, an unknown code, or a level that the challenge type does not have.
-    """
+    """The codes in a file's name; ``BadName`` for another form, or a code that does not exist."""
     match = _FILE.fullmatch(file)
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
@@ -121,11 +117,7 @@ def code(challenge: str) -> int:
 
 
 def parts(root: Path) -> tuple[str, ...]:
-    """The parts of the distribution that ``root`` has; ``("",)`` for a flat folder.
-
-    Raises:
-        InputError: no such folder.
-    """
+    """The parts of the distribution that a folder has; ``("",)`` for a flat one."""
     if not root.is_dir():
         problem = "is a file" if root.exists() else "no such folder"
         raise InputError(

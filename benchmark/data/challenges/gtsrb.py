@@ -54,11 +54,7 @@ TEST_TRACKS = 5
 
 
 def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
-    """``clean`` and the chosen conditions; reads the signs' classes only.
-
-    Raises:
-        InputError: a missing or malformed file, or an unknown sign.
-    """
+    """``clean`` and the chosen conditions; reads the signs' classes only."""
     if _is_file(path):
         with open_npz(path) as arrays:
             _check_arrays(arrays, path)
@@ -87,19 +83,12 @@ def read(path: Path, image_size: int, selection: Selection, keep: Path | None = 
     """Split by track, put the test images under the challenges, and resize all.
 
     The challenges act on the photographs at their size in the file, then all are resized. An
-    image's row in the file is the seed of its challenges.
-
-    Args:
-        path: torchvision's root folder, or the ``.npz`` file.
-        image_size: height and width in pixels.
-        selection: which challenges, levels and signs.
-        keep: a folder for ``signs.npz``, pictures of one sign; by default they are not kept.
-
-    Returns:
-        Label 0 is ``clean``, label k the k-th condition; a group is a track.
+    image's row in the file is the seed of its challenges. A group is a track. The folder ``keep``
+    gets ``signs.npz``, pictures of one sign.
 
     Raises:
-        InputError: a missing or malformed file, an unknown sign, or fewer than five tracks.
+        InputError: a missing or malformed file, a download that fails, an unknown sign, or fewer
+            than five tracks.
     """
     images, numbers, tracks = load_photographs(path)
     signs = np.array([sign(number) for number in numbers.tolist()])
@@ -125,11 +114,7 @@ def read(path: Path, image_size: int, selection: Selection, keep: Path | None = 
 
 
 def load_photographs(path: Path) -> Photographs:
-    """The photographs of an ``.npz`` file, or of torchvision's folder, downloaded if absent.
-
-    Raises:
-        InputError: a missing or malformed file, or a download that fails.
-    """
+    """The photographs of an ``.npz`` file, or of torchvision's folder, downloaded if absent."""
     if not _is_file(path):
         return _from_folder(_obtain(path))
     with open_npz(path) as arrays:

@@ -75,7 +75,12 @@ def make_split(
     last = FOLDS[protocol] - 1
     if not 0 <= fold <= last:
         raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {last}")
-    parts = _ASSIGN[protocol](labels, n_train, fold, split_seed, groups)
+    if protocol == "folds":
+        parts = _assign_folds(labels, fold, split_seed)
+    elif n_train is None:
+        raise InputError("protocol official: the data set has no official split; use folds")
+    else:
+        parts = _assign_official(labels, n_train, split_seed, groups)
     return pd.concat(
         [
             _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
@@ -86,7 +91,7 @@ def make_split(
 
 
 def outlier_count(n_inliers: int, ratio: float) -> int:
-    """How many outliers make up the share ``ratio``, in (0, 1), of a test set with its inliers."""
+    """How many outliers are the share ``ratio``, in (0, 1), of a test set with these inliers."""
     if not 0 < ratio < 1:
         raise InputError(
             f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
@@ -177,26 +182,21 @@ def read_split(path: Path) -> pd.DataFrame:
     try:
         split = pd.read_parquet(path)
         stated = json.loads(path.with_suffix(".json").read_text())["sha256"]
-        actual = split_hash(split)
+        if (actual := split_hash(split)) != stated:
+            raise ValueError(f"its sha256 is {actual}, its .json states {stated}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: missing or damaged ({reason}); delete it and its .json and run again"
         ) from error
-    if actual != stated:
-        raise InputError(
-            f"{path}: content has sha256 {actual}, its .json states {stated}; "
-            "delete both and run again"
-        )
     return split
 
 
-def _assign_official(
-    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
-) -> Ids:
-    """90 % and 10 % of each class's official training part; the official test part."""
-    if n_train is None:
-        raise InputError("protocol official: the data set has no official split; use folds")
+def _assign_official(labels: Labels, n_train: int, split_seed: int, groups: Labels | None) -> Ids:
+    """90 % and 10 % of each class's official training part; the official test part.
+
+    As the part of each image, (N,) indices into ``PARTS``.
+    """
     parts = np.full(len(labels), _TEST)
     parts[:n_train] = _TRAIN
     groups = np.arange(len(labels)) if groups is None else groups
@@ -208,9 +208,7 @@ def _assign_official(
     return parts
 
 
-def _assign_folds(
-    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
-) -> Ids:
+def _assign_folds(labels: Labels, fold: int, split_seed: int) -> Ids:
     """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
     fold_parts = np.full(FOLDS["folds"], _TRAIN)
     fold_parts[fold] = _TEST
@@ -220,10 +218,6 @@ def _assign_folds(
         ids = _shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
         parts[ids] = fold_parts[np.arange(len(ids)) % len(fold_parts)]
     return parts
-
-
-_ASSIGN = {"official": _assign_official, "folds": _assign_folds}
-"""Functions that give the part of each image, (N,) indices into ``PARTS``."""
 
 
 def _split_class(

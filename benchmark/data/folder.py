@@ -8,6 +8,7 @@ the data set's ``notes``.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,14 +148,14 @@ def _header(file: Path) -> _Header:
 
 def _notes(path: Path, images: list[Path], headers: Iterable[_Header]) -> Iterator[str]:
     """What was done to the pictures, with how many, and the first, that it was done to."""
-    done = {
-        "colour": "in colour, so all are read as RGB",
-        "turned": "turned upright, as their EXIF orientation says",
-        "transparent": "transparent, and stand on white",
-    }
-    for (name, text), flags in zip(done.items(), zip(*headers, strict=True), strict=True):
-        chosen = [image for image, flag in zip(images, flags, strict=True) if flag]
-        if chosen and not (name == "colour" and len(chosen) == len(images)):
+    done = (
+        "in colour, so all are read as RGB",
+        "turned upright, as their EXIF orientation says",
+        "transparent, and stand on white",
+    )
+    for text, flags in zip(done, zip(*headers, strict=True), strict=True):
+        chosen = list(compress(images, flags))
+        if chosen and not (text == done[0] and len(chosen) == len(images)):
             first = chosen[0].relative_to(path)
             yield f"{len(chosen):,} of {len(images):,} images {text} (first {first})"
 

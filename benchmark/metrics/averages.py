@@ -102,14 +102,9 @@ def by_class(
 def over_classes(
     rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int], by: list[str]
 ) -> pd.DataFrame:
-    """The average over inlier classes of each group of rows, as a frame.
+    """The average over inlier classes of each group of a data set's rows, as a frame.
 
-    Args:
-        rows: of one data set, with the columns of ``metrics``.
-        config: the configuration.
-        dataset: key of the data set.
-        classes: all its inlier classes, as indices.
-        by: the columns that tell groups from one another.
+    Groups are those of equal values in the columns ``by``.
 
     Returns:
         Columns ``dataset``, ``by``, ``mean``, ``spread`` over seeds, ``complete``, and ``lacking``:
@@ -117,8 +112,8 @@ def over_classes(
     """
     records = []
     for key, part in rows.groupby(by, sort=False):
-        cube = spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
-        average = estimate(cube)
+        estimates = by_class(part, config, dataset, classes)
+        average = estimates[AVERAGE]
         records.append(
             {
                 "dataset": dataset,
@@ -126,7 +121,7 @@ def over_classes(
                 "mean": average.mean,
                 "spread": average.spread,
                 "complete": average.complete,
-                "lacking": bool(np.isnan(cube).all(axis=(0, 1)).any()),
+                "lacking": any(each.found == 0 for each in estimates.values()),
             }
         )
     return pd.DataFrame(records)

@@ -24,6 +24,7 @@ import pandas as pd
 from benchmark import layout
 from benchmark.config import Config
 from benchmark.errors import InputError
+from benchmark.metrics import challenge_study
 from benchmark.scores import (
     Run,
     TestScores,
@@ -101,8 +102,8 @@ def compute(config: Config, root: Path) -> Metrics:
     return Metrics(table, _run_table(runs), bins, _provenance(runs, config))
 
 
-def write_numbers(config: Config, root: Path) -> None:
-    """Compute all numbers but the challenge study's and write them under ``root/metrics``."""
+def write(config: Config, root: Path) -> None:
+    """Compute all numbers, the challenge study's too, and write them under ``root/metrics``."""
     metrics = compute(config, root)
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
     frames = (metrics.table, metrics.runs, metrics.histograms)
@@ -111,6 +112,7 @@ def write_numbers(config: Config, root: Path) -> None:
             frame.to_parquet(beside, index=False)
     with atomic(provenance) as beside:
         beside.write_text(json.dumps(metrics.provenance, indent=2) + "\n")
+    challenge_study.write(config, root)
 
 
 def load(config: Config, root: Path) -> Metrics:
@@ -200,7 +202,7 @@ class _Pool:
 
     def __init__(self, dataset: str, method: str, config: Config) -> None:
         self.owner = (dataset, method)
-        self.beta = config.beta
+        self.config = config
         self.ratio = layout.main_ratio(config)
         self.expected: Counter[tuple[int, int]] = Counter()
         self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
@@ -210,12 +212,9 @@ class _Pool:
         """Pool the scores of a run's best and last models, if it has any; count its class."""
         self.expected[run.key.fold, run.key.seed] += 1
         for model in models.keys() & {"best", "last"}:
-            scores = models[model]
-            components = dict(scores.components)
-            score = combined(components, gradient_weight(run.manifest, self.beta))
-            if score is not None:
-                components["score"] = score
-            for component, values in components.items():
+            scores, weight = models[model], gradient_weight(run.manifest, self.config.beta)
+            columns = _columns(scores, weight, self.config, swept=False)
+            for (component, _), values in columns.items():
                 inliers, outliers = scores.split(values)
                 outliers = outliers[: outlier_count(inliers.size, self.ratio)]
                 if np.isfinite(inliers).all() and np.isfinite(outliers).all():

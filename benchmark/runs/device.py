@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from functools import cache
@@ -39,19 +40,12 @@ def check(device: str) -> None:
         )
 
 
-def peak_memory(device: str) -> int | None:
-    """The most memory used so far, in bytes: by tensors on a GPU, else by the whole process.
-
-    None where the system does not report it.
-    """
+def peak_memory(device: str) -> int:
+    """The most memory used so far, in bytes: by tensors on a GPU, else by the whole process."""
     if device.startswith("cuda"):
         import torch
 
         return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:
-        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -9,6 +9,7 @@ import ast
 import hashlib
 from collections.abc import Collection, Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from benchmark.utils.imports import PACKAGES, find, imported_from, parse, top
@@ -73,9 +74,7 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _with_parents(module: str) -> Iterator[str]:
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        yield ".".join(parts[:end])
+    return accumulate(module.split("."), lambda package, name: f"{package}.{name}")
 
 
 @cache

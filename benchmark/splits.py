@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.data.dataset import FEWEST_IMAGES, Labels
+from benchmark.data.dataset import FEWEST_IMAGES, Labels, shuffled
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
@@ -202,7 +202,7 @@ def _assign_official(labels: Labels, n_train: int, split_seed: int, groups: Labe
     groups = np.arange(len(labels)) if groups is None else groups
     for label in np.unique(labels[:n_train]).tolist():
         ids = np.flatnonzero(labels[:n_train] == label)
-        drawn = _shuffled(np.unique(groups[ids]), split_seed, _PARTITION, label)
+        drawn = shuffled(np.unique(groups[ids]), split_seed, _PARTITION, label)
         validation = drawn[len(drawn) * 9 // 10 :]
         parts[ids[np.isin(groups[ids], validation)]] = _VALIDATION
     return parts
@@ -215,7 +215,7 @@ def _assign_folds(labels: Labels, fold: int, split_seed: int) -> Ids:
     fold_parts[(fold + 1) % len(fold_parts)] = _VALIDATION
     parts = np.empty(len(labels), np.int64)
     for label in np.unique(labels).tolist():
-        ids = _shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
+        ids = shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
         parts[ids] = fold_parts[np.arange(len(ids)) % len(fold_parts)]
     return parts
 
@@ -246,7 +246,7 @@ def _split_class(
             f"needs {needed} outliers, the test part of the other classes has {len(candidates)}; "
             "lower the largest of outlier_ratios"
         )
-    outliers = _shuffled(candidates, split_seed, _OUTLIERS, fold, inlier)[:needed]
+    outliers = shuffled(candidates, split_seed, _OUTLIERS, fold, inlier)[:needed]
     ranks = np.concatenate([np.full(sum(sizes), -1), np.arange(needed)])
     return pd.DataFrame(
         {
@@ -256,14 +256,6 @@ def _split_class(
             "outlier_rank": ranks.astype(np.int32),
         }
     )
-
-
-def _shuffled(ids: Ids, split_seed: int, *purpose: int) -> Ids:
-    """The ids in random order; another ``purpose`` has independent randomness."""
-    seed = np.random.SeedSequence(split_seed, spawn_key=purpose)
-    # Not Generator.shuffle, whose results may change from one version of numpy to the next.
-    keys = np.random.PCG64(seed).random_raw(len(ids))
-    return ids[np.argsort(keys, kind="stable")]
 
 
 def _rows(split: pd.DataFrame, inlier: int) -> pd.DataFrame:

@@ -79,3 +79,13 @@ def check(dataset: Dataset, where: str | Path, required: Collection[int] | None 
             raise InputError(
                 f"{where}: class {names[index]!r} has no images; add some or leave it out"
             )
+
+
+def shuffled(ids: Labels, seed: int, *purpose: int) -> Labels:
+    """The ids in random order, the same with any version of NumPy.
+
+    Another ``purpose`` has independent randomness.
+    """
+    # Not Generator.shuffle, whose results may change from one version of NumPy to the next.
+    generator = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose))
+    return ids[np.argsort(generator.random_raw(len(ids)), kind="stable")]

@@ -233,14 +233,9 @@ class _Pool:
                 inliers, outliers = (
                     counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)
                 )
-                frame = pd.DataFrame(
-                    {
-                        **dict(zip(HISTOGRAM_COLUMNS, (*self.owner, fold, seed), strict=False)),
-                        **{"model": model, "component": component, "outlier_ratio": self.ratio},
-                        **{"left": edges[:-1], "right": edges[1:]},
-                        **{"inliers": inliers, "outliers": outliers},
-                    }
-                )
+                head = (*self.owner, fold, seed, model, component, self.ratio)
+                bins = zip(edges[:-1], edges[1:], inliers, outliers, strict=True)
+                frame = pd.DataFrame([(*head, *b) for b in bins], columns=list(HISTOGRAM_COLUMNS))
                 flag = "" if len(pairs) == self.expected[fold, seed] else "incomplete"
                 of = (*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio)
                 yield frame, (*of, "overlap", overlap(inliers, outliers), None, flag)

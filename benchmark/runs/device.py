@@ -1,12 +1,15 @@
-"""The device that models are trained on, chosen without importing torch, and its peak memory."""
+"""The machine of a run: the device, chosen without importing torch, memory and software."""
 
 import os
+import platform
 import re
 import resource
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.utils.imports import find
@@ -50,6 +53,21 @@ def peak_memory(device: str) -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
+def environment(device: str) -> dict[str, Any]:
+    """Versions, processor, threads, device and commit, for ``run.json``."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "commit": _commit(),
+    }
+
+
 def _has_gpu() -> bool:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
@@ -59,3 +77,25 @@ def _torch_supports_cuda() -> bool:
     path = find("torch.version")
     built_for = re.search(r"^cuda\b.*= *(.+)$", path.read_text(), re.MULTILINE) if path else None
     return built_for is not None and built_for[1] != "None"
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str | None:
+    """The checked-out commit, with ``+`` when tracked files differ from it; None outside git."""
+    try:
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -29,7 +29,6 @@ from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
 from benchmark.runs import scoring
-from benchmark.runs.environment import environment
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
 
@@ -240,7 +239,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         "n_scored": attempt.n_scored,
         "split_sha256": split_sha256,
         **sha256,
-        "environment": environment(device),
+        "environment": devices.environment(device),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmark.data.challenges import sign_sheet
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.challenges.sign_sheet import SignSheet
-from benchmark.data.dataset import Dataset, Labels
+from benchmark.data.dataset import Dataset, Labels, shuffled
 from benchmark.data.images import as_images, read_images, resize
 from benchmark.data.npz import Arrays, open_npz, read_labels
 from benchmark.detector import Images
@@ -193,11 +193,8 @@ def _test_tracks(signs: Labels, tracks: Labels) -> list[int]:
     """A fifth of the tracks of each class, the same ones whenever they are drawn."""
     chosen: list[int] = []
     for number in np.unique(signs).tolist():
-        candidates = np.unique(tracks[signs == number])
-        seed = np.random.SeedSequence(number, spawn_key=(0,))
-        # Raw output, as in benchmark.splits: the same tracks with any version of numpy.
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(candidates)), kind="stable")
-        chosen += candidates[order[: len(candidates) // TEST_TRACKS]].tolist()
+        drawn = shuffled(np.unique(tracks[signs == number]), number, 0)
+        chosen += drawn[: len(drawn) // TEST_TRACKS].tolist()
     return chosen
 
 

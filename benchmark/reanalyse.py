@@ -23,9 +23,6 @@ def reanalyse(config: Config, root: Path) -> None:
 
     Snakemake's record is of the settings that it used last. So the file that only Snakemake makes
     beside the metrics is removed, and its next call computes them, and all that follows, again.
-
-    Raises:
-        InputError: no run has scores there.
     """
     require_runs(root)
     (root / BY_SNAKEMAKE).unlink(missing_ok=True)

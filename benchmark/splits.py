@@ -3,10 +3,8 @@
 A protocol first puts every image of the data set into one part, class by class. The split of an
 inlier class is then its own images in the three parts, and outliers drawn at random from the test
 part of all other classes. So neither depends on which classes a configuration names, and an image
-that trains the model of one class is never another's test image.
-
-Images are drawn by sorting raw output of the random generator, which numpy keeps stable between
-versions: the same split seed gives the same split anywhere.
+that trains the model of one class is never another's test image. The same split seed gives the same
+split anywhere.
 """
 
 import hashlib
@@ -123,9 +121,9 @@ def test_table(
     """
     rows = _rows(split, inlier)
     test = rows[rows["part"] == PARTS[_TEST]]
-    is_inlier = test["outlier_rank"] < 0
     if ratio is not None:
-        stored, needed = int((~is_inlier).sum()), outlier_count(int(is_inlier.sum()), ratio)
+        stored = int((test["outlier_rank"] >= 0).sum())
+        needed = outlier_count(len(test) - stored, ratio)
         if needed > stored:
             raise InputError(
                 f"class {inlier}: outlier ratio {ratio} needs {needed} outliers, the split has "

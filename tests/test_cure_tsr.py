@@ -112,14 +112,21 @@ def test_every_real_file_is_indexed(tmp_path: Path) -> None:
     assert (index["sign"] == 6).sum() == 14
 
 
-def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
+def test_the_full_shape(tree: Path, tmp_path: Path, capsys) -> None:
     index = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
     assert index[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
     assert (index["file"] != "").sum() == 12 * 6 + 1
     assert {problem.kind for problem in file_problems.of_index(index)} == {"empty folder"}
     assert len(file_problems.of_index(index)) == 4 * 61 - 7
-    every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
-    assert file_problems.absent(index, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+    assert main(["cure-tsr-index", str(tree), str(tmp_path / "index.parquet")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("73 images, 1 sign types") and "folder not found" not in said
+    for part in ("Real_Train", "Sim_Test"):
+        (tree / part / "Haze-5").rmdir()
+    assert main(["cure-tsr-index", str(tree), str(tmp_path / "index.parquet")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    absent = [line for line in lines if line.endswith(": folder not found")]
+    assert [line.split(",")[0] for line in absent] == ["Real_Train", "Sim_Test"]
 
 
 def bad(tree: Path, tmp_path: Path) -> list[file_problems.Problem]:

@@ -71,12 +71,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(path: Path, image_size: int) -> Dataset:
-    """Read and resize all images, sorted by part, class and file name.
-
-    Raises:
-        InputError: a missing folder, images outside a class folder, or a file that cannot be read
-            as an 8-bit image (names it).
-    """
+    """Read and resize all images, sorted by part, class and file name."""
     images = files(path)
     # The channels must be known before the first image is stored; this reads headers only.
     headers = [_header(file) for file in images]

@@ -42,15 +42,8 @@ def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
     """Read an image file as a viewer shows it, and resize it to (size, size, C) uint8.
 
     The picture is upright, as the EXIF orientation says, and stands on white where it is
-    transparent.
-
-    Args:
-        file: of any format that Pillow knows.
-        size: height and width in pixels.
-        mode: ``RGB``, C = 3, or ``L``, gray, C = 1.
-
-    Raises:
-        UnreadableImage: a missing or damaged file.
+    transparent. The mode is ``RGB``, C = 3, or ``L``, gray, C = 1. Raises ``UnreadableImage`` for a
+    missing or damaged file.
     """
     from PIL import Image, ImageOps
 

@@ -39,7 +39,9 @@ def has_official_split(path: Path) -> bool:
 def labels(path: Path) -> tuple[Labels, int | None]:
     """The labels, and the length of the training part; of the images only shape and type are read.
 
-    Errors are those of ``read``.
+    Raises:
+        InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
+            dtype, or lengths that disagree.
     """
     with open_npz(path) as arrays:
         parts = _parts(arrays, path)
@@ -67,12 +69,7 @@ def files(path: Path) -> tuple[Path, ...]:
 
 
 def read(path: Path, image_size: int) -> Dataset:
-    """Read and resize all images, the training part first.
-
-    Raises:
-        InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
-            dtype, or lengths that disagree.
-    """
+    """Read and resize all images, the training part first."""
     classes, n_train = labels(path)
     with open_npz(path) as arrays:
         images = [

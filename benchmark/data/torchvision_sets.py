@@ -71,10 +71,6 @@ class TorchvisionSet:
 
         A ``path`` that ends in ``.npz`` is read by ``benchmark.data.npz``, as a copy of the same
         images without checksums.
-
-        Raises:
-            InputError: a corrupt file (names its checksums), or one that is absent and cannot be
-                downloaded.
         """
         if _is_copy(path):
             return replace(npz.read(path, image_size), class_names=self.names)

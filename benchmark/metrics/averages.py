@@ -134,7 +134,7 @@ def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
     """
     each = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
     incomplete = int((rows["flag"] == "incomplete").sum())
-    return Estimate(each.mean, each.spread, each.found - incomplete, each.expected)
+    return replace(each, found=each.found - incomplete)
 
 
 def spread_out(

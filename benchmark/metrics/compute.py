@@ -116,11 +116,7 @@ def write(config: Config, root: Path) -> None:
 
 
 def load(config: Config, root: Path) -> Metrics:
-    """What ``write`` wrote.
-
-    Raises:
-        InputError: the numbers were computed with other settings, or nothing tells with which.
-    """
+    """What ``write`` wrote; ``InputError`` unless it was computed with the same settings."""
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
     if read_key(provenance, "config_sha256") != _config_sha256(config):
         raise InputError(

@@ -79,12 +79,8 @@ def run_stack(
 ) -> None:
     """Make several runs of one data set, method and fold, trained as a stack where the method can.
 
-    Args:
-        specs: the runs.
-        data: folder of the prepared data set.
-        split: split table of the fold (.parquet).
-        directories: the folder of each run.
-        device: a torch device; by default a GPU where there is one.
+    ``data`` is the folder of the prepared data set, ``split`` the table of the fold (.parquet) and
+    ``directories`` has the folder of each run. The device is by default a GPU where there is one.
 
     Raises:
         InputError: a damaged data set or split, or a checkpoint of another training.

@@ -9,9 +9,9 @@ folder to need little memory, and rebuilt only when a folder changed.
 """
 
 import json
-import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from benchmark.data.challenges import file_names, file_problems, sign_sheet
 from benchmark.data.challenges.file_names import BadName, Codes, Condition
+from benchmark.data.challenges.file_problems import Problem
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
@@ -49,7 +50,6 @@ class _Entry(NamedTuple):
     """A folder of one condition; or, with a problem, a folder or file that does not belong."""
 
     part: str
-    name: str
     path: Path
     problem: str = ""
     reason: str = ""
@@ -62,12 +62,10 @@ def build(root: Path, path: Path) -> None:
     ``challenge``, ``level`` and ``number`` of the file's name (-1 where it does not parse), and
     ``problem`` and ``reason`` (empty for a good file). A folder that is empty or does not belong
     there is a row without a ``file``. Names that are not text are escaped, hidden files ignored.
-
-    Raises:
-        InputError: no such folder, or no challenge folder in it.
+    Raises ``InputError`` for a folder that is not there or holds no folder of a challenge.
     """
     entries = list(_entries(root, path))
-    if not any(file_names.condition(entry.name) for entry in entries):
+    if not any(file_names.condition(entry.path.name) for entry in entries):
         raise InputError(
             f"{root}: no folder of CURE-TSR, such as Real_Train/ChallengeFree or CodecError-1; "
             "`path:` must be the folder that holds them"
@@ -79,7 +77,8 @@ def build(root: Path, path: Path) -> None:
         tqdm(unit=" files", desc=f"Indexing {root.name}", mininterval=1) as progress,
     ):
         for entry in entries:
-            rows = pd.DataFrame(_rows(entry, progress), columns=_SCHEMA.names)
+            rows = pd.DataFrame(_rows(entry), columns=_SCHEMA.names)
+            progress.update(len(rows))
             writer.write_table(pa.Table.from_pandas(rows, _SCHEMA, preserve_index=False))
 
 
@@ -112,31 +111,26 @@ def _entries(root: Path, index: Path) -> Iterator[_Entry]:
                 problem, reason = "duplicate", f"the same condition as {first[condition]}"
             else:
                 first[condition] = file.name
-            yield _Entry(part, file.name, file, problem, reason)
+            yield _Entry(part, file, problem, reason)
 
 
-def _rows(entry: _Entry, progress: "tqdm[Any]") -> list[tuple[Any, ...]]:
+def _rows(entry: _Entry) -> list[tuple[Any, ...]]:
     """The rows of one entry, at least one, in the columns of ``_SCHEMA``."""
-    part, name = entry.part, file_names.printable(entry.name)
+    part, name = entry.part, file_names.printable(entry.path.name)
     if entry.problem:
         place = ("", name) if entry.problem == "stray file" else (name, "")
         return [(part, *place, *_UNKNOWN, entry.problem, entry.reason)]
-    rows = [(part, name, *row) for row in _files(entry, progress)]
+    rows = [(part, name, *row) for row in _files(entry)]
     return rows or [(part, name, "", *_UNKNOWN, "empty folder", "")]
 
 
-def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
+def _files(entry: _Entry) -> Iterator[tuple[Any, ...]]:
     """The files of one folder: name, codes, problem and reason; sorted by name."""
-    condition = file_names.condition(entry.name)
+    condition = file_names.condition(entry.path.name)
     first: dict[Codes, str] = {}
-    with os.scandir(entry.path) as files:
-        # Progress counts while listing, which is what takes the time in a large folder.
-        names = []
-        for file in files:
-            if not file.name.startswith("."):
-                names.append(file.name)
-                progress.update()
-    for name in sorted(names):
+    for name in sorted(file.name for file in entry.path.iterdir()):
+        if name.startswith("."):
+            continue
         try:
             codes = file_names.parse(name)
         except BadName as error:
@@ -160,13 +154,11 @@ def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
 
 def _state(root: Path, entries: Iterable[_Entry]) -> list[Any]:
     """What an index is of: the folder, and its entries; folders with their last change, in ns."""
-    return [
-        str(root.resolve()),
-        *(
-            [part, name, 0 if problem == "stray file" else path.stat().st_mtime_ns]
-            for part, name, path, problem, _ in entries
-        ),
-    ]
+    state: list[Any] = [str(root.resolve())]
+    for part, path, problem, _ in entries:
+        changed = 0 if problem == "stray file" else path.stat().st_mtime_ns
+        state.append([part, path.name, changed])
+    return state
 
 
 def _is_current(root: Path, path: Path) -> bool:
@@ -187,7 +179,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(chosen: Namespace) -> int:
     """Build an index and print what is in it and what is wrong; the exit status."""
     index = obtain(chosen.root, chosen.index)
-    absent = file_problems.absent(index, file_names.parts(chosen.root), file_names.FOLDERS)
+    folders = file_problems.folders(index)
+    absent = [
+        Problem("folder not found", file_names.title(condition, part))
+        for part, condition in product(file_names.parts(chosen.root), file_names.FOLDERS)
+        if (part, condition) not in folders
+    ]
     good = index[(index["problem"] == "") & (index["file"] != "")]
     print(f"{len(good):,} images, {good['sign'].nunique()} sign types, in {chosen.index}")
     for line in file_problems.account([*file_problems.of_index(index), *absent]):

@@ -3,11 +3,11 @@
 Functions of an index take the table that ``cure_tsr_index.obtain`` returns.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmark.data.challenges.file_names import Condition, condition, title
+from benchmark.data.challenges.file_names import Condition, condition
 
 if TYPE_CHECKING:  # a check of the configuration does without pandas
     import pandas as pd
@@ -70,16 +70,3 @@ def folders(index: "pd.DataFrame") -> set[tuple[str, Condition | None]]:
     """The part and the condition of each folder; no condition for a folder of another name."""
     pairs = index[["part", "folder"]].drop_duplicates().itertuples(index=False)
     return {(part, condition(folder)) for part, folder in pairs}
-
-
-def absent(
-    index: "pd.DataFrame", parts: Iterable[str], conditions: Collection[Condition]
-) -> list[Problem]:
-    """The conditions that have no folder in a part."""
-    present = folders(index)
-    return [
-        Problem("folder not found", title(each, part))
-        for part in parts
-        for each in conditions
-        if (part, each) not in present
-    ]

@@ -31,14 +31,11 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
     >>> config.methods["cae_grad"].title, config.methods["cae_grad"].params["epochs"]
     ('CAE + Grad', 3)
 
-    Args:
-        mapping: the keys and values of the file, see ``config/README.md``.
-        source: the file or files, for the messages.
-        data: whether to check the data sets' files too, see ``check_data``. What is computed from
-            scores alone does not need them.
+    The keys are those of ``config/README.md``. With ``data``, which what is computed from scores
+    alone does without, the data sets' files are checked too, see ``check_data``.
 
     Raises:
-        InputError: one line per problem: file, key, what is wrong, what to do.
+        InputError: one line per problem: ``source``, key, what is wrong, what to do.
     """
     plain = _with_defaults(dict(mapping))
     try:

@@ -55,10 +55,7 @@ def estimate(cube: Cube) -> Estimate:
 class Numbers:
     """The table of all numbers, looked up by what they are of."""
 
-    AXES = (
-        *("dataset", "method", "component", "metric", "outlier_ratio"),
-        *("model", "beta_multiple"),
-    )
+    AXES = ("dataset", "method", "component", "metric", "outlier_ratio", "model", "beta_multiple")
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._empty = table.iloc[:0]

@@ -80,12 +80,10 @@ def _torch_supports_cuda() -> bool:
 
 
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+    about = Path("/proc/cpuinfo")
+    text = about.read_text() if about.is_file() else ""
+    name = re.search(r"^model name\s*: *(.+)$", text, re.MULTILINE)
+    return name[1] if name else platform.processor()
 
 
 def _commit() -> str | None:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.data.challenges import file_names, file_problems, sign_sheet
-from benchmark.data.challenges.file_names import NO_CHALLENGE, TEST, TRAIN, Condition
-from benchmark.data.challenges.file_problems import Problem
+from benchmark.data.challenges import file_names, sign_sheet
+from benchmark.data.challenges.file_names import NO_CHALLENGE, TEST, TRAIN, Condition, Problem
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset
 from benchmark.data.images import UnreadableImage, read_image
@@ -127,9 +126,9 @@ def _problems(
     if split:
         index = index[index["part"].isin(("", TRAIN, TEST))]  # "" for files beside the parts
     is_empty = index["problem"] == "empty folder"
-    folders, empty = file_problems.folders(index), file_problems.folders(index[is_empty])
+    folders, empty = file_names.folders(index), file_names.folders(index[is_empty])
     # Of the empty folders only those of chosen conditions matter.
-    problems = file_problems.of_index(index[~is_empty])
+    problems = file_names.of_index(index[~is_empty])
     codes = (rows[column].tolist() for column in ("part", "challenge", "level"))
     readable = set(zip(*codes, strict=True))
     tested = [(TEST if split else "", condition) for condition in _conditions(selection)]
@@ -167,7 +166,7 @@ def _report(
     path: Path, problems: list[Problem], selection: Selection, n_images: int, account: Path
 ) -> None:
     """Write the account, and raise or print the problems as ``on_problem`` says."""
-    lines = file_problems.account(problems)
+    lines = file_names.account(problems)
     with atomic(account) as partial:
         text = "\n".join([f"{n_images:,} images read from {path}", *lines])
         partial.write_text(text + "\n", encoding="utf-8")

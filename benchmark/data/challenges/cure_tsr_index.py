@@ -20,9 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from benchmark.data.challenges import file_names, file_problems, sign_sheet
-from benchmark.data.challenges.file_names import BadName, Codes, Condition
-from benchmark.data.challenges.file_problems import Problem
+from benchmark.data.challenges import file_names, sign_sheet
+from benchmark.data.challenges.file_names import BadName, Codes, Condition, Problem
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
@@ -179,7 +178,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(chosen: Namespace) -> int:
     """Build an index and print what is in it and what is wrong; the exit status."""
     index = obtain(chosen.root, chosen.index)
-    folders = file_problems.folders(index)
+    folders = file_names.folders(index)
     absent = [
         Problem("folder not found", file_names.title(condition, part))
         for part, condition in product(file_names.parts(chosen.root), file_names.FOLDERS)
@@ -187,6 +186,6 @@ def run(chosen: Namespace) -> int:
     ]
     good = index[(index["problem"] == "") & (index["file"] != "")]
     print(f"{len(good):,} images, {good['sign'].nunique()} sign types, in {chosen.index}")
-    for line in file_problems.account([*file_problems.of_index(index), *absent]):
+    for line in file_names.account([*file_names.of_index(index), *absent]):
         print(line)
     return 0

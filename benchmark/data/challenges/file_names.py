@@ -55,8 +55,7 @@ TRAIN, TEST = "Real_Train", "Real_Test"
 PARTS = (TRAIN, TEST, "Sim_Train", "Sim_Test")
 """The folders of the distribution; a flat folder of challenge folders has the one part ``""``."""
 
-# An index holds the image's number in 32 bits, so at most nine digits.
-_FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{1,9})\.bmp", re.IGNORECASE | re.ASCII)
+_FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d+)\.bmp", re.IGNORECASE | re.ASCII)
 _CONDITIONS = {folder.lower(): condition for condition, folder in FOLDERS.items()}
 
 KINDS = (
@@ -96,6 +95,8 @@ def parse(file: str) -> Codes:
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
     codes = Codes(*map(int, match.groups()))
+    if codes.number >= 2**31:  # more than an index has room for
+        raise BadName("unparsable name", f"its index is beyond {2**31 - 1}")
     for field, table in (("sequence", SEQUENCES), ("sign", SIGNS), ("challenge", CHALLENGES)):
         code = getattr(codes, field)
         if code not in table:

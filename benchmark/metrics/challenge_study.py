@@ -64,6 +64,7 @@ class Influence(NamedTuple):
 
 
 _ZERO = Influence(0.0, np.zeros(1))
+"""What an AUROC alone is the difference to."""
 
 
 class Part(NamedTuple):
@@ -91,7 +92,7 @@ def influence(values: Array, part: Part) -> Influence:
     of_inliers, of_outliers = 1 - placements(outliers, inliers), placements(inliers, outliers)
     auroc = float(of_outliers.mean())
     moved = (of_inliers - auroc) / inliers.size, (of_outliers - auroc) / outliers.size
-    return Influence(auroc, np.bincount(part.cluster, np.r_[moved]).astype(np.float64))
+    return Influence(auroc, np.bincount(part.cluster, np.concatenate(moved)).astype(np.float64))
 
 
 class Estimate(NamedTuple):

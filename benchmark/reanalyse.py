@@ -23,9 +23,6 @@ def reanalyse(config: Config, root: Path) -> None:
 
     Snakemake's record is of the settings that it used last. So the file that only Snakemake makes
     beside the metrics is removed, and its next call computes them, and all that follows, again.
-
-    Raises:
-        InputError: no run has scores there.
     """
     require_runs(root)
     (root / BY_SNAKEMAKE).unlink(missing_ok=True)
@@ -34,11 +31,7 @@ def reanalyse(config: Config, root: Path) -> None:
 
 
 def require_runs(root: Path) -> None:
-    """Refuse a folder of results without any run.
-
-    Raises:
-        InputError: no run there.
-    """
+    """Refuse a folder of results without any run."""
     if not any(layout.manifests(root)):
         raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
 
@@ -50,11 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def chosen_results(chosen: Namespace) -> tuple[Config, Path]:
-    """The configuration and the folder of results that the arguments name.
-
-    Raises:
-        InputError: a configuration that is not valid, or no run there.
-    """
+    """The configuration and the folder of results, with a run in it, that the arguments name."""
     config = configuration.read(*chosen.configfile, data=False)
     root = chosen.results / config.name if chosen.results else config.root
     require_runs(root)

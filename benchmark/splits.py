@@ -3,10 +3,8 @@
 A protocol first puts every image of the data set into one part, class by class. The split of an
 inlier class is then its own images in the three parts, and outliers drawn at random from the test
 part of all other classes. So neither depends on which classes a configuration names, and an image
-that trains the model of one class is never another's test image.
-
-Images are drawn by sorting raw output of the random generator, which numpy keeps stable between
-versions: the same split seed gives the same split anywhere.
+that trains the model of one class is never another's test image. The same split seed gives the same
+split anywhere.
 """
 
 import hashlib
@@ -18,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.data.dataset import FEWEST_IMAGES, Labels
+from benchmark.data.dataset import FEWEST_IMAGES, Labels, shuffled
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
@@ -76,7 +74,12 @@ def make_split(
     last = FOLDS[protocol] - 1
     if not 0 <= fold <= last:
         raise InputError(f"protocol {protocol} has no fold {fold}; its folds are 0 to {last}")
-    parts = _ASSIGN[protocol](labels, n_train, fold, split_seed, groups)
+    if protocol == "folds":
+        parts = _assign_folds(labels, fold, split_seed)
+    elif n_train is None:
+        raise InputError("protocol official: the data set has no official split; use folds")
+    else:
+        parts = _assign_official(labels, n_train, split_seed, groups)
     return pd.concat(
         [
             _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
@@ -87,11 +90,7 @@ def make_split(
 
 
 def outlier_count(n_inliers: int, ratio: float) -> int:
-    """How many outliers make up the share ``ratio`` of a test set with ``n_inliers`` inliers.
-
-    Raises:
-        InputError: a ratio that is not between 0 and 1.
-    """
+    """How many outliers are the share ``ratio``, in (0, 1), of a test set with these inliers."""
     if not 0 < ratio < 1:
         raise InputError(
             f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
@@ -123,9 +122,9 @@ def test_table(
     """
     rows = _rows(split, inlier)
     test = rows[rows["part"] == PARTS[_TEST]]
-    is_inlier = test["outlier_rank"] < 0
     if ratio is not None:
-        stored, needed = int((~is_inlier).sum()), outlier_count(int(is_inlier.sum()), ratio)
+        stored = int((test["outlier_rank"] >= 0).sum())
+        needed = outlier_count(len(test) - stored, ratio)
         if needed > stored:
             raise InputError(
                 f"class {inlier}: outlier ratio {ratio} needs {needed} outliers, the split has "
@@ -178,61 +177,46 @@ def write_split(
 
 
 def read_split(path: Path) -> pd.DataFrame:
-    """Read a split and check its hash.
-
-    Raises:
-        InputError: a missing or damaged file, or one that was changed.
-    """
+    """Read a split; ``InputError`` for a file that is missing, damaged or was changed."""
     try:
         split = pd.read_parquet(path)
         stated = json.loads(path.with_suffix(".json").read_text())["sha256"]
-        actual = split_hash(split)
+        if (actual := split_hash(split)) != stated:
+            raise ValueError(f"its sha256 is {actual}, its .json states {stated}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path}: missing or damaged ({reason}); delete it and its .json and run again"
         ) from error
-    if actual != stated:
-        raise InputError(
-            f"{path}: content has sha256 {actual}, its .json states {stated}; "
-            "delete both and run again"
-        )
     return split
 
 
-def _assign_official(
-    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
-) -> Ids:
-    """90 % and 10 % of each class's official training part; the official test part."""
-    if n_train is None:
-        raise InputError("protocol official: the data set has no official split; use folds")
+def _assign_official(labels: Labels, n_train: int, split_seed: int, groups: Labels | None) -> Ids:
+    """90 % and 10 % of each class's official training part; the official test part.
+
+    As the part of each image, (N,) indices into ``PARTS``.
+    """
     parts = np.full(len(labels), _TEST)
     parts[:n_train] = _TRAIN
     groups = np.arange(len(labels)) if groups is None else groups
     for label in np.unique(labels[:n_train]).tolist():
         ids = np.flatnonzero(labels[:n_train] == label)
-        drawn = _shuffled(np.unique(groups[ids]), split_seed, _PARTITION, label)
+        drawn = shuffled(np.unique(groups[ids]), split_seed, _PARTITION, label)
         validation = drawn[len(drawn) * 9 // 10 :]
         parts[ids[np.isin(groups[ids], validation)]] = _VALIDATION
     return parts
 
 
-def _assign_folds(
-    labels: Labels, n_train: int | None, fold: int, split_seed: int, groups: Labels | None
-) -> Ids:
+def _assign_folds(labels: Labels, fold: int, split_seed: int) -> Ids:
     """Five folds of each class, whose sizes differ by one at most, the same for every ``fold``."""
     fold_parts = np.full(FOLDS["folds"], _TRAIN)
     fold_parts[fold] = _TEST
     fold_parts[(fold + 1) % len(fold_parts)] = _VALIDATION
     parts = np.empty(len(labels), np.int64)
     for label in np.unique(labels).tolist():
-        ids = _shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
+        ids = shuffled(np.flatnonzero(labels == label), split_seed, _PARTITION, label)
         parts[ids] = fold_parts[np.arange(len(ids)) % len(fold_parts)]
     return parts
-
-
-_ASSIGN = {"official": _assign_official, "folds": _assign_folds}
-"""Functions that give the part of each image, (N,) indices into ``PARTS``."""
 
 
 def _split_class(
@@ -261,7 +245,7 @@ def _split_class(
             f"needs {needed} outliers, the test part of the other classes has {len(candidates)}; "
             "lower the largest of outlier_ratios"
         )
-    outliers = _shuffled(candidates, split_seed, _OUTLIERS, fold, inlier)[:needed]
+    outliers = shuffled(candidates, split_seed, _OUTLIERS, fold, inlier)[:needed]
     ranks = np.concatenate([np.full(sum(sizes), -1), np.arange(needed)])
     return pd.DataFrame(
         {
@@ -271,14 +255,6 @@ def _split_class(
             "outlier_rank": ranks.astype(np.int32),
         }
     )
-
-
-def _shuffled(ids: Ids, split_seed: int, *purpose: int) -> Ids:
-    """The ids in random order; another ``purpose`` has independent randomness."""
-    seed = np.random.SeedSequence(split_seed, spawn_key=purpose)
-    # Not Generator.shuffle, whose results may change from one version of numpy to the next.
-    keys = np.random.PCG64(seed).random_raw(len(ids))
-    return ids[np.argsort(keys, kind="stable")]
 
 
 def _rows(split: pd.DataFrame, inlier: int) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
 
 def plain_part(n: int, m: int, cluster: np.ndarray | None = None) -> Part:
     cluster = np.arange(n + m) if cluster is None else cluster
-    return Part(np.arange(n), np.arange(n, n + m), cluster[:n], cluster[n:], int(cluster.max()) + 1)
+    return Part(np.arange(n + m), cluster, n)
 
 
 # Numbers
@@ -110,7 +110,7 @@ def plain_part(n: int, m: int, cluster: np.ndarray | None = None) -> Part:
 def test_auroc_is_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     inliers, outliers = rng.integers(0, 9, 50) / 2, rng.integers(2, 12, 70) / 2
-    found = challenge_study.influence(inliers, outliers, plain_part(50, 70))
+    found = challenge_study.influence(np.r_[inliers, outliers], plain_part(50, 70))
     truth = np.r_[np.zeros(50), np.ones(70)]
     assert found.auroc == pytest.approx(roc_auc_score(truth, np.r_[inliers, outliers]))
     assert found.of_cluster.sum() == pytest.approx(0, abs=1e-12)
@@ -119,7 +119,7 @@ def test_auroc_is_scikit_learns() -> None:
 def test_without_clusters_the_error_is_delongs() -> None:
     rng = np.random.default_rng(1)
     inliers, outliers = rng.normal(size=300), rng.normal(0.7, 1, 400)
-    found = challenge_study.influence(inliers, outliers, plain_part(300, 400))
+    found = challenge_study.influence(np.r_[inliers, outliers], plain_part(300, 400))
     # By pairs, from the paper of DeLong and others (1988).
     wins = (outliers[np.newaxis] > inliers[:, np.newaxis]).astype(float)
     variance = wins.mean(axis=1).var(ddof=1) / 300 + wins.mean(axis=0).var(ddof=1) / 400
@@ -139,7 +139,7 @@ def test_the_error_of_clusters_is_that_of_drawing_signs_anew() -> None:
             (level + 0.5 * rng.normal(size=(signs, each)) + shift).ravel() for shift in (0, 0.5)
         )
         cluster = np.tile(np.arange(signs).repeat(each), 2)
-        found = challenge_study.influence(inliers, outliers, plain_part(180, 180, cluster))
+        found = challenge_study.influence(np.r_[inliers, outliers], plain_part(180, 180, cluster))
         _, low, high, _ = challenge_study.estimate([found.auroc], [found.of_cluster])
         return found.auroc, (high - low) / 2 / 1.959964
 

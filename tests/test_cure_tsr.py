@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark import data
 from benchmark.__main__ import main
-from benchmark.data.challenges import cure_tsr_index, file_names, file_problems, sign_sheet
+from benchmark.data.challenges import cure_tsr_index, file_names, sign_sheet
 from benchmark.data.challenges.file_names import BadName, Codes
 from benchmark.data.challenges.selection import PAPER, Selection
 from benchmark.errors import InputError
@@ -101,7 +101,7 @@ def test_every_real_file_is_indexed(tmp_path: Path) -> None:
     index = cure_tsr_index.obtain(REAL, tmp_path / "index.parquet")
     files = sorted(REAL.glob("*/*.bmp"))
     assert len(index) == len(files) == 1546
-    assert not file_problems.of_index(index)
+    assert not file_names.of_index(index)
     assert sorted(index["folder"].astype(str) + "/" + index["file"]) == [
         "/".join(file.parts[-2:]) for file in files
     ]
@@ -112,19 +112,26 @@ def test_every_real_file_is_indexed(tmp_path: Path) -> None:
     assert (index["sign"] == 6).sum() == 14
 
 
-def test_the_full_shape(tree: Path, tmp_path: Path) -> None:
+def test_the_full_shape(tree: Path, tmp_path: Path, capsys) -> None:
     index = cure_tsr_index.obtain(tree, tmp_path / "index.parquet")
     assert index[["part", "folder"]].drop_duplicates().shape[0] == 4 * 61
     assert (index["file"] != "").sum() == 12 * 6 + 1
-    assert {problem.kind for problem in file_problems.of_index(index)} == {"empty folder"}
-    assert len(file_problems.of_index(index)) == 4 * 61 - 7
-    every = [(code, level) for code in range(1, 13) for level in range(1, 6)]
-    assert file_problems.absent(index, ["Real_Train", "Real_Test"], [(0, 0), *every]) == []
+    assert {problem.kind for problem in file_names.of_index(index)} == {"empty folder"}
+    assert len(file_names.of_index(index)) == 4 * 61 - 7
+    assert main(["cure-tsr-index", str(tree), str(tmp_path / "index.parquet")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("73 images, 1 sign types") and "folder not found" not in said
+    for part in ("Real_Train", "Sim_Test"):
+        (tree / part / "Haze-5").rmdir()
+    assert main(["cure-tsr-index", str(tree), str(tmp_path / "index.parquet")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    absent = [line for line in lines if line.endswith(": folder not found")]
+    assert [line.split(",")[0] for line in absent] == ["Real_Train", "Sim_Test"]
 
 
-def bad(tree: Path, tmp_path: Path) -> list[file_problems.Problem]:
+def bad(tree: Path, tmp_path: Path) -> list[file_names.Problem]:
     """The problems of a tree but its many empty folders."""
-    problems = file_problems.of_index(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
+    problems = file_names.of_index(cure_tsr_index.obtain(tree, tmp_path / "index.parquet"))
     return [problem for problem in problems if problem.kind != "empty folder"]
 
 
@@ -138,7 +145,7 @@ def test_problems_are_named_and_counted(tree: Path, tmp_path: Path) -> None:
         *("folder contradicts file", "level out of range", "folder contradicts file"),
         *("unparsable name", "unknown folder"),
     ]
-    assert file_problems.account(bad(tree, tmp_path)) == [
+    assert file_names.account(bad(tree, tmp_path)) == [
         "unparsable name: 1 (Real_Test/CodecError-1/notes.txt (not "
         "sequence_sign_challenge_level_index.bmp))",
         "level out of range: 1 (Real_Test/CodecError-1/01_06_03_06_0001.bmp (level 06 is none of "
@@ -187,7 +194,7 @@ def test_a_strange_name_is_a_line(tree: Path, tmp_path: Path, name: str, shown: 
     (problem,) = bad(tree, tmp_path)
     assert problem.kind == "unparsable name"
     assert problem.place == f"Real_Test/CodecError-1/{shown}"
-    (line,) = file_problems.account([problem])
+    (line,) = file_names.account([problem])
     assert "\n" not in line and line.encode()
 
 

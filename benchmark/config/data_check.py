@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.config.models import Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED, has_official_split, labels
-from benchmark.data.dataset import FEWEST_IMAGES
+from benchmark.data.dataset import FEWEST_IMAGES, Labels
 from benchmark.errors import InputError
 
 
@@ -12,15 +12,10 @@ def check_data(config: Config, source: str = "config") -> None:
     """Check that the data sets' files exist and have what the configured splits need.
 
     That is the official split, if it is to be used, and the inlier classes with images enough.
-
     Files that can be downloaded may be missing, and so may an optional data set.
 
-    Args:
-        config: a configuration that ``load`` or ``read`` returned.
-        source: the file or files that it is from, for the messages.
-
     Raises:
-        InputError: one line per problem: file, key, what is wrong, what to do.
+        InputError: one line per problem: ``source``, key, what is wrong, what to do.
     """
     problems = [
         f"{source}: datasets.{key}.{field}: {problem}"
@@ -51,15 +46,26 @@ def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
         if problem := _name_problem(inlier, classes):
             yield "inliers", problem
     if labelled:
-        of_images, n_train = labelled
-        parts = [of_images]
-        if dataset.protocol == "official":
-            parts = [of_images[:n_train], of_images[n_train:]]
-        for index, name in enumerate(classes):
-            if not dataset.inliers or {index, name} & set(dataset.inliers):
-                numbers = [int((part == index).sum()) for part in parts]
-                if problem := _size_problem(name, numbers):
-                    yield "inliers", problem
+        yield from _too_small(dataset, classes, *labelled)
+
+
+def _too_small(
+    dataset: DatasetConfig, classes: Sequence[str], of_images: Labels, n_train: int | None
+) -> Iterator[tuple[str, str]]:
+    """The same for inlier classes with too few images."""
+    parts, needed = {"in all": of_images}, f"{FEWEST_IMAGES}"
+    if dataset.protocol == "official":
+        parts = {"to train": of_images[:n_train], "to test": of_images[n_train:]}
+        needed += ", 2 of them to train and 1 to test"
+    for index, name in enumerate(classes):
+        if dataset.inliers and not {index, name} & set(dataset.inliers):
+            continue
+        numbers = {place: int((part == index).sum()) for place, part in parts.items()}
+        lacking = numbers.get("to train", 2) < 2 or numbers.get("to test", 1) < 1
+        if lacking or sum(numbers.values()) < FEWEST_IMAGES:
+            counts = ", ".join(f"{number} {place}" for place, number in numbers.items())
+            problem = f"too few images of the class {name!r} ({counts}); an inlier class needs"
+            yield "inliers", f"{problem} {needed}: add images, or name the other classes here"
 
 
 def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:
@@ -75,20 +81,3 @@ def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:
             "numbers for names; write the name, in quotes"
         )
     return ""
-
-
-def _size_problem(name: str, numbers: Sequence[int]) -> str:
-    """Why a class has too few images to be an inlier class; empty if it has enough.
-
-    ``numbers`` are those of its images in the official training and test part, or in all.
-    """
-    if sum(numbers) >= FEWEST_IMAGES and all(map(int.__ge__, numbers, (2, 1))):
-        return ""
-    official = len(numbers) > 1
-    places = ("to train", "to test") if official else ("in all",)
-    counts = ", ".join(f"{count} {place}" for count, place in zip(numbers, places, strict=True))
-    return (
-        f"too few images of the class {name!r} ({counts}); an inlier class needs {FEWEST_IMAGES}"
-        f"{', 2 of them to train and 1 to test' * official}: add images, or name the other classes "
-        "here"
-    )

@@ -31,14 +31,11 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
     >>> config.methods["cae_grad"].title, config.methods["cae_grad"].params["epochs"]
     ('CAE + Grad', 3)
 
-    Args:
-        mapping: the keys and values of the file, see ``config/README.md``.
-        source: the file or files, for the messages.
-        data: whether to check the data sets' files too, see ``check_data``. What is computed from
-            scores alone does not need them.
+    The keys are those of ``config/README.md``. With ``data``, which what is computed from scores
+    alone does without, the data sets' files are checked too, see ``check_data``.
 
     Raises:
-        InputError: one line per problem: file, key, what is wrong, what to do.
+        InputError: one line per problem: ``source``, key, what is wrong, what to do.
     """
     plain = _with_defaults(dict(mapping))
     try:
@@ -52,14 +49,11 @@ def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) 
 
 
 def read(*paths: Path, data: bool = True) -> Config:
-    """Read and check configuration files; later ones override single keys of earlier ones.
+    """Read and check configuration files; errors are those of ``merged`` and ``load``.
 
     >>> config = read(Path("config/demo.yaml"))
     >>> config.name, list(config.datasets)
     ('demo', ['digits'])
-
-    Raises:
-        InputError: as ``merged`` and ``load`` do.
     """
     return load(merged(*paths), " + ".join(map(str, paths)), data)
 
@@ -67,8 +61,7 @@ def read(*paths: Path, data: bool = True) -> Config:
 def merged(*sources: Path | Mapping[str, Any]) -> dict[str, Any]:
     """The keys and values of configuration files or mappings, later ones in the place of earlier.
 
-    Raises:
-        InputError: a file is missing or is not a YAML mapping.
+    Raises ``InputError`` for a file that is missing or is not a YAML mapping.
     """
     whole: dict[str, Any] = {}
     for source in sources:

@@ -56,14 +56,9 @@ METHODS: Mapping[str, Method] = {
 
 
 def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
-    """Import a method's class and build it.
+    """Import a method's class, ``package.module:Class``, and build it with its hyperparameters.
 
-    Args:
-        path: ``package.module:Class``.
-        params: its hyperparameters.
-
-    Raises:
-        InputError: the class, or a package that it needs, is missing.
+    Raises ``InputError`` if the class, or a package that it needs, is missing.
     """
     built: detector.Detector = imports.load(path)(**params)
     return built
@@ -71,19 +66,19 @@ def create(path: str, params: Mapping[str, Any]) -> detector.Detector:
 
 @cache
 def hyperparameters(path: str) -> type[BaseModel]:
-    """The hyperparameters of a method as a pydantic model: types, ranges and defaults.
+    """The hyperparameters of ``package.module:Class`` as a pydantic model.
 
     They are the keyword-only arguments of the class's own or inherited ``__init__``. Annotations
     and defaults may use the built-in types, ``typing``, ``annotated_types``, the names of
     ``benchmark.detector``, and names that the module assigns or imports from the same project.
 
-    Args:
-        path: ``package.module:Class``.
-
     Raises:
         InputError: no such module or class, or an ``__init__`` of another form.
     """
     module, name = imports.split(path)
+    _, definition = _resolve(module, name) or (None, None)
+    if not isinstance(definition, ast.ClassDef):
+        raise InputError(f"{imports.find(module)} has no class {name!r}; correct `{path}`")
     module, init = _find_member(module, name, "__init__") or (module, None)
     if not isinstance(init, ast.FunctionDef):
         return create_model(name, __config__=_STRICT)
@@ -111,10 +106,7 @@ def hyperparameters(path: str) -> type[BaseModel]:
 
 @cache
 def image_sizes(path: str) -> Sequence[int]:
-    """The heights (= widths) in pixels that a method takes: ``sizes`` of its class; empty for any.
-
-    Errors are those of ``hyperparameters``.
-    """
+    """The image heights (= widths) in pixels that a method takes, its ``sizes``; empty for any."""
     module, node = _find_member(*imports.split(path), "sizes") or ("", None)
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return ()
@@ -139,18 +131,15 @@ _STRICT = ConfigDict(extra="forbid", strict=True, protected_namespaces=(), allow
 
 def _find_member(module: str, name: str, member: str) -> tuple[str, ast.stmt] | None:
     """What a class defines or inherits as ``member``, with its module; None if nothing."""
-    for node in imports.parse(module).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for statement in node.body:
-                if member in _names(statement):
-                    return module, statement
-            bases = (_definition(module, base) for base in node.bases)
-            found = (_find_member(*base, member) for base in bases if base)
-            return next((each for each in found if each), None)
-    imported = _definition(module, ast.Name(name))
-    if imported:
-        return _find_member(*imported, member)
-    raise InputError(f"{imports.find(module)} has no class {name!r}; correct `{module}:{name}`")
+    module, definition = _resolve(module, name) or (module, None)
+    if not isinstance(definition, ast.ClassDef):
+        return None
+    for statement in definition.body:
+        if member in _names(statement):
+            return module, statement
+    bases = (base.value if isinstance(base, ast.Subscript) else base for base in definition.bases)
+    inherited = (_find_member(module, ast.unparse(base), member) for base in bases)
+    return next(filter(None, inherited), None)
 
 
 def _names(statement: ast.stmt) -> list[str]:
@@ -163,18 +152,19 @@ def _names(statement: ast.stmt) -> list[str]:
     return []
 
 
-def _definition(module: str, node: ast.expr) -> tuple[str, str] | None:
-    """The module of the project that defines what a name in ``module`` means, and its name there.
+@cache
+def _resolve(module: str, name: str) -> tuple[str, ast.ClassDef | ast.expr] | None:
+    """The class, or the expression, that a name in a module stands for, and the module it is in.
 
-    None for a name that is neither a class of the module nor imported from the project.
+    None unless it is defined in the benchmark or in the project that the module belongs to.
     """
-    if isinstance(node, ast.Subscript):  # Base[Type]
-        return _definition(module, node.value)
-    dotted = ast.unparse(node)
-    prefix, _, name = dotted.rpartition(".")
     tree = imports.parse(module)
-    if any(isinstance(member, ast.ClassDef) and member.name == dotted for member in tree.body):
-        return module, dotted
+    for node in reversed(tree.body):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return module, node
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and name in _names(node):
+            return module, node.value
+    prefix, _, last = name.rpartition(".")
     for statement in ast.walk(tree):
         if isinstance(statement, ast.ImportFrom):
             package = f"{imports.imported_from(statement, module)}."
@@ -183,27 +173,12 @@ def _definition(module: str, node: ast.expr) -> tuple[str, str] | None:
         else:
             continue
         for alias in statement.names:
-            if (alias.asname or alias.name) == (prefix or name):
-                whole = package + alias.name + (f".{name}" if prefix else "")
+            if (alias.asname or alias.name) == (prefix or last):
+                whole = package + alias.name + (f".{last}" if prefix else "")
                 source, _, original = whole.rpartition(".")
-                return _in_project(source, original, module)
+                in_project = imports.top(source) in imports.PACKAGES | {imports.top(module)}
+                return _resolve(source, original) if in_project and imports.find(source) else None
     return None
-
-
-def _in_project(module: str, name: str, user: str) -> tuple[str, str] | None:
-    """The two names, if the module belongs to the benchmark or to the project of its user."""
-    projects = imports.PACKAGES | {imports.top(user)}
-    return (module, name) if imports.top(module) in projects and imports.find(module) else None
-
-
-@cache
-def _assigned(module: str) -> dict[str, ast.expr]:
-    """The expressions that a module assigns to names of its own."""
-    expressions: dict[str, ast.expr] = {}
-    for node in imports.parse(module).body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
-            expressions |= dict.fromkeys(_names(node), node.value)
-    return expressions
 
 
 _TYPES: Mapping[str, Any] = {
@@ -213,10 +188,7 @@ _TYPES: Mapping[str, Any] = {
         for name, value in vars(module).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     },
-    **{
-        kind.__name__: kind
-        for kind in (bool, dict, float, frozenset, int, list, range, set, str, tuple)
-    },
+    **{t.__name__: t for t in (bool, dict, float, frozenset, int, list, range, set, str, tuple)},
     "typing": typing,
     "annotated_types": annotated_types,
 }
@@ -230,14 +202,10 @@ class _Namespace(dict[str, Any]):
         self._module = module
 
     def __missing__(self, name: str) -> Any:
-        assigned = _assigned(self._module)
-        if name in assigned:
-            return self.evaluate(assigned[name])
-        imported = _definition(self._module, ast.Name(name))
-        if imported and imported[0] != self._module:
-            module, original = imported
-            return _Namespace(module)[original]
-        raise KeyError(name)
+        module, definition = _resolve(self._module, name) or ("", None)
+        if not isinstance(definition, ast.expr):
+            raise KeyError(name)
+        return _Namespace(module).evaluate(definition)
 
     def evaluate(self, node: ast.expr) -> Any:
         """The value of an expression, in which only the names of this namespace exist."""

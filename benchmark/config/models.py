@@ -16,12 +16,7 @@ from benchmark.config.methods import hyperparameters, image_sizes
 from benchmark.data import CHALLENGED, SOURCES, class_names
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Distinct, NonEmpty, Selection
-from benchmark.detector import (
-    NonNegativeFloat,
-    OpenFraction,
-    PositiveFloat,
-    PositiveInt,
-)
+from benchmark.detector import NonNegativeFloat, OpenFraction, PositiveFloat, PositiveInt
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that every random generator in use takes."""

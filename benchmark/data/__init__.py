@@ -7,7 +7,7 @@ take, ``prepare`` and ``load`` keep them on disk between jobs.
 
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,13 +35,17 @@ __all__ = [
 
 
 class Reader(Protocol):
-    """A source of images; a module with these functions is one."""
+    """A source of images; a module with these functions is one.
 
-    def read(self, path: Path, image_size: int) -> Dataset:
-        """Read everything; images at ``image_size``."""
+    ``options`` are none but for the sources in ``CHALLENGED``: they get a ``Selection``, and
+    ``read`` after it a folder for what else it writes, or None.
+    """
 
-    def class_names(self, path: Path) -> tuple[str, ...]:
-        """Name the classes without reading an image."""
+    def read(self, path: Path, image_size: int, *options: Any) -> Dataset:
+        """Read everything, or what is selected; images at ``image_size``."""
+
+    def class_names(self, path: Path, *options: Any) -> tuple[str, ...]:
+        """Name the classes without reading an image: ``clean``, then the selected conditions."""
 
     def has_official_split(self, path: Path) -> bool:
         """Whether the source says which images are for training."""
@@ -49,25 +53,12 @@ class Reader(Protocol):
     def labels(self, path: Path) -> tuple[Labels, int | None] | None:
         """The labels and ``n_train`` without reading an image; None where every class has many."""
 
-    def files(self, path: Path) -> Iterable[Path]:
+    def files(self, path: Path, *options: Any) -> Iterable[Path]:
         """The files that ``read`` reads, but those of a download, which never differ."""
 
 
-class ChallengeReader(Protocol):
-    """A source of clean and challenged images; a module with these functions is one."""
-
-    def read(self, path: Path, image_size: int, selection: Selection, keep: Path | None) -> Dataset:
-        """Read what is selected; ``keep`` is a folder for what else the reader writes."""
-
-    def class_names(self, path: Path, selection: Selection) -> tuple[str, ...]:
-        """``clean``, then the conditions."""
-
-    def has_official_split(self, path: Path) -> bool:
-        """Whether the source says which images are for training."""
-
-    def files(self, path: Path, selection: Selection) -> Iterable[Path]:
-        """The files that ``read`` reads, but those of a download, which never differ."""
-
+CHALLENGED = ("cure_tsr", "gtsrb_challenges")
+"""The sources with challenges, which take a ``Selection``."""
 
 _READERS: Mapping[str, Reader] = {
     "digits": digits,
@@ -76,16 +67,11 @@ _READERS: Mapping[str, Reader] = {
     "cifar10": torchvision_sets.CIFAR10,
     "npz": npz,
     "folder": folder,
-}
-_CHALLENGE_READERS: Mapping[str, ChallengeReader] = {
     "cure_tsr": cure_tsr,
     "gtsrb_challenges": gtsrb,
 }
 
-CHALLENGED = tuple(_CHALLENGE_READERS)
-"""The sources with challenges, which take a ``Selection``."""
-
-SOURCES = (*_READERS, *CHALLENGED)
+SOURCES = tuple(_READERS)
 """The sources that a configuration can name."""
 
 
@@ -116,12 +102,8 @@ def read(
     Raises:
         InputError: a missing, corrupt or malformed file, or a class without images.
     """
-    place = _place(source, path)
-    if source in CHALLENGED:
-        chosen = Selection.model_validate(selection or {})
-        dataset = _CHALLENGE_READERS[source].read(place, image_size, chosen, keep)
-    else:
-        dataset = _READERS[source].read(place, image_size)
+    reader, place, options = _reader(source, path, selection)
+    dataset = reader.read(place, image_size, *options, *([keep] if options else []))
     where = source if path is None else place
     # An absent challenge only lacks outliers; without clean signs there is no model.
     check(dataset, where, [0] if source in CHALLENGED else None)
@@ -142,10 +124,8 @@ def class_names(
         InputError: an unknown source, or a missing or malformed file or folder. Files that can be
             downloaded may be missing.
     """
-    place = _place(source, path)
-    if source in CHALLENGED:
-        return _CHALLENGE_READERS[source].class_names(place, selection or Selection())
-    return _READERS[source].class_names(place)
+    reader, place, options = _reader(source, path, selection)
+    return reader.class_names(place, *options)
 
 
 def has_official_split(source: str, path: str | Path | None) -> bool:
@@ -153,8 +133,7 @@ def has_official_split(source: str, path: str | Path | None) -> bool:
 
     Arguments and errors are those of ``class_names``.
     """
-    place = _place(source, path)
-    reader = _CHALLENGE_READERS[source] if source in CHALLENGED else _READERS[source]
+    reader, place, _ = _reader(source, path)
     return reader.has_official_split(place)
 
 
@@ -164,8 +143,8 @@ def labels(source: str, path: str | Path | None) -> tuple[Labels, int | None] | 
     None for a source whose classes all have images enough for any protocol. Arguments and errors
     are those of ``class_names``.
     """
-    place = _place(source, path)
-    return None if source in CHALLENGED else _READERS[source].labels(place)
+    reader, place, _ = _reader(source, path)
+    return reader.labels(place)
 
 
 def fingerprint(source: str, path: str | Path | None, selection: Selection | None = None) -> str:
@@ -175,22 +154,21 @@ def fingerprint(source: str, path: str | Path | None, selection: Selection | Non
 
     Arguments and errors are those of ``class_names``.
     """
-    place = _place(source, path)
-    if source in CHALLENGED:
-        files = _CHALLENGE_READERS[source].files(place, selection or Selection())
-    else:
-        files = _READERS[source].files(place)
+    reader, place, options = _reader(source, path, selection)
     total = hashlib.sha256()
-    for file in files:
+    for file in reader.files(place, *options):
         about = file.stat()
         total.update(f"{file.relative_to(place)!a} {about.st_size} {about.st_mtime_ns}\n".encode())
     return total.hexdigest()
 
 
-def _place(source: str, path: str | Path | None) -> Path:
-    """The path that a reader gets, with ``~`` replaced."""
+def _reader(
+    source: str, path: str | Path | None, selection: Selection | Mapping[str, Any] | None = None
+) -> tuple[Reader, Path, Sequence[Selection]]:
+    """The reader of a source, its path with ``~`` replaced, and its options."""
     if source not in SOURCES:
         raise InputError(f"unknown data source {source!r}; choose one of {', '.join(SOURCES)}")
     if path is None and source != "digits":
         raise InputError(f"the data source {source!r} needs a path; give `path:` in the config")
-    return Path(path or "").expanduser()
+    options = [Selection.model_validate(selection or {})] if source in CHALLENGED else []
+    return _READERS[source], Path(path or "").expanduser(), options

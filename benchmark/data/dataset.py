@@ -43,16 +43,11 @@ class Dataset:
 
 
 def check(dataset: Dataset, where: str | Path, required: Collection[int] | None = None) -> None:
-    """Refuse a data set that no split can use.
-
-    Args:
-        dataset: what a reader returned.
-        where: the file or source, for the messages.
-        required: the classes that must have images, by default all.
+    """Refuse a data set that no split can use; ``where`` is its file or source.
 
     Raises:
         InputError: images and labels of different lengths, a label without a class, fewer than
-            two classes, two classes of one name, or an empty class.
+            two classes, two of one name, or no image of a ``required`` class, by default of any.
     """
     names = dataset.class_names
     if len(dataset.images) != len(dataset.labels):
@@ -79,3 +74,13 @@ def check(dataset: Dataset, where: str | Path, required: Collection[int] | None 
             raise InputError(
                 f"{where}: class {names[index]!r} has no images; add some or leave it out"
             )
+
+
+def shuffled(ids: Labels, seed: int, *purpose: int) -> Labels:
+    """The ids in random order, the same with any version of NumPy.
+
+    Another ``purpose`` has independent randomness.
+    """
+    # Not Generator.shuffle, whose results may change from one version of NumPy to the next.
+    generator = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose))
+    return ids[np.argsort(generator.random_raw(len(ids)), kind="stable")]

@@ -8,6 +8,7 @@ the data set's ``notes``.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,12 +71,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(path: Path, image_size: int) -> Dataset:
-    """Read and resize all images, sorted by part, class and file name.
-
-    Raises:
-        InputError: a missing folder, images outside a class folder, or a file that cannot be read
-            as an 8-bit image (names it).
-    """
+    """Read and resize all images, sorted by part, class and file name."""
     images = files(path)
     # The channels must be known before the first image is stored; this reads headers only.
     headers = [_header(file) for file in images]
@@ -147,14 +143,14 @@ def _header(file: Path) -> _Header:
 
 def _notes(path: Path, images: list[Path], headers: Iterable[_Header]) -> Iterator[str]:
     """What was done to the pictures, with how many, and the first, that it was done to."""
-    done = {
-        "colour": "in colour, so all are read as RGB",
-        "turned": "turned upright, as their EXIF orientation says",
-        "transparent": "transparent, and stand on white",
-    }
-    for (name, text), flags in zip(done.items(), zip(*headers, strict=True), strict=True):
-        chosen = [image for image, flag in zip(images, flags, strict=True) if flag]
-        if chosen and not (name == "colour" and len(chosen) == len(images)):
+    done = (
+        "in colour, so all are read as RGB",
+        "turned upright, as their EXIF orientation says",
+        "transparent, and stand on white",
+    )
+    for text, flags in zip(done, zip(*headers, strict=True), strict=True):
+        chosen = list(compress(images, flags))
+        if chosen and not (text == done[0] and len(chosen) == len(images)):
             first = chosen[0].relative_to(path)
             yield f"{len(chosen):,} of {len(images):,} images {text} (first {first})"
 

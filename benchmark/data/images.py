@@ -28,11 +28,7 @@ class UnreadableImage(InputError):
 
 @contextmanager
 def open_image(file: Path) -> Iterator["Image"]:
-    """Open an image file with Pillow, which decodes it when its pixels are asked for.
-
-    Raises:
-        UnreadableImage: a missing or damaged file.
-    """
+    """Open an image file with Pillow; ``UnreadableImage`` if it is missing or damaged."""
     from PIL import Image
 
     try:
@@ -46,15 +42,8 @@ def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
     """Read an image file as a viewer shows it, and resize it to (size, size, C) uint8.
 
     The picture is upright, as the EXIF orientation says, and stands on white where it is
-    transparent.
-
-    Args:
-        file: of any format that Pillow knows.
-        size: height and width in pixels.
-        mode: ``RGB``, C = 3, or ``L``, gray, C = 1.
-
-    Raises:
-        UnreadableImage: a missing or damaged file.
+    transparent. The mode is ``RGB``, C = 3, or ``L``, gray, C = 1. Raises ``UnreadableImage`` for a
+    missing or damaged file.
     """
     from PIL import Image, ImageOps
 
@@ -86,21 +75,13 @@ def as_images(array: npt.NDArray[Any], where: str | Path) -> Images:
 
     >>> as_images(np.zeros((5, 8, 8), np.uint8), "mine.npz").shape
     (5, 8, 8, 1)
-
-    Args:
-        array: (N, H, W), (N, H, W, 1) or (N, H, W, 3), uint8.
-        where: the file, and the array in it, for the message.
     """
     check_form(array.shape, array.dtype, where)
     return array[..., np.newaxis] if array.ndim == 3 else array
 
 
 def check_form(shape: tuple[int, ...], dtype: np.dtype[Any], where: str | Path) -> None:
-    """Refuse what are no images.
-
-    Raises:
-        InputError: another shape than (N, H, W), (N, H, W, 1) or (N, H, W, 3), or not uint8.
-    """
+    """``InputError`` unless images are uint8, (N, H, W), (N, H, W, 1) or (N, H, W, 3)."""
     fits = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
     if not fits or 0 in shape[1:] or dtype != np.uint8:
         raise InputError(

@@ -39,7 +39,9 @@ def has_official_split(path: Path) -> bool:
 def labels(path: Path) -> tuple[Labels, int | None]:
     """The labels, and the length of the training part; of the images only shape and type are read.
 
-    Errors are those of ``read``.
+    Raises:
+        InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
+            dtype, or lengths that disagree.
     """
     with open_npz(path) as arrays:
         parts = _parts(arrays, path)
@@ -67,12 +69,7 @@ def files(path: Path) -> tuple[Path, ...]:
 
 
 def read(path: Path, image_size: int) -> Dataset:
-    """Read and resize all images, the training part first.
-
-    Raises:
-        InputError: a missing or corrupt file, absent arrays, a wrong shape, channel count or
-            dtype, or lengths that disagree.
-    """
+    """Read and resize all images, the training part first."""
     classes, n_train = labels(path)
     with open_npz(path) as arrays:
         images = [
@@ -84,11 +81,7 @@ def read(path: Path, image_size: int) -> Dataset:
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[Arrays]:
-    """Open an ``.npz`` file.
-
-    Raises:
-        InputError: a missing or damaged file; also for damage that shows as arrays are read.
-    """
+    """Open an ``.npz`` file; ``InputError`` also for damage that shows as arrays are read."""
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {problem}; `path:` must be an .npz file")
@@ -113,11 +106,7 @@ def open_npz(path: Path) -> Iterator[Arrays]:
 
 
 def read_labels(arrays: Arrays, name: str, path: Path) -> Labels:
-    """An array of integers, (N,) or (N, 1), as (N,) int64.
-
-    Raises:
-        InputError: another dtype or shape.
-    """
+    """An array of integers, (N,) or (N, 1), as (N,) int64; ``InputError`` for any other."""
     shape, dtype = _header(arrays, name)
     if shape[1:] not in ((), (1,)) or not shape or dtype.kind not in "iu":
         raise InputError(

@@ -48,10 +48,9 @@ def prepare(dataset: Dataset, directory: Path) -> None:
 
 
 def load(directory: Path) -> Dataset:
-    """Open what ``prepare`` wrote and verify it; the images are mapped into memory, read-only.
+    """Open what ``prepare`` wrote; the images are mapped into memory, read-only.
 
-    Raises:
-        InputError: a missing or damaged file, or one of other content than ``dataset.json`` states.
+    Raises ``InputError`` for a file that is missing or is not the one that ``dataset.json`` states.
     """
     try:
         description = json.loads((directory / "dataset.json").read_text())

@@ -35,12 +35,13 @@ class TorchvisionSet:
     Attributes:
         torchvision_class: the name of the class in ``torchvision.datasets``.
         names: the class names, as in the paper's tables.
-        read_parts: reads both parts, given the root folder and ``torchvision_class``.
+        read_parts: reads both parts, given the root folder and that class, which states the files'
+            names, addresses and checksums.
     """
 
     torchvision_class: str
     names: tuple[str, ...]
-    read_parts: Callable[[Path, str], Pooled]
+    read_parts: Callable[[Path, Any], Pooled]
 
     def class_names(self, path: Path) -> tuple[str, ...]:
         """The names, also when the files still have to be downloaded."""
@@ -70,14 +71,13 @@ class TorchvisionSet:
 
         A ``path`` that ends in ``.npz`` is read by ``benchmark.data.npz``, as a copy of the same
         images without checksums.
-
-        Raises:
-            InputError: a corrupt file (names its checksums), or one that is absent and cannot be
-                downloaded.
         """
         if _is_copy(path):
             return replace(npz.read(path, image_size), class_names=self.names)
-        images, labels, n_train = self.read_parts(path, self.torchvision_class)
+        import torchvision.datasets
+
+        source = getattr(torchvision.datasets, self.torchvision_class)
+        images, labels, n_train = self.read_parts(path, source)
         return Dataset(resize(images, image_size), labels, self.names, n_train)
 
 
@@ -85,10 +85,9 @@ def _is_copy(path: Path) -> bool:
     return path.suffix == ".npz"
 
 
-def _read_idx(root: Path, torchvision_class: str) -> Pooled:
+def _read_idx(root: Path, source: Any) -> Pooled:
     """Read ``<root>/<class>/raw/*.gz``."""
-    source = _torchvision(torchvision_class)
-    raw = root / torchvision_class / "raw"
+    raw = root / source.__name__ / "raw"
     arrays = {
         name: _idx(_obtain(raw / name, md5, source.mirrors)) for name, md5 in source.resources
     }
@@ -109,9 +108,8 @@ def _idx(path: Path) -> npt.NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
-def _read_cifar(root: Path, torchvision_class: str) -> Pooled:
+def _read_cifar(root: Path, source: Any) -> Pooled:
     """Read the batches from torchvision's unpacked folder, or else from the archive."""
-    source = _torchvision(torchvision_class)
     folder, archive = root / source.base_folder, root / source.filename
     batches = [*source.train_list, *source.test_list]
     if folder.is_dir():
@@ -127,13 +125,6 @@ def _read_cifar(root: Path, torchvision_class: str) -> Pooled:
     labels = np.concatenate([batch["labels"] for batch in loaded]).astype(np.int64)
     n_train = sum(len(batch["labels"]) for batch in loaded[: len(source.train_list)])
     return planes.transpose(0, 2, 3, 1), labels, n_train
-
-
-def _torchvision(name: str) -> Any:
-    """The class of torchvision, which states the files' names, addresses and checksums."""
-    import torchvision.datasets
-
-    return getattr(torchvision.datasets, name)
 
 
 def _obtain(path: Path, md5: str, mirrors: Sequence[str]) -> Path:

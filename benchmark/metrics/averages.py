@@ -55,10 +55,7 @@ def estimate(cube: Cube) -> Estimate:
 class Numbers:
     """The table of all numbers, looked up by what they are of."""
 
-    AXES = (
-        *("dataset", "method", "component", "metric", "outlier_ratio"),
-        *("model", "beta_multiple"),
-    )
+    AXES = ("dataset", "method", "component", "metric", "outlier_ratio", "model", "beta_multiple")
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._empty = table.iloc[:0]
@@ -90,19 +87,11 @@ def by_class(
     rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int]
 ) -> dict[int, Estimate]:
     """Estimates per inlier class, then over all of them (``AVERAGE``)."""
-    folds = config.datasets[dataset].folds
-    if rows.empty:
-        size = len(config.seeds) * len(folds)
-        nothing = Estimate(float("nan"), float("nan"), 0, size)
-        return dict.fromkeys(classes, nothing) | {
-            AVERAGE: replace(nothing, expected=size * len(classes))
-        }
-    cube = spread_out(rows, config.seeds, folds, classes)
+    cube = spread_out(rows, config.seeds, config.datasets[dataset].folds, classes)
     constant = set(rows.loc[rows["flag"] == "constant", "inlier"])
-    parts = {inlier: cube[:, :, [index]] for index, inlier in enumerate(classes)}
     estimates = {
-        inlier: replace(estimate(part), constant=inlier in constant)
-        for inlier, part in parts.items()
+        inlier: replace(estimate(cube[:, :, [index]]), constant=inlier in constant)
+        for index, inlier in enumerate(classes)
     }
     return estimates | {AVERAGE: replace(estimate(cube), constant=bool(constant))}
 
@@ -110,14 +99,9 @@ def by_class(
 def over_classes(
     rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int], by: list[str]
 ) -> pd.DataFrame:
-    """The average over inlier classes of each group of rows, as a frame.
+    """The average over inlier classes of each group of a data set's rows, as a frame.
 
-    Args:
-        rows: of one data set, with the columns of ``metrics``.
-        config: the configuration.
-        dataset: key of the data set.
-        classes: all its inlier classes, as indices.
-        by: the columns that tell groups from one another.
+    Groups are those of equal values in the columns ``by``.
 
     Returns:
         Columns ``dataset``, ``by``, ``mean``, ``spread`` over seeds, ``complete``, and ``lacking``:
@@ -125,8 +109,8 @@ def over_classes(
     """
     records = []
     for key, part in rows.groupby(by, sort=False):
-        cube = spread_out(part, config.seeds, config.datasets[dataset].folds, classes)
-        average = estimate(cube)
+        estimates = by_class(part, config, dataset, classes)
+        average = estimates[AVERAGE]
         records.append(
             {
                 "dataset": dataset,
@@ -134,7 +118,7 @@ def over_classes(
                 "mean": average.mean,
                 "spread": average.spread,
                 "complete": average.complete,
-                "lacking": bool(np.isnan(cube).all(axis=(0, 1)).any()),
+                "lacking": any(each.found == 0 for each in estimates.values()),
             }
         )
     return pd.DataFrame(records)
@@ -147,7 +131,7 @@ def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
     """
     each = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
     incomplete = int((rows["flag"] == "incomplete").sum())
-    return Estimate(each.mean, each.spread, each.found - incomplete, each.expected)
+    return replace(each, found=each.found - incomplete)
 
 
 def spread_out(

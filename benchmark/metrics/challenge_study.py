@@ -7,7 +7,7 @@ each clean image has its challenged counterparts in the same test set, so the va
 is that of clustered data (Obuchowski, Biometrics 1997), a cluster being all images of one sign.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,9 @@ import pandas as pd
 
 from benchmark import layout
 from benchmark.config import Config
+from benchmark.data.challenges.selection import Selection
 from benchmark.data.prepared import GROUPS
-from benchmark.scores import Run, TestScores, collect, read_scores
+from benchmark.scores import TestScores, collect, read_scores
 from benchmark.statistics import replicates
 from benchmark.statistics.roc import placements
 from benchmark.utils.files import atomic
@@ -37,6 +38,7 @@ class Loss(NamedTuple):
     component: str
 
 
+_NONE = Loss("", "")
 PAIRS = (
     (Loss("cae_grad", "gradient"), Loss("cae", "reconstruction")),
     (Loss("vae_grad", "gradient"), Loss("vae", "reconstruction")),
@@ -61,31 +63,36 @@ class Influence(NamedTuple):
     of_cluster: Array
 
 
+_ZERO = Influence(0.0, np.zeros(1))
+"""What an AUROC alone is the difference to."""
+
+
 class Part(NamedTuple):
-    """Clean test images and those of one condition: rows of the test set and their clusters."""
+    """Images of the test set: ``inliers`` clean ones, then those of one condition.
 
-    inliers: npt.NDArray[np.intp]
-    outliers: npt.NDArray[np.intp]
-    inlier_cluster: Ids
-    outlier_cluster: Ids
-    clusters: int
+    ``rows`` are their places in the test set and ``cluster`` their clusters, 0 to G - 1, (n + m,).
+    """
+
+    rows: Ids
+    cluster: Ids
+    inliers: int
 
 
-def influence(inliers: Array, outliers: Array, part: Part) -> Influence:
-    """AUROC of (n,) against (m,) scores, higher is more anomalous, with each cluster's influence.
+Influences = dict[Loss, dict[int, dict[tuple[str, int], Influence]]]
+"""By loss, seed and condition (challenge type and level)."""
+
+
+def influence(values: Array, part: Part) -> Influence:
+    """AUROC of the scores of a part, (n + m,), with each cluster's influence on it.
 
     A cluster's influence is the sum, over its images, of DeLong's structural components less the
     AUROC, each over the number of its kind.
     """
-    of_outliers = placements(inliers, outliers)
+    inliers, outliers = np.split(values, [part.inliers])
+    of_inliers, of_outliers = 1 - placements(outliers, inliers), placements(inliers, outliers)
     auroc = float(of_outliers.mean())
-    of_inliers = 1 - placements(outliers, inliers)
-    moved = np.bincount(
-        part.inlier_cluster, (of_inliers - auroc) / inliers.size, minlength=part.clusters
-    ) + np.bincount(
-        part.outlier_cluster, (of_outliers - auroc) / outliers.size, minlength=part.clusters
-    )
-    return Influence(auroc, np.asarray(moved, np.float64))
+    moved = (of_inliers - auroc) / inliers.size, (of_outliers - auroc) / outliers.size
+    return Influence(auroc, np.bincount(part.cluster, np.concatenate(moved)).astype(np.float64))
 
 
 class Estimate(NamedTuple):
@@ -114,33 +121,35 @@ def estimate(values: Sequence[float], moved: Sequence[Array]) -> Estimate:
 def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
     """The numbers of one data set of challenges under ``root``; columns are ``COLUMNS``."""
     settings = config.datasets[dataset]
-    conditions = settings.challenges.conditions if settings.challenges else ()
-    influences: dict[Loss, dict[int, list[Influence]]] = {}
-    parts: list[Part] = []
-    groups = _groups(root, dataset)
+    path = layout.data(root, dataset) / GROUPS
+    groups = np.load(path) if path.is_file() else None
+    influences: Influences = {}
+    parts: dict[tuple[str, int], Part] = {}
     for run in collect(config, root):
-        if run.key.dataset == dataset and run.usable:
-            run, models = read_scores(run)
-            if "best" in models:
-                scores = models["best"]
-                # All runs of a data set were scored on the same images: `collect` sees to it.
-                parts = parts or [_part(scores, k + 1, groups) for k in range(len(conditions))]
-                _add(run, scores, parts, influences)
+        models = read_scores(run)[1] if run.key.dataset == dataset and run.usable else {}
+        if scores := models.get("best"):
+            # All runs of a data set were scored on the same images: `collect` sees to it.
+            parts = parts or _parts(scores, settings.challenges, groups)
+            for component, values in scores.components.items():
+                if np.isfinite(values).all():
+                    by_seed = influences.setdefault(Loss(run.key.method, component), {})
+                    by_seed[run.key.seed] = {
+                        condition: influence(values[part.rows], part)
+                        for condition, part in parts.items()
+                    }
     rows = []
-    for k, (challenge, level) in enumerate(conditions if parts else ()):
-        part = parts[k]
+    for condition, part in parts.items():
         about = {
             "dataset": dataset,
             "images": settings.title,
-            "challenge": challenge,
-            "level": level,
-            "inliers": part.inliers.size,
-            "outliers": part.outliers.size,
-            "clusters": part.clusters,
+            "challenge": condition[0],
+            "level": condition[1],
+            "inliers": part.inliers,
+            "outliers": part.rows.size - part.inliers,
+            "clusters": part.cluster.max() + 1,
             "clustered": groups is not None,
         }
-        if part.inliers.size and part.outliers.size:
-            rows += [about | row for row in _rows(influences, k, config.seeds)]
+        rows += [about | row for row in _rows(influences, condition, config.seeds)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -156,66 +165,48 @@ def load(config: Config, root: Path, dataset: str) -> pd.DataFrame:
     return pd.read_parquet(layout.challenges(config, root)[dataset])
 
 
-def _groups(root: Path, dataset: str) -> npt.NDArray[np.int64] | None:
-    path = layout.data(root, dataset) / GROUPS
-    return np.load(path) if path.is_file() else None
-
-
-def _part(scores: TestScores, label: int, groups: npt.NDArray[np.int64] | None) -> Part:
+def _parts(
+    scores: TestScores, selection: Selection | None, groups: npt.NDArray[np.int64] | None
+) -> dict[tuple[str, int], Part]:
+    """The part of each condition that has images."""
+    parts = {}
     inliers = np.flatnonzero(scores.rank < 0)
-    outliers = np.flatnonzero(scores.label == label)
-    ids = scores.sample_id[np.r_[inliers, outliers]]
-    _, cluster = np.unique(ids if groups is None else groups[ids], return_inverse=True)
-    split = np.split(cluster.astype(np.intp), [inliers.size])
-    return Part(inliers, outliers, split[0], split[1], int(cluster.max(initial=-1)) + 1)
-
-
-def _add(
-    run: Run,
-    scores: TestScores,
-    parts: Sequence[Part],
-    influences: dict[Loss, dict[int, list[Influence]]],
-) -> None:
-    for component, values in scores.components.items():
-        if np.isfinite(values).all():
-            by_seed = influences.setdefault(Loss(run.key.method, component), {})
-            by_seed[run.key.seed] = [
-                influence(values[part.inliers], values[part.outliers], part)
-                if part.inliers.size and part.outliers.size
-                else Influence(np.nan, np.empty(0))
-                for part in parts
-            ]
+    for label, condition in enumerate(selection.conditions if selection else (), start=1):
+        outliers = np.flatnonzero(scores.label == label)
+        rows = np.r_[inliers, outliers]
+        ids = scores.sample_id[rows]
+        _, cluster = np.unique(ids if groups is None else groups[ids], return_inverse=True)
+        if inliers.size and outliers.size:
+            parts[condition] = Part(rows, cluster, inliers.size)
+    return parts
 
 
 def _rows(
-    influences: dict[Loss, dict[int, list[Influence]]], k: int, seeds: Sequence[int]
+    influences: Influences, condition: tuple[str, int], seeds: Sequence[int]
 ) -> Iterator[dict[str, float | int | str]]:
-    """The AUROCs of condition k, then the differences."""
-    for loss, by_seed in influences.items():
-        here = [seed[k] for seed in by_seed.values()]
-        whole = estimate([h.auroc for h in here], [h.of_cluster for h in here])
-        ends = {"low": max(whole.low, 0.0), "high": min(whole.high, 1.0), "p_not_above": np.nan}
-        numbers = {**whole._asdict(), **ends}
-        yield {**loss._asdict(), **_against(None), **numbers, **_seeds(by_seed, seeds)}
-    for first, second in PAIRS:
-        common = sorted(influences.get(first, {}).keys() & influences.get(second, {}).keys())
-        if common:
-            both = [(influences[first][seed][k], influences[second][seed][k]) for seed in common]
-            paired = estimate(
-                [a.auroc - b.auroc for a, b in both], [a.of_cluster - b.of_cluster for a, b in both]
-            )
-            numbers = paired._asdict()
-            yield {**first._asdict(), **_against(second), **numbers, **_seeds(common, seeds)}
-
-
-def _against(loss: Loss | None) -> dict[str, str]:
-    method, component = loss or ("", "")
-    return {"against_method": method, "against_component": component}
-
-
-def _seeds(scored: Collection[int], configured: Sequence[int]) -> dict[str, int | str]:
-    missing = " ".join(str(seed) for seed in configured if seed not in scored)
-    return {"seeds": len(scored), "missing_seeds": missing}
+    """The AUROCs of a condition, then the differences."""
+    for loss, against in (*((loss, _NONE) for loss in influences), *PAIRS):
+        first, second = influences.get(loss, {}), influences.get(against, {})
+        scored = sorted(first if against == _NONE else first.keys() & second.keys())
+        if not scored:
+            continue
+        ours = [first[seed][condition] for seed in scored]
+        theirs = [second[seed][condition] if second else _ZERO for seed in scored]
+        numbers = estimate(
+            [a.auroc - b.auroc for a, b in zip(ours, theirs, strict=True)],
+            [a.of_cluster - b.of_cluster for a, b in zip(ours, theirs, strict=True)],
+        )
+        if against == _NONE:
+            low, high = max(numbers.low, 0.0), min(numbers.high, 1.0)
+            numbers = Estimate(numbers.value, low, high, np.nan)
+        yield {
+            **loss._asdict(),
+            "against_method": against.method,
+            "against_component": against.component,
+            **numbers._asdict(),
+            "seeds": len(scored),
+            "missing_seeds": " ".join(str(seed) for seed in seeds if seed not in scored),
+        }
 
 
 def of_loss(frame: pd.DataFrame, loss: Loss) -> "pd.Series[bool]":

@@ -24,6 +24,7 @@ import pandas as pd
 from benchmark import layout
 from benchmark.config import Config
 from benchmark.errors import InputError
+from benchmark.metrics import challenge_study
 from benchmark.scores import (
     Run,
     TestScores,
@@ -101,8 +102,8 @@ def compute(config: Config, root: Path) -> Metrics:
     return Metrics(table, _run_table(runs), bins, _provenance(runs, config))
 
 
-def write_numbers(config: Config, root: Path) -> None:
-    """Compute all numbers but the challenge study's and write them under ``root/metrics``."""
+def write(config: Config, root: Path) -> None:
+    """Compute all numbers, the challenge study's too, and write them under ``root/metrics``."""
     metrics = compute(config, root)
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
     frames = (metrics.table, metrics.runs, metrics.histograms)
@@ -111,14 +112,11 @@ def write_numbers(config: Config, root: Path) -> None:
             frame.to_parquet(beside, index=False)
     with atomic(provenance) as beside:
         beside.write_text(json.dumps(metrics.provenance, indent=2) + "\n")
+    challenge_study.write(config, root)
 
 
 def load(config: Config, root: Path) -> Metrics:
-    """What ``write`` wrote.
-
-    Raises:
-        InputError: the numbers were computed with other settings, or nothing tells with which.
-    """
+    """What ``write`` wrote; ``InputError`` unless it was computed with the same settings."""
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
     if read_key(provenance, "config_sha256") != _config_sha256(config):
         raise InputError(
@@ -136,7 +134,8 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
     weight = gradient_weight(run.manifest, config.beta)
     for model, scores in models.items():
         final = model in ("best", "last")
-        names, values = _columns(scores, weight, config, swept=final)
+        columns = _columns(scores, weight, config, swept=final)
+        names, values = list(columns), np.stack(list(columns.values()))
         inliers, outliers = scores.split(values)
         placed = placements(inliers, outliers)
         flags = _flags(values)
@@ -181,23 +180,17 @@ def _flags(values: Array) -> list[str]:
 
 def _columns(
     scores: TestScores, weight: float, config: Config, *, swept: bool
-) -> tuple[list[tuple[str, float | None]], Array]:
-    """(component, beta multiple) and scores, (C, N): the components, the score, the sweep."""
-    columns: list[tuple[str, float | None, Array | None]] = [
-        (name, None, values) for name, values in scores.components.items() if name != "score"
-    ]
-    columns.append(("score", None, combined(scores.components, weight)))
-    if swept and "gradient" in scores.components:
-        columns += [
-            ("score", multiple, combined(scores.components, multiple * config.alpha))
-            for multiple in config.beta_multiples
-        ]
-    scored = [(name, multiple, values) for name, multiple, values in columns if values is not None]
-    return [column[:2] for column in scored], np.stack([values for _, _, values in scored])
-
-
-_Sides = tuple[Array, Array]
-"""Scores of inliers and of outliers."""
+) -> dict[tuple[str, float | None], Array]:
+    """Scores, (N,), by component and beta multiple: the components, the score, the sweep."""
+    parts = scores.components
+    columns: dict[tuple[str, float | None], Array | None] = {
+        (name, None): values for name, values in parts.items() if name != "score"
+    }
+    columns["score", None] = combined(parts, weight)
+    if swept and "gradient" in parts:
+        for multiple in config.beta_multiples:
+            columns["score", multiple] = combined(parts, multiple * config.alpha)
+    return {name: values for name, values in columns.items() if values is not None}
 
 
 class _Pool:
@@ -205,21 +198,19 @@ class _Pool:
 
     def __init__(self, dataset: str, method: str, config: Config) -> None:
         self.owner = (dataset, method)
-        self.beta = config.beta
+        self.config = config
         self.ratio = layout.main_ratio(config)
         self.expected: Counter[tuple[int, int]] = Counter()
-        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[_Sides]]] = {}
+        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
+        """Scores of inliers and outliers by model, component, fold and seed."""
 
     def add(self, run: Run, models: dict[str, TestScores]) -> None:
         """Pool the scores of a run's best and last models, if it has any; count its class."""
         self.expected[run.key.fold, run.key.seed] += 1
         for model in models.keys() & {"best", "last"}:
-            scores = models[model]
-            components = dict(scores.components)
-            score = combined(components, gradient_weight(run.manifest, self.beta))
-            if score is not None:
-                components["score"] = score
-            for component, values in components.items():
+            scores, weight = models[model], gradient_weight(run.manifest, self.config.beta)
+            columns = _columns(scores, weight, self.config, swept=False)
+            for (component, _), values in columns.items():
                 inliers, outliers = scores.split(values)
                 outliers = outliers[: outlier_count(inliers.size, self.ratio)]
                 if np.isfinite(inliers).all() and np.isfinite(outliers).all():
@@ -238,14 +229,9 @@ class _Pool:
                 inliers, outliers = (
                     counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)
                 )
-                frame = pd.DataFrame(
-                    {
-                        **dict(zip(HISTOGRAM_COLUMNS, (*self.owner, fold, seed), strict=False)),
-                        **{"model": model, "component": component, "outlier_ratio": self.ratio},
-                        **{"left": edges[:-1], "right": edges[1:]},
-                        **{"inliers": inliers, "outliers": outliers},
-                    }
-                )
+                head = (*self.owner, fold, seed, model, component, self.ratio)
+                bins = zip(edges[:-1], edges[1:], inliers, outliers, strict=True)
+                frame = pd.DataFrame([(*head, *b) for b in bins], columns=list(HISTOGRAM_COLUMNS))
                 flag = "" if len(pairs) == self.expected[fold, seed] else "incomplete"
                 of = (*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio)
                 yield frame, (*of, "overlap", overlap(inliers, outliers), None, flag)
@@ -275,14 +261,9 @@ def _provenance(runs: Sequence[Run], config: Config) -> dict[str, str]:
 
     ``commit`` names those that the complete runs were made at, ``+`` after one with changes.
     """
+    hashes = ("scores_sha256", "epochs_sha256", "code_digest")
     lines = "\n".join(
-        " ".join(
-            [run.key.path, run.status]
-            + [
-                str(run.manifest.get(name))
-                for name in ("scores_sha256", "epochs_sha256", "code_digest")
-            ]
-        )
+        " ".join([run.key.path, run.status, *(str(run.manifest.get(name)) for name in hashes)])
         for run in runs
     )
     environments = (run.manifest.get("environment") or {} for run in runs if run.usable)

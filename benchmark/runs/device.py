@@ -1,11 +1,15 @@
-"""The device that models are trained on, chosen without importing torch, and its peak memory."""
+"""The machine of a run: the device, chosen without importing torch, memory and software."""
 
 import os
+import platform
 import re
+import resource
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.utils.imports import find
@@ -15,11 +19,7 @@ VARIABLE = "GRADCON_DEVICE"
 
 
 def choose() -> str:
-    """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``.
-
-    Raises:
-        InputError: the environment variable names no such device.
-    """
+    """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``."""
     requested = os.environ.get(VARIABLE, "")
     if not requested:
         return "cuda" if _has_gpu() and _torch_supports_cuda() else "cpu"
@@ -30,11 +30,7 @@ def choose() -> str:
 
 @cache
 def check(device: str) -> None:
-    """Refuse a GPU that torch cannot compute on, which another process tries out.
-
-    Raises:
-        InputError: what torch says, and what to do.
-    """
+    """Refuse a GPU that torch cannot compute on, which another process tries out."""
     if device == "cpu":
         return
     code = "import sys, torch; torch.ones(1, device=sys.argv[1]).add(1).item()"
@@ -47,21 +43,29 @@ def check(device: str) -> None:
         )
 
 
-def peak_memory(device: str) -> int | None:
-    """The most memory used so far, in bytes: by tensors on a GPU, else by the whole process.
-
-    None where the system does not report it.
-    """
+def peak_memory(device: str) -> int:
+    """The most memory used so far, in bytes: by tensors on a GPU, else by the whole process."""
     if device.startswith("cuda"):
         import torch
 
         return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:
-        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, processor, threads, device and commit, for ``run.json``."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "commit": _commit(),
+    }
 
 
 def _has_gpu() -> bool:
@@ -73,3 +77,23 @@ def _torch_supports_cuda() -> bool:
     path = find("torch.version")
     built_for = re.search(r"^cuda\b.*= *(.+)$", path.read_text(), re.MULTILINE) if path else None
     return built_for is not None and built_for[1] != "None"
+
+
+def _cpu() -> str:
+    about = Path("/proc/cpuinfo")
+    text = about.read_text() if about.is_file() else ""
+    name = re.search(r"^model name\s*: *(.+)$", text, re.MULTILINE)
+    return name[1] if name else platform.processor()
+
+
+def _commit() -> str | None:
+    """The checked-out commit, with ``+`` when tracked files differ from it; None outside git."""
+    try:
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -29,7 +29,6 @@ from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
 from benchmark.runs import scoring
-from benchmark.runs.environment import environment
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
@@ -81,12 +80,8 @@ def run_stack(
 ) -> None:
     """Make several runs of one data set, method and fold, trained as a stack where the method can.
 
-    Args:
-        specs: the runs.
-        data: folder of the prepared data set.
-        split: split table of the fold (.parquet).
-        directories: the folder of each run.
-        device: a torch device; by default a GPU where there is one.
+    ``data`` is the folder of the prepared data set, ``split`` the table of the fold (.parquet) and
+    ``directories`` has the folder of each run. The device is by default a GPU where there is one.
 
     Raises:
         InputError: a damaged data set or split, or a checkpoint of another training.
@@ -241,7 +236,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         "n_scored": attempt.n_scored,
         "split_sha256": split_sha256,
         **sha256,
-        "environment": environment(device),
+        "environment": devices.environment(device),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -9,6 +9,7 @@ import ast
 import hashlib
 from collections.abc import Collection, Iterator
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from benchmark.utils.imports import PACKAGES, find, imported_from, parse, top
@@ -18,14 +19,8 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
     """The sha256 of the code of some modules and of all that they import in the project.
 
     Modules outside of the project are followed within their own top-level packages. Nothing is
-    imported.
-
-    Args:
-        *modules: dotted names.
-        without: modules and packages to leave out, with the modules that only they import.
-
-    Raises:
-        InputError: a module is missing or has a syntax error.
+    imported. Modules and packages in ``without`` are left out, with what only they import.
+    Raises ``InputError`` for a module that is missing or has a syntax error.
     """
     content = hashlib.sha256()
     for module in closure(*modules, without=without):
@@ -79,9 +74,7 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _with_parents(module: str) -> Iterator[str]:
-    parts = module.split(".")
-    for end in range(1, len(parts) + 1):
-        yield ".".join(parts[:end])
+    return accumulate(module.split("."), lambda package, name: f"{package}.{name}")
 
 
 @cache

@@ -37,11 +37,8 @@ def atomic(path: Path) -> Iterator[Path]:
     On an error the sibling is removed and an earlier ``path`` stays as it was; what a killed
     process left beside the same ``path`` is removed by the next one. The sibling's name cannot be
     predicted, so that nobody puts a link there beforehand, and keeps the suffix of ``path``, for
-    writers that go by it.
-
-    Raises:
-        CannotBeWritten: also for a link, a device and whatever else is no regular file: they are
-            never replaced.
+    writers that go by it. Raises ``CannotBeWritten``, also for a link, a device and whatever else
+    is no regular file: they are never replaced.
     """
     token = secrets.token_hex(8)
     beside = path.with_name(f".{path.stem}.{token}.partial{path.suffix}")

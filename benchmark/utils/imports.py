@@ -43,11 +43,7 @@ def find(module: str) -> Path | None:
 
 @cache
 def parse(module: str) -> ast.Module:
-    """The syntax tree of a module.
-
-    Raises:
-        InputError: no such module, or a syntax error in it.
-    """
+    """The syntax tree of a module; ``InputError`` if there is none, or a syntax error in it."""
     path = find(module)
     if path is None:
         raise InputError(f"no module {module!r} here; correct its name or install it")
@@ -68,11 +64,7 @@ def imported_from(node: ast.ImportFrom, module: str) -> str:
 
 
 def split(path: str) -> tuple[str, str]:
-    """Module and class name of an import path.
-
-    Raises:
-        InputError: not of the form ``package.module:Class``.
-    """
+    """Module and class name of an import path; ``InputError`` for another form."""
     module, _, name = path.partition(":")
     if not name.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
         raise InputError(f"{path!r} is no import path; write `package.module:Class`")
@@ -80,11 +72,7 @@ def split(path: str) -> tuple[str, str]:
 
 
 def load(path: str) -> Any:
-    """Import the module of ``package.module:Class`` and return the class.
-
-    Raises:
-        InputError: the module, a package that it needs, or the class is missing.
-    """
+    """Import ``package.module:Class``; ``InputError`` if it, or a package it needs, is missing."""
     module, name = split(path)
     try:
         imported = importlib.import_module(module)

@@ -1,7 +1,6 @@
 """Telling the machine's troubles from the mistakes of a method: only the latter are results."""
 
 import re
-from collections.abc import Iterator
 
 MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|bad_alloc")
 """Texts of torch and the libraries below it for a lack of memory, on the CPU or a GPU."""
@@ -33,18 +32,10 @@ def advice(error: BaseException) -> str | None:
     >>> advice(ValueError("the loss is negative")) is None
     True
     """
-    for each in _causes(error):
-        text = "out of memory" if isinstance(each, MemoryError) else str(each)
-        # torch says so by a RuntimeError, in a build without CUDA by an AssertionError.
-        if isinstance(each, MemoryError | RuntimeError | AssertionError):
-            for pattern, remedy in ADVICE:
-                if pattern.search(text) and not OF_THE_METHOD.search(text):
-                    return remedy
-    return None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, the one that it was raised from, and so on."""
-    while error is not None:
-        yield error
-        error = error.__cause__
+    text = "out of memory" if isinstance(error, MemoryError) else str(error)
+    # torch says so by a RuntimeError, in a build without CUDA by an AssertionError.
+    if isinstance(error, MemoryError | RuntimeError | AssertionError):
+        for pattern, remedy in ADVICE:
+            if pattern.search(text) and not OF_THE_METHOD.search(text):
+                return remedy
+    return advice(error.__cause__) if error.__cause__ else None

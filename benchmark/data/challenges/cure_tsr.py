@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.data.challenges import file_names, file_problems, sign_sheet
-from benchmark.data.challenges.file_names import NO_CHALLENGE, TEST, TRAIN, Condition
-from benchmark.data.challenges.file_problems import Problem
+from benchmark.data.challenges import file_names, sign_sheet
+from benchmark.data.challenges.file_names import NO_CHALLENGE, TEST, TRAIN, Condition, Problem
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset
 from benchmark.data.images import UnreadableImage, read_image
@@ -28,11 +27,7 @@ if TYPE_CHECKING:  # a check of the configuration does without pandas
 
 
 def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
-    """``clean`` and the chosen conditions; checks that the folder exists, not what is in it.
-
-    Raises:
-        InputError: no such folder, or an unknown sign.
-    """
+    """``clean`` and the chosen conditions; checks that the folder exists, not what is in it."""
     file_names.parts(path)
     _signs(selection)
     return selection.class_names
@@ -41,6 +36,10 @@ def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
 def has_official_split(path: Path) -> bool:
     """Whether there are ``Real_Train`` and ``Real_Test``."""
     return {TRAIN, TEST} <= set(file_names.parts(path))
+
+
+def labels(path: Path) -> None:
+    """Every sign has hundreds of images."""
 
 
 def files(path: Path, selection: Selection) -> Iterator[Path]:
@@ -53,19 +52,11 @@ def files(path: Path, selection: Selection) -> Iterator[Path]:
 
 
 def read(path: Path, image_size: int, selection: Selection, keep: Path | None = None) -> Dataset:
-    """Read the chosen images, resized with the Lanczos filter.
+    """Read the chosen images; those of one photograph, clean or challenged, are a group.
 
-    Args:
-        path: the folder of CURE-TSR.
-        image_size: height and width in pixels.
-        selection: which images, and whether a problem stops the reading.
-        keep: a folder, by default ``path``, for ``index.parquet``, which is used again,
-            ``account.txt``, which says what is missing or was left out, and ``signs.npz``, pictures
-            of one sign.
-
-    Returns:
-        Label 0 is ``clean``, label k the k-th condition; the images of one photograph, clean or
-        challenged, have the same group.
+    The folder ``keep``, by default ``path``, gets ``index.parquet``, which is used again,
+    ``account.txt``, which says what is missing or was left out, and ``signs.npz``, pictures of one
+    sign.
 
     Raises:
         InputError: no such folder, nothing of what was asked for, or with ``on_problem: stop``
@@ -134,16 +125,14 @@ def _problems(
     """What is wrong in the parts that are read, and the chosen conditions that have no image."""
     if split:
         index = index[index["part"].isin(("", TRAIN, TEST))]  # "" for files beside the parts
+    is_empty = index["problem"] == "empty folder"
+    folders, empty = file_names.folders(index), file_names.folders(index[is_empty])
     # Of the empty folders only those of chosen conditions matter.
-    indexed = file_problems.of_index(index)
-    problems = [problem for problem in indexed if problem.kind != "empty folder"]
-    folders = file_problems.folders(index)
-    empty = file_problems.folders(index[index["problem"] == "empty folder"])
+    problems = file_names.of_index(index[~is_empty])
     codes = (rows[column].tolist() for column in ("part", "challenge", "level"))
     readable = set(zip(*codes, strict=True))
-    conditions = _conditions(selection)
-    required = {TRAIN: [NO_CHALLENGE], TEST: conditions} if split else {"": conditions}
-    for part, condition in [(part, each) for part, asked in required.items() for each in asked]:
+    tested = [(TEST if split else "", condition) for condition in _conditions(selection)]
+    for part, condition in [(TRAIN, NO_CHALLENGE)] * split + tested:
         place = file_names.title(condition, part)
         if (part, condition) not in folders:
             problems.append(Problem("folder not found", place))
@@ -177,7 +166,7 @@ def _report(
     path: Path, problems: list[Problem], selection: Selection, n_images: int, account: Path
 ) -> None:
     """Write the account, and raise or print the problems as ``on_problem`` says."""
-    lines = file_problems.account(problems)
+    lines = file_names.account(problems)
     with atomic(account) as partial:
         text = "\n".join([f"{n_images:,} images read from {path}", *lines])
         partial.write_text(text + "\n", encoding="utf-8")

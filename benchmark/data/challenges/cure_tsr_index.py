@@ -9,10 +9,9 @@ folder to need little memory, and rebuilt only when a folder changed.
 """
 
 import json
-import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from benchmark.data.challenges import file_names, file_problems, sign_sheet
-from benchmark.data.challenges.file_names import BadName, Codes, Condition
+from benchmark.data.challenges import file_names, sign_sheet
+from benchmark.data.challenges.file_names import BadName, Codes, Condition, Problem
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
@@ -50,7 +49,6 @@ class _Entry(NamedTuple):
     """A folder of one condition; or, with a problem, a folder or file that does not belong."""
 
     part: str
-    name: str
     path: Path
     problem: str = ""
     reason: str = ""
@@ -63,29 +61,24 @@ def build(root: Path, path: Path) -> None:
     ``challenge``, ``level`` and ``number`` of the file's name (-1 where it does not parse), and
     ``problem`` and ``reason`` (empty for a good file). A folder that is empty or does not belong
     there is a row without a ``file``. Names that are not text are escaped, hidden files ignored.
-
-    Raises:
-        InputError: no such folder, or no challenge folder in it.
+    Raises ``InputError`` for a folder that is not there or holds no folder of a challenge.
     """
-    entries = _entries(root, path)
-    if not any(file_names.condition(entry.name) for entry in entries):
+    entries = list(_entries(root, path))
+    if not any(file_names.condition(entry.path.name) for entry in entries):
         raise InputError(
             f"{root}: no folder of CURE-TSR, such as Real_Train/ChallengeFree or CodecError-1; "
             "`path:` must be the folder that holds them"
         )
-    metadata = {_STATE: json.dumps(_state(root, entries)).encode()}
+    schema = _SCHEMA.with_metadata({_STATE: json.dumps(_state(root, entries))})
     with (
         atomic(path) as partial,
-        pq.ParquetWriter(partial, _SCHEMA.with_metadata(metadata), compression="zstd") as writer,
+        pq.ParquetWriter(partial, schema, compression="zstd") as writer,
         tqdm(unit=" files", desc=f"Indexing {root.name}", mininterval=1) as progress,
     ):
         for entry in entries:
-            rows = [(entry.part, *row) for row in _rows(entry, progress)]
-            arrays = [
-                pa.array(list(values), field.type)
-                for values, field in zip(zip(*rows, strict=True), _SCHEMA, strict=True)
-            ]
-            writer.write_table(pa.table(arrays, schema=_SCHEMA))
+            rows = pd.DataFrame(_rows(entry), columns=_SCHEMA.names)
+            progress.update(len(rows))
+            writer.write_table(pa.Table.from_pandas(rows, _SCHEMA, preserve_index=False))
 
 
 def obtain(root: Path, path: Path) -> pd.DataFrame:
@@ -95,62 +88,48 @@ def obtain(root: Path, path: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def _entries(root: Path, index: Path) -> list[_Entry]:
+def _entries(root: Path, index: Path) -> Iterator[_Entry]:
     """All folders and files above the images, except those that a reader wrote there."""
     parts = file_names.parts(root)
-    ignored = {*WRITTEN, index.name, *parts}
-    beside = _entries_of_part(root, "", ignored, nested=parts != ("",))
-    nested = (_entries_of_part(root, part, set()) for part in parts if part)
-    return [*beside, *chain(*nested)]
+    for part in dict.fromkeys(("", *parts)):
+        beside_parts = part not in parts
+        ignored = () if part else (*WRITTEN, index.name, *parts)
+        first: dict[Condition, str] = {}
+        for file in sorted((root / part).iterdir()):
+            if file.name.startswith(".") or file.name in ignored:
+                continue
+            problem, reason = "", ""
+            condition = file_names.condition(file.name)
+            if not file.is_dir():
+                problem, reason = "stray file", "in no folder of a challenge"
+            elif beside_parts:
+                problem, reason = "unknown folder", f"none of {', '.join(file_names.PARTS)}"
+            elif condition is None:
+                problem, reason = "unknown folder", "no challenge type and level in its name"
+            elif condition in first:
+                problem, reason = "duplicate", f"the same condition as {first[condition]}"
+            else:
+                first[condition] = file.name
+            yield _Entry(part, file, problem, reason)
 
 
-def _entries_of_part(
-    root: Path, part: str, ignored: Collection[str], *, nested: bool = False
-) -> Iterator[_Entry]:
-    """What lies in a part; for the part ``""`` of a ``nested`` set, what lies beside its parts."""
-    first: dict[Condition, str] = {}
-    with os.scandir(root / part) as entries:
-        files = sorted(entries, key=lambda entry: entry.name)
-    for file in files:
-        if file.name.startswith(".") or file.name in ignored:
-            continue
-        problem, reason = "", ""
-        condition = file_names.condition(file.name)
-        if not file.is_dir():
-            problem, reason = "stray file", "in no folder of a challenge"
-        elif nested:
-            problem, reason = "unknown folder", f"none of {', '.join(file_names.PARTS)}"
-        elif condition is None:
-            problem, reason = "unknown folder", "no challenge type and level in its name"
-        elif condition in first:
-            problem, reason = "duplicate", f"the same condition as {first[condition]}"
-        else:
-            first[condition] = file.name
-        yield _Entry(part, file.name, Path(file.path), problem, reason)
-
-
-def _rows(entry: _Entry, progress: "tqdm[Any]") -> list[tuple[Any, ...]]:
-    """The rows of one entry, at least one: folder, file, codes, problem and reason."""
-    name = file_names.printable(entry.name)
+def _rows(entry: _Entry) -> list[tuple[Any, ...]]:
+    """The rows of one entry, at least one, in the columns of ``_SCHEMA``."""
+    part, name = entry.part, file_names.printable(entry.path.name)
     if entry.problem:
         place = ("", name) if entry.problem == "stray file" else (name, "")
-        return [(*place, *_UNKNOWN, entry.problem, entry.reason)]
-    rows = [(name, *row) for row in _files(entry, progress)]
-    return rows or [(name, "", *_UNKNOWN, "empty folder", "")]
+        return [(part, *place, *_UNKNOWN, entry.problem, entry.reason)]
+    rows = [(part, name, *row) for row in _files(entry)]
+    return rows or [(part, name, "", *_UNKNOWN, "empty folder", "")]
 
 
-def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
+def _files(entry: _Entry) -> Iterator[tuple[Any, ...]]:
     """The files of one folder: name, codes, problem and reason; sorted by name."""
-    condition = file_names.condition(entry.name)
+    condition = file_names.condition(entry.path.name)
     first: dict[Codes, str] = {}
-    with os.scandir(entry.path) as files:
-        # Progress counts while listing, which is what takes the time in a large folder.
-        names = []
-        for file in files:
-            if not file.name.startswith("."):
-                names.append(file.name)
-                progress.update()
-    for name in sorted(names):
+    for name in sorted(file.name for file in entry.path.iterdir()):
+        if name.startswith("."):
+            continue
         try:
             codes = file_names.parse(name)
         except BadName as error:
@@ -174,22 +153,19 @@ def _files(entry: _Entry, progress: "tqdm[Any]") -> Iterator[tuple[Any, ...]]:
 
 def _state(root: Path, entries: Iterable[_Entry]) -> list[Any]:
     """What an index is of: the folder, and its entries; folders with their last change, in ns."""
-    return [
-        str(root.resolve()),
-        *(
-            [part, name, 0 if problem == "stray file" else path.stat().st_mtime_ns]
-            for part, name, path, problem, _ in entries
-        ),
-    ]
+    state: list[Any] = [str(root.resolve())]
+    for part, path, problem, _ in entries:
+        changed = 0 if problem == "stray file" else path.stat().st_mtime_ns
+        state.append([part, path.name, changed])
+    return state
 
 
 def _is_current(root: Path, path: Path) -> bool:
     """Whether the index at ``path`` is of this folder, which has not changed since."""
     try:
-        metadata: Mapping[bytes, bytes] = pq.read_schema(path).metadata or {}
-        indexed = json.loads(metadata.get(_STATE, b"null"))
+        indexed = json.loads(pq.read_schema(path).metadata[_STATE])
         return bool(indexed == _state(root, _entries(root, path)))
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
         return False
 
 
@@ -202,9 +178,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(chosen: Namespace) -> int:
     """Build an index and print what is in it and what is wrong; the exit status."""
     index = obtain(chosen.root, chosen.index)
-    absent = file_problems.absent(index, file_names.parts(chosen.root), file_names.FOLDERS)
+    folders = file_names.folders(index)
+    absent = [
+        Problem("folder not found", file_names.title(condition, part))
+        for part, condition in product(file_names.parts(chosen.root), file_names.FOLDERS)
+        if (part, condition) not in folders
+    ]
     good = index[(index["problem"] == "") & (index["file"] != "")]
     print(f"{len(good):,} images, {good['sign'].nunique()} sign types, in {chosen.index}")
-    for line in file_problems.account([*file_problems.of_index(index), *absent]):
+    for line in file_names.account([*file_names.of_index(index), *absent]):
         print(line)
     return 0

@@ -1,4 +1,4 @@
-"""The names of CURE-TSR's files and folders.
+"""The names of CURE-TSR's files and folders, and what can be wrong with them.
 
 A file is ``sequenceType_signType_challengeType_challengeLevel_index.bmp``. It lies in a folder of
 its challenge type and level, such as ``CodecError-2``, or in ``ChallengeFree``.
@@ -10,11 +10,15 @@ Codes(sequence=1, sign=6, challenge=3, level=2, number=417)
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from benchmark.errors import InputError
+
+if TYPE_CHECKING:  # a check of the configuration does without pandas
+    import pandas as pd
 
 SEQUENCES = {1: "real", 2: "simulated"}
 """Photographs, or renderings of a game engine."""
@@ -51,11 +55,19 @@ TRAIN, TEST = "Real_Train", "Real_Test"
 PARTS = (TRAIN, TEST, "Sim_Train", "Sim_Test")
 """The folders of the distribution; a flat folder of challenge folders has the one part ``""``."""
 
-MAX_NUMBER = 2**31 - 1
-"""The largest image number that an index can hold, in 32 bits."""
-
 _FILE = re.compile(r"(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d+)\.bmp", re.IGNORECASE | re.ASCII)
 _CONDITIONS = {folder.lower(): condition for condition, folder in FOLDERS.items()}
+
+KINDS = (
+    "unparsable name", "unknown code", "level out of range", "folder contradicts file", "duplicate",
+    "stray file", "unknown folder", "empty folder", "folder not found", "no such sign",
+    "unreadable image",
+)  # fmt: skip
+"""In the order of accounts. The last three are not in an index: two depend on the selection, and
+indexing opens no image."""
+
+_CONDITION_KINDS = ("empty folder", "folder not found", "no such sign")
+_EXAMPLES = 3
 
 
 class Codes(NamedTuple):
@@ -70,7 +82,7 @@ class Codes(NamedTuple):
 
 
 class BadName(ValueError):
-    """A name that breaks the scheme; ``kind`` is one of ``file_problems.KINDS``."""
+    """A name that breaks the scheme; ``kind`` is one of ``KINDS``."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -78,17 +90,13 @@ class BadName(ValueError):
 
 
 def parse(file: str) -> Codes:
-    """The codes in a file's name.
-
-    Raises:
-        BadName: another form, an unknown code, or a level that the challenge type does not have.
-    """
+    """The codes in a file's name; ``BadName`` for another form, or a code that does not exist."""
     match = _FILE.fullmatch(file)
     if match is None:
         raise BadName("unparsable name", "not sequence_sign_challenge_level_index.bmp")
     codes = Codes(*map(int, match.groups()))
-    if codes.number > MAX_NUMBER:
-        raise BadName("unparsable name", f"its index is beyond {MAX_NUMBER}")
+    if codes.number >= 2**31:  # more than an index has room for
+        raise BadName("unparsable name", f"its index is beyond {2**31 - 1}")
     for field, table in (("sequence", SEQUENCES), ("sign", SIGNS), ("challenge", CHALLENGES)):
         code = getattr(codes, field)
         if code not in table:
@@ -116,10 +124,7 @@ def title(condition: Condition, part: str = "") -> str:
 
 def printable(name: str) -> str:
     """A name from the file system as one line of text: unprintable characters are escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in name
-    )
+    return repr(name)[1:-1]
 
 
 def code(challenge: str) -> int:
@@ -128,11 +133,7 @@ def code(challenge: str) -> int:
 
 
 def parts(root: Path) -> tuple[str, ...]:
-    """The parts of the distribution that ``root`` has; ``("",)`` for a flat folder.
-
-    Raises:
-        InputError: no such folder.
-    """
+    """The parts of the distribution that a folder has; ``("",)`` for a flat one."""
     if not root.is_dir():
         problem = "is a file" if root.exists() else "no such folder"
         raise InputError(
@@ -140,3 +141,51 @@ def parts(root: Path) -> tuple[str, ...]:
             "Real_Test, which its authors give out (IEEE DataPort)"
         )
     return tuple(part for part in PARTS if (root / part).is_dir()) or ("",)
+
+
+class Problem(NamedTuple):
+    """Something that is wrong: one of ``KINDS``, where, and why."""
+
+    kind: str
+    place: str
+    reason: str = ""
+
+    @property
+    def place_and_reason(self) -> str:
+        """For a list under the kind."""
+        return f"{self.place} ({self.reason})" if self.reason else self.place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.kind}" + (f" ({self.reason})" if self.reason else "")
+
+
+def account(problems: Iterable[Problem]) -> list[str]:
+    """One line per kind of problem: how many there are, and the first few by name.
+
+    Missing and empty folders have a line each.
+    """
+    lines: list[str] = []
+    in_order = sorted(problems, key=lambda problem: KINDS.index(problem.kind))
+    for kind, group in groupby(in_order, lambda problem: problem.kind):
+        same = list(group)
+        if kind in _CONDITION_KINDS:
+            lines += map(str, same)
+        else:
+            shown = "; ".join(problem.place_and_reason for problem in same[:_EXAMPLES])
+            more = f"; and {len(same) - _EXAMPLES:,} more" if len(same) > _EXAMPLES else ""
+            lines.append(f"{kind}: {len(same):,} ({shown}{more})")
+    return lines
+
+
+def of_index(index: "pd.DataFrame") -> list[Problem]:
+    """The bad files and folders of an index, see ``cure_tsr_index.obtain``."""
+    bad = index[index["problem"] != ""]
+    part, folder, file = (bad[column].astype(str) for column in ("part", "folder", "file"))
+    places = (part + "/" + folder).str.strip("/").add("/" + file).str.strip("/")
+    return [Problem(*row) for row in zip(bad["problem"], places, bad["reason"], strict=True)]
+
+
+def folders(index: "pd.DataFrame") -> set[tuple[str, Condition | None]]:
+    """The part and the condition of each folder; no condition for a folder of another name."""
+    pairs = index[["part", "folder"]].drop_duplicates().itertuples(index=False)
+    return {(part, condition(folder)) for part, folder in pairs}

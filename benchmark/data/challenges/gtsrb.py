@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmark.data.challenges import sign_sheet
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.challenges.sign_sheet import SignSheet
-from benchmark.data.dataset import Dataset, Labels
+from benchmark.data.dataset import Dataset, Labels, shuffled
 from benchmark.data.images import as_images, read_images, resize
 from benchmark.data.npz import Arrays, open_npz, read_labels
 from benchmark.detector import Images
@@ -54,11 +54,7 @@ TEST_TRACKS = 5
 
 
 def class_names(path: Path, selection: Selection) -> tuple[str, ...]:
-    """``clean`` and the chosen conditions; reads the signs' classes only.
-
-    Raises:
-        InputError: a missing or malformed file, or an unknown sign.
-    """
+    """``clean`` and the chosen conditions; reads the signs' classes only."""
     if _is_file(path):
         with open_npz(path) as arrays:
             _check_arrays(arrays, path)
@@ -74,6 +70,10 @@ def has_official_split(path: Path) -> bool:
     return True
 
 
+def labels(path: Path) -> None:
+    """Every sign of GTSRB has hundreds of images."""
+
+
 def files(path: Path, selection: Selection) -> tuple[Path, ...]:
     """The ``.npz`` file; what is downloaded is the same whenever it is."""
     return (path,) if _is_file(path) else ()
@@ -83,19 +83,12 @@ def read(path: Path, image_size: int, selection: Selection, keep: Path | None = 
     """Split by track, put the test images under the challenges, and resize all.
 
     The challenges act on the photographs at their size in the file, then all are resized. An
-    image's row in the file is the seed of its challenges.
-
-    Args:
-        path: torchvision's root folder, or the ``.npz`` file.
-        image_size: height and width in pixels.
-        selection: which challenges, levels and signs.
-        keep: a folder for ``signs.npz``, pictures of one sign; by default they are not kept.
-
-    Returns:
-        Label 0 is ``clean``, label k the k-th condition; a group is a track.
+    image's row in the file is the seed of its challenges. A group is a track. The folder ``keep``
+    gets ``signs.npz``, pictures of one sign.
 
     Raises:
-        InputError: a missing or malformed file, an unknown sign, or fewer than five tracks.
+        InputError: a missing or malformed file, a download that fails, an unknown sign, or fewer
+            than five tracks.
     """
     images, numbers, tracks = load_photographs(path)
     signs = np.array([sign(number) for number in numbers.tolist()])
@@ -121,11 +114,7 @@ def read(path: Path, image_size: int, selection: Selection, keep: Path | None = 
 
 
 def load_photographs(path: Path) -> Photographs:
-    """The photographs of an ``.npz`` file, or of torchvision's folder, downloaded if absent.
-
-    Raises:
-        InputError: a missing or malformed file, or a download that fails.
-    """
+    """The photographs of an ``.npz`` file, or of torchvision's folder, downloaded if absent."""
     if not _is_file(path):
         return _from_folder(_obtain(path))
     with open_npz(path) as arrays:
@@ -204,11 +193,8 @@ def _test_tracks(signs: Labels, tracks: Labels) -> list[int]:
     """A fifth of the tracks of each class, the same ones whenever they are drawn."""
     chosen: list[int] = []
     for number in np.unique(signs).tolist():
-        candidates = np.unique(tracks[signs == number])
-        seed = np.random.SeedSequence(number, spawn_key=(0,))
-        # Raw output, as in benchmark.splits: the same tracks with any version of numpy.
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(candidates)), kind="stable")
-        chosen += candidates[order[: len(candidates) // TEST_TRACKS]].tolist()
+        drawn = shuffled(np.unique(tracks[signs == number]), number, 0)
+        chosen += drawn[: len(drawn) // TEST_TRACKS].tolist()
     return chosen
 
 

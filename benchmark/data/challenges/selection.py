@@ -74,11 +74,7 @@ class Selection(BaseModel):
         return (CLEAN, *(f"{name} {level}" for name, level in self.conditions))
 
     def signs_among(self, available: tuple[str, ...], dataset: str) -> tuple[str, ...]:
-        """The chosen signs; all of the available ones by default.
-
-        Raises:
-            InputError: a chosen sign is not available.
-        """
+        """The chosen signs, by default all; ``InputError`` for one that is not available."""
         for sign in self.signs or ():
             if sign not in available:
                 choices = ", ".join(available)

@@ -59,11 +59,8 @@ def load(directory: Path) -> SignSheet | None:
 def from_files(images: Images, rows: "pd.DataFrame", names: tuple[str, ...]) -> SignSheet:
     """Pictures of the photograph that most conditions have, and of others where it is missing.
 
-    Args:
-        images: (N, H, W, 3) uint8.
-        rows: of the images to choose from, indexed by their place in ``images``: ``label``,
-            ``sign`` (a name) and ``number`` (of the photograph).
-        names: the class names.
+    ``rows`` are of the images to choose from, indexed by their place in ``images``: their
+    ``label``, ``sign`` (a name) and ``number`` (of the photograph).
     """
     signs = set(rows["sign"])
     sign = SIGN if SIGN in signs else min(signs)

@@ -66,9 +66,13 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
     spans = {title: span(group["epochs"]) for title, group in _complete(config, runs).items()}
     texts = {title: text for title, text in spans.items() if text}
     if len(set(texts.values())) == 1:
-        (text,) = set(texts.values())
-        return counted(int(text), "epoch") if text.isdigit() else f"{text} epochs"
+        return epoch_count(*set(texts.values()))
     return "epochs: " + (_by_title(texts) or "none")
+
+
+def epoch_count(span: str) -> str:
+    """``20 epochs``, ``5 to 20 epochs``; empty without any."""
+    return counted(int(span), "epoch") if span.isdigit() else span and f"{span} epochs"
 
 
 def classes(config: Config, runs: pd.DataFrame) -> str:

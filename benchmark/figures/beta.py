@@ -6,9 +6,8 @@ import pandas as pd
 
 from benchmark import captions, published
 from benchmark.config import Config
-from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.figures.style import Drawing, band, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import over_classes
 from benchmark.published import AVERAGE, Published, data_source
 
 
@@ -21,8 +20,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for method, line in frame.groupby("method", sort=False):
         label = captions.title_and_classes(config, numbers.runs, dataset, str(method))
         (drawn,) = axis.plot(line["n"], line["mean"], label=label)
-        low, high = line["mean"] - line["spread"], line["mean"] + line["spread"]
-        axis.fill_between(line["n"], low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
+        band(axis, drawn, line["mean"] - line["spread"], line["mean"] + line["spread"])
     axis.axvline(config.beta / config.alpha, color="0.6", linewidth=0.8, zorder=0)
     axis.annotate(
         f"β = {config.beta:g}",
@@ -64,17 +62,17 @@ def _dotted(ocgan: Published | None) -> str:
 
 
 def _sweep(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
-    table, runs = numbers.table, numbers.runs
-    classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
-    swept = table[
-        (table["dataset"] == dataset)
-        & (table["model"] == "best")
-        & (table["metric"] == "auroc")
-        & table["beta_multiple"].notna()
+    averages = numbers.averages
+    swept = averages[
+        (averages["dataset"] == dataset)
+        & (averages["model"] == "best")
+        & (averages["inlier"] == AVERAGE)
+        & averages["beta_multiple"].notna()
     ]
-    frame = over_classes(swept, config, dataset, classes, ["method", "beta_multiple"])
-    if frame.empty:
-        return frame
-    frame = frame.rename(columns={"beta_multiple": "n"}).sort_values(["method", "n"])
-    frame.insert(3, "beta", [round(float(str(n)) * config.alpha, 9) for n in frame["n"]])
-    return frame
+    swept = swept.assign(
+        n=swept["beta_multiple"],
+        beta=(swept["beta_multiple"] * config.alpha).round(9),
+        complete=swept["found"] == swept["expected"],
+    )
+    columns = ["dataset", "method", "n", "beta", "mean", "spread", "complete", "lacking"]
+    return swept[columns].sort_values(["method", "n"])

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmark import metrics
 from benchmark.utils.files import atomic
@@ -68,6 +69,11 @@ def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:
     """Write ``name``.csv."""
     with atomic(folder / f"{name}.csv") as beside:
         beside.write_text(csv_text(drawing.frame), encoding="utf-8", newline="")
+
+
+def band(axis: Axes, line: Line2D, low: "pd.Series[float]", high: "pd.Series[float]") -> None:
+    """A band in the colour of a line, between two values at each of its points."""
+    axis.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def bare(axis: Axes) -> None:

@@ -47,7 +47,7 @@ def build(source: Source) -> Table:
     ]
     csv = frame.assign(
         detail=frame["id"].map(details),
-        short=frame["short_epochs"].map(cells.epochs),
+        short=frame["short_epochs"].map(captions.epoch_count),
         other=frame["other_settings"],
         constant=frame["constant_classes"].map(cells.constant),
         lacks=frame["missing"],
@@ -68,7 +68,7 @@ def detail(config: Config, claim: pd.DataFrame) -> str:
         part = f"{len(claim) - made} of {len(claim)} comparisons: " if made else ""
         return part + str(row.claim_missing)
     parts = [
-        cells.epochs(row.claim_short_epochs),
+        captions.epoch_count(row.claim_short_epochs),
         row.claim_other_settings,
         cells.constant(row.claim_constant_classes),
         "one run per class: the spread over seeds is not known" * bool(row.one_run),
@@ -106,8 +106,8 @@ def _effects(weakest: Any) -> list[Cell]:
         return [_ratio(weakest.published_effect), _ratio(weakest.effect), Cell()]
     form = "+.1f" if weakest.points else "+.3f"
     return [
-        cells.signed_cell(weakest.published_effect, form),
-        cells.signed_cell(weakest.effect, form),
+        cells.number_cell(weakest.published_effect, form),
+        cells.number_cell(weakest.effect, form),
         cells.interval_cell(weakest.low, weakest.high, form),
     ]
 

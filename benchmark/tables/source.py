@@ -1,6 +1,7 @@
 """What the tables are made from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -8,8 +9,9 @@ import pandas as pd
 
 from benchmark import captions, metrics, published, verdicts
 from benchmark.config import Config
+from benchmark.metrics.averages import Averages
+from benchmark.metrics.cost import of_method
 from benchmark.published import Published
-from benchmark.utils.text import span
 from benchmark.verdicts import Verdicts
 from benchmark.verdicts.reproduced import Reproduced
 
@@ -43,19 +45,18 @@ class Source:
         """A row per expected run."""
         return self.reproduced.metrics.runs
 
+    @cached_property
+    def averages(self) -> Averages:
+        """The averages over runs and inlier classes."""
+        return Averages(self.reproduced.metrics.averages, self.runs, self.config)
+
     def components(self, dataset: str, method: str) -> list[str]:
         """Score components of a method, the anomaly score last."""
         return self.reproduced.components(dataset, method, self.published)
 
-    def epochs_and_seeds(self, dataset: str, method: str) -> dict[str, Any]:
-        """Of the runs behind a method's numbers, for the CSV files."""
-        runs = self.reproduced.runs(dataset, method)
-        seeds = " ".join(str(seed) for seed in sorted(set(runs["seed"])))
-        return {"epochs": span(runs["epochs"]), "seeds": seeds}
-
-    def title(self, method: str) -> str:
-        """A method's name for readers."""
-        return str(self.config.methods[method].title)
+    def cost(self, dataset: str, method: str) -> "pd.Series[Any]":
+        """What the runs of a method cost, as ``metrics.cost`` computed it."""
+        return of_method(self.reproduced.metrics.cost, dataset, method)
 
     def conditions(self) -> str:
         """The data sets, epochs, seeds and model behind the numbers of all data sets."""

@@ -26,14 +26,14 @@ def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.Data
     It is the data set ``key`` or that of each row, of which there may be several (``mnist
     cifar10``). An empty frame stays as it is.
     """
+    titles = {name: dataset(config, name) for name in config.datasets}
+
+    def named(keys: str) -> str:
+        return "; ".join(titles[name] for name in keys.split() if name in titles)
+
     if numbers.empty:
         return numbers
-    titles = {name: dataset(config, name) for name in config.datasets}
-    if key:
-        return numbers.assign(images=titles[key])
-    by_row = (str(keys).split() for keys in numbers["dataset"].fillna(""))
-    images = ["; ".join(titles[name] for name in keys if name in titles) for keys in by_row]
-    return numbers.assign(images=images)
+    return numbers.assign(images=titles[key] if key else numbers["dataset"].fillna("").map(named))
 
 
 def split(settings: DatasetConfig) -> str:

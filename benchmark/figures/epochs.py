@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.ticker import NullLocator, ScalarFormatter
+from matplotlib.ticker import ScalarFormatter
 
 from benchmark import captions, scores
 from benchmark.config import Config
@@ -38,7 +38,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axis.set_xscale("log")
         axis.set_xticks(_ticks(sorted(curves["epoch"].unique())))
-        axis.xaxis.set_minor_locator(NullLocator())
+        axis.minorticks_off()
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, str(method)))

@@ -1,8 +1,8 @@
 """What the figures share: their style, their files, and the record in each of what it shows."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -31,11 +31,8 @@ class Drawing:
     frame: pd.DataFrame
 
 
-@contextmanager
-def style_sheet() -> Iterator[None]:
-    """The style sheet and nothing of the user's settings, for the time of drawing and saving."""
-    with style.context(SHEET, after_reset=True):
-        yield
+style_sheet = partial(style.context, SHEET, after_reset=True)
+"""The style sheet and nothing of the user's settings, for the time of drawing and saving."""
 
 
 def panels(number: int, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:

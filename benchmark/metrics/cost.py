@@ -20,19 +20,19 @@ def compute(runs: pd.DataFrame, config: Config) -> pd.DataFrame:
     """
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["dataset", "method"])))
     rows = []
-    for key in product(config.datasets, config.methods):
-        group = groups.get(key, runs.iloc[:0])
+    for dataset, method in product(config.datasets, config.methods):
+        group = groups.get((dataset, method), runs.iloc[:0])
         done = group[group["status"] == "complete"]
+        trained = done[done["epochs"] > 0]
         rows.append(
             {
-                **dict(zip(("dataset", "method"), key, strict=True)),
+                "dataset": dataset,
+                "method": method,
                 "parameters": done["parameters"].mean(),
                 "epochs": span(done["epochs"]),
                 "seeds": " ".join(str(seed) for seed in sorted(set(done["seed"]))),
                 "fit_seconds": done["fit_seconds"].mean(),
-                "epoch_seconds": (
-                    done["fit_seconds"] / done["epochs"].where(done["epochs"] > 0)
-                ).mean(),
+                "epoch_seconds": (trained["fit_seconds"] / trained["epochs"]).mean(),
                 "score_milliseconds": 1000 * (done["score_seconds"] / done["n_scored"]).mean(),
                 "memory_megabytes": done["memory_bytes"].mean() / 1e6,
                 "device": ", ".join(sorted({str(name) for name in done["device"].dropna()})),

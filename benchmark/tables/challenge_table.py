@@ -1,6 +1,5 @@
 """The challenge study as a table: a row per challenge and level, losses and their differences."""
 
-from pathlib import Path
 from typing import Any
 
 from benchmark import captions, scores
@@ -14,10 +13,10 @@ from benchmark.tables.table import Cell, Row, Table, number
 ABSENT = "not run, or no images of this condition"
 
 
-def build(source: Source, root: Path, dataset: str) -> Table:
+def build(source: Source, dataset: str) -> Table:
     """The table; its frame has the other losses too."""
     config = source.config
-    study = challenge_study.load(config, root, dataset)
+    study = challenge_study.load(config, source.root, dataset)
     pairs = [pair for pair in PAIRS if {loss.method for loss in pair} <= config.methods.keys()]
     losses = dict.fromkeys(loss for pair in pairs for loss in reversed(pair))
     columns: list[tuple[Loss, ...]] = [*((loss,) for loss in losses), *pairs]

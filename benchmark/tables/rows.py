@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark import captions
+from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, EPOCHS, Published, comparable, data_source, find
 from benchmark.tables import cells
 from benchmark.tables.source import Source
@@ -50,7 +51,7 @@ def records(
     found = find(source.published, *series, published_ratio)
     published = comparable(found, source.config, dataset)
     names = {AVERAGE: "average", **source.reproduced.classes(dataset)}
-    cost = source.cost(dataset, method)
+    cost = of_method(source.reproduced.metrics.cost, dataset, method)
     rows = {}
     averages = source.averages.of(dataset, method, component, metric, ratio)
     for inlier, average in averages.items():

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
 from benchmark import captions, metrics, published, verdicts
 from benchmark.config import Config
 from benchmark.metrics.averages import Averages
-from benchmark.metrics.cost import of_method
 from benchmark.published import Published
 from benchmark.verdicts import Verdicts
 from benchmark.verdicts.reproduced import Reproduced
@@ -18,8 +17,9 @@ from benchmark.verdicts.reproduced import Reproduced
 
 @dataclass(frozen=True)
 class Source:
-    """Metrics and verdicts of a configuration, and the published and reported numbers."""
+    """Metrics and verdicts under ``root``, and the published and reported numbers."""
 
+    root: Path
     reproduced: Reproduced
     verdicts: Verdicts
     published: tuple[Published, ...]
@@ -29,6 +29,7 @@ class Source:
     def read(cls, config: Config, root: Path) -> Self:
         """From the files that earlier stages left under ``root``."""
         return cls(
+            root,
             Reproduced(config, metrics.load(config, root)),
             verdicts.load(config, root),
             published.load(),
@@ -54,18 +55,11 @@ class Source:
         """Score components of a method, the anomaly score last."""
         return self.reproduced.components(dataset, method, self.published)
 
-    def cost(self, dataset: str, method: str) -> "pd.Series[Any]":
-        """What the runs of a method cost, as ``metrics.cost`` computed it."""
-        return of_method(self.reproduced.metrics.cost, dataset, method)
-
     def conditions(self) -> str:
         """The data sets, epochs, seeds and model behind the numbers of all data sets."""
-        complete = set(self.runs.loc[self.runs["status"] == "complete", "dataset"])
-        datasets = [captions.dataset(self.config, key) for key in self.config.datasets
-                    if key in complete]  # fmt: skip
-        parts = [
-            ", ".join(datasets) or "no complete run",
-            captions.epochs(self.config, self.runs),
-            captions.seeds(self.config, self.runs),
-        ]
-        return f"{'; '.join(parts)}; the model of the best validation loss."
+        complete = self.runs.loc[self.runs["status"] == "complete", "dataset"].unique()
+        datasets = ", ".join(captions.dataset(self.config, key) for key in complete)
+        return (
+            f"{datasets or 'no complete run'}; {captions.epochs(self.config, self.runs)}; "
+            f"{captions.seeds(self.config, self.runs)}; the model of the best validation loss."
+        )

@@ -82,14 +82,8 @@ def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
     lost = runs[runs["status"] != "complete"]
     keys = ["dataset", "method", "status", "reason"]
     for (dataset, method, status, reason), part in lost.groupby(keys, sort=False):
-        yield {
-            "dataset": config.datasets[str(dataset)].title,
-            "method": config.methods[str(method)].title,
-            "status": status,
-            "reason": reason,
-            "runs": len(part),
-            "where": _where(part),
-        }
+        about = {"status": status, "reason": reason}
+        yield about | _of_runs(config, str(dataset), str(method), part)
 
 
 FLAGS = {
@@ -115,29 +109,27 @@ def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     shown = shown.sort_values("flag", key=lambda flag: flag.map(list(FLAGS).index), kind="stable")
     keys = ["flag", "dataset", "method", "component"]
     for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
-        yield {
-            "flag": FLAGS[str(flag)],
-            "dataset": config.datasets[str(dataset)].title,
-            "method": config.methods[str(method)].title,
-            "component": scores.component(str(component)),
-            "runs": len(part.drop_duplicates(["fold", "inlier", "seed"])),
-            "where": _where(part),
-        }
+        about = {"flag": FLAGS[str(flag)], "component": scores.component(str(component))}
+        yield about | _of_runs(config, str(dataset), str(method), part)
 
 
-def _where(part: pd.DataFrame) -> str:
-    """Which classes, folds and seeds some runs are of."""
+def _of_runs(config: Config, dataset: str, method: str, part: pd.DataFrame) -> dict[str, Any]:
+    """Of which data set and method some runs are, how many, and of which classes and seeds."""
     classes = ", ".join(dict.fromkeys(str(name) for name in part["class_name"] if name))
     folds, seeds = (listed(sorted(set(part[axis]))) for axis in ("fold", "seed"))
     named = f"class{'es' * (',' in classes)} {classes}; " if classes else ""
-    return f"{named}fold {folds}; seed {seeds}"
+    return {
+        "dataset": config.datasets[dataset].title,
+        "method": config.methods[method].title,
+        "runs": len(part.drop_duplicates(["fold", "inlier", "seed"])),
+        "where": f"{named}fold {folds}; seed {seeds}",
+    }
 
 
-def environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
+def environments(runs: pd.DataFrame) -> list[dict[Any, Any]]:
     """Each distinct machine and software of the complete runs."""
     names = ["device", "cpu", "threads", "platform", "python", "torch", "commit"]
     done = runs.loc[runs["status"] == "complete", names]
     done = done.assign(threads=[span([number]) for number in done["threads"]])
-    counted = done.astype(str).value_counts(sort=True).reset_index(name="runs")
-    rows = counted.assign(commit=counted["commit"].str[:12]).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    rows = done.astype(str).value_counts(sort=True).reset_index(name="runs")
+    return rows.assign(commit=rows["commit"].str[:12]).to_dict("records")

@@ -41,33 +41,37 @@ def build(source: Source, dataset: str = "") -> Table:
 
     Where an average has no verdict, those of its classes are shown instead.
     """
-    config, third_party = source.config, source.verdicts.third_party
-    frame = source.verdicts.numbers
-    frame = frame.assign(detail=[detail(verdict) for verdict in frame.itertuples()])
+    config, frame, third_party = source.config, source.verdicts.numbers, source.verdicts.third_party
     if dataset:
-        frame = shown = frame[frame["dataset"] == dataset]
+        frame = frame[frame["dataset"] == dataset]
         third_party = third_party[third_party["dataset"] == dataset]
-        what = f"number by number, {captions.dataset(config, dataset)}"
-        made = captions.conditions(config, source.runs, dataset, ratio=False)
-        rows = [_row(verdict) for verdict in shown.itertuples()]
+        rows = [_row(verdict, _label(verdict)) for verdict in frame.itertuples()]
+        caption = (
+            f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
+            f"{tally(frame)} {captions.conditions(config, source.runs, dataset, ratio=False)}"
+        )
+        rule = []
     else:
         shown = _averages(frame)
-        what = (
-            "averages over the inlier classes, and single classes where their average has not run"
-        )
-        made = source.conditions()
         rows = [
-            _row(verdict, f"{config.datasets[str(verdict.dataset)].title}, ")
+            _row(verdict, f"{config.datasets[str(verdict.dataset)].title}, {_label(verdict)}")
             for verdict in shown.itertuples()
         ]
-    caption = (
-        f"Published against reproduced{',' if dataset else ':'} {what}. "
-        f"Of {len(shown)} published numbers: {cells.counts(shown['outcome'])} {made}"
-    )
+        caption = (
+            "Published against reproduced: averages over the inlier classes, and single classes "
+            f"where their average has not run. {tally(shown)} {source.conditions()}"
+        )
+        rule = [RULE]
     head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
-    notes = [*cells.legend(rows, ""), *([] if dataset else [RULE])]
-    notes += map(_note, third_party.itertuples())
-    return Table(caption, [*head, "Epochs"], rows, notes, frame[list(CSV)])
+    head += ["Epochs"]
+    notes = [*cells.legend(rows, ""), *rule, *map(_note, third_party.itertuples())]
+    details = [detail(verdict) for verdict in frame.itertuples()]
+    return Table(caption, head, rows, notes, frame.assign(detail=details)[list(CSV)])
+
+
+def tally(frame: pd.DataFrame) -> str:
+    """How many numbers have each verdict."""
+    return f"Of {len(frame)} published numbers: {cells.counts(frame['outcome'])}"
 
 
 def detail(verdict: Any) -> str:
@@ -107,11 +111,10 @@ def _without_number(verdict: Any) -> str:
     lost = verdict.runs_without_number
     if not lost:
         return ""
-    if verdict.metric == OVERLAP:
-        what = "lacks a class" if lost == 1 else "lack a class"
-    else:
-        what = "has no number" if lost == 1 else "have no number"
-    return f"{lost} of {counted(lost + verdict.values, 'run')} {what}"
+    one, more = ("has", "have") if verdict.metric != OVERLAP else ("lacks", "lack")
+    what = "no number" if verdict.metric != OVERLAP else "a class"
+    every = counted(lost + verdict.values, "run")
+    return f"{lost} of {every} {one if lost == 1 else more} {what}"
 
 
 def _averages(frame: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +137,7 @@ def _label(verdict: Any) -> str:
     return f"{method}, {what}, {which or 'average'}"
 
 
-def _row(verdict: Any, title: str = "") -> Row:
+def _row(verdict: Any, label: str) -> Row:
     ends, mark = (verdict.low, verdict.high), ""
     if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
         ends, mark = (verdict.mean_low, verdict.mean_high), cells.ONE_RUN
@@ -144,13 +147,13 @@ def _row(verdict: Any, title: str = "") -> Row:
         cells.number_cell(verdict.published, form, recalled),
         cells.number_cell(verdict.mean, form),
         cells.interval_cell(*ends, form, mark),
-        cells.verdict_cell(verdict.outcome, verdict.detail),
-        Cell(str(verdict.runs or Cell.MISSING)),
-        Cell(str(verdict.seed_count or Cell.MISSING)),
+        cells.verdict_cell(verdict.outcome, detail(verdict)),
+        Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
+        Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
     ]
     place = f"{verdict.place}, from an earlier paper" if verdict.copied else verdict.place
-    return Row([title + _label(verdict)], shown, note=place, fold=cells.fold(verdict.outcome))
+    return Row([label], shown, note=place, fold=cells.fold(verdict.outcome))
 
 
 def _note(row: Any) -> str:

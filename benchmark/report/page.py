@@ -57,7 +57,7 @@ def write(config: Config, root: Path) -> None:
 def _content(config: Config, root: Path) -> dict[str, Any]:
     numbers = metrics.load(config, root)
     runs = numbers.runs
-    methods = accounts.methods(config, runs)
+    methods = accounts.methods(config, runs, numbers.cost)
     tables = layout.table_names(config)
     outcomes = verdicts.load(config, root).challenge_claim
     states = ("complete", "failed", "missing", "refused")

@@ -1,6 +1,7 @@
 """What tables, figures and the report say about the data and the runs behind their numbers."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -25,14 +26,14 @@ def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.Data
     It is the data set ``key`` or that of each row, of which there may be several (``mnist
     cifar10``). An empty frame stays as it is.
     """
+    titles = {name: dataset(config, name) for name in config.datasets}
+
+    def named(keys: str) -> str:
+        return "; ".join(titles[name] for name in keys.split() if name in titles)
+
     if numbers.empty:
         return numbers
-    titles = {name: dataset(config, name) for name in config.datasets}
-    if key:
-        return numbers.assign(images=titles[key])
-    by_row = (str(keys).split() for keys in numbers["dataset"].fillna(""))
-    images = ["; ".join(titles[name] for name in keys if name in titles) for keys in by_row]
-    return numbers.assign(images=images)
+    return numbers.assign(images=titles[key] if key else numbers["dataset"].fillna("").map(named))
 
 
 def split(settings: DatasetConfig) -> str:
@@ -51,11 +52,12 @@ def seeds(config: Config, runs: pd.DataFrame) -> str:
     texts = {}
     for title, group in _complete(config, runs).items():
         done = sorted(set(group["seed"]))
-        texts[title] = f"{len(done)} of {every}" if len(done) < every else f"{every}", listed(done)
-    if len(set(texts.values())) == 1:
-        ((number, which),) = set(texts.values())
+        number = f"{len(done)} of {every}" if len(done) < every else f"{every}"
+        texts[title] = number, listed(done)
+    if shared := _shared(texts):
+        number, which = shared
         return f"{number} seed{'s' * (every != 1)} ({which})"
-    return "seeds: " + (_by_title({key: f"{n} ({s})" for key, (n, s) in texts.items()}) or "none")
+    return f"seeds: {_by_title({title: f'{n} ({which})' for title, (n, which) in texts.items()})}"
 
 
 def epochs(config: Config, runs: pd.DataFrame) -> str:
@@ -65,10 +67,13 @@ def epochs(config: Config, runs: pd.DataFrame) -> str:
     """
     spans = {title: span(group["epochs"]) for title, group in _complete(config, runs).items()}
     texts = {title: text for title, text in spans.items() if text}
-    if len(set(texts.values())) == 1:
-        (text,) = set(texts.values())
-        return counted(int(text), "epoch") if text.isdigit() else f"{text} epochs"
-    return "epochs: " + (_by_title(texts) or "none")
+    shared = _shared(texts)
+    return epoch_count(shared) if shared else f"epochs: {_by_title(texts)}"
+
+
+def epoch_count(span: str) -> str:
+    """``20 epochs``, ``5 to 20 epochs``; empty without any."""
+    return counted(int(span), "epoch") if span.isdigit() else span and f"{span} epochs"
 
 
 def classes(config: Config, runs: pd.DataFrame) -> str:
@@ -82,10 +87,10 @@ def classes(config: Config, runs: pd.DataFrame) -> str:
         ran = [name for inlier, name in names.items() if inlier in set(group["inlier"])]
         which = f" of {len(names)} ({', '.join(ran)})" * (len(ran) < len(names))
         texts[title] = f"{len(ran)}{which}"
-    if set(texts.values()) <= {str(len(names))}:
+    shared = _shared(texts)
+    if not texts or shared == str(len(names)):
         return ""
-    same = len(set(texts.values())) == 1
-    return f"Inlier classes: {next(iter(texts.values())) if same else _by_title(texts)}."
+    return f"Inlier classes: {shared or _by_title(texts)}."
 
 
 def title_and_classes(config: Config, runs: pd.DataFrame, key: str, method: str) -> str:
@@ -160,24 +165,26 @@ def intervals(study: pd.DataFrame) -> str:
 def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
     """The claim of A.4 on one data set of challenges, and what became of it.
 
-    ``outcomes`` are the rows of ``verdicts.challenge_claim``.
+    ``outcomes`` are the rows of ``verdicts.challenge_claim``; of other data sets there are none,
+    and nothing is said.
     """
     rows = outcomes[outcomes["dataset"] == key]
+    if rows.empty:
+        return ""
     claim = (
         "Claim of A.4, that the gradient loss of CAE + Grad is better than the reconstruction "
         "error of CAE at level 1 of every challenge"
     )
     stands_in = config.datasets[key].source == challenge_study.STAND_IN
     aside = f" These are {STAND_IN}, not CURE-TSR: no verdict on the paper." if stands_in else ""
-    by_outcome = {
-        name: rows[rows["outcome"] == name]
-        for name in ("better", "worse", "within the interval", "missing")
-    }
-    compared = rows[rows["outcome"] != "missing"]
     decision = rows["decision"].iloc[0]
     if decision == "not run":
         return f"{claim}: not decided, as no run has these losses at level 1.{aside}"
-    better, worse, unsure, missing = by_outcome.values()
+    better, worse, unsure, missing = (
+        rows[rows["outcome"] == outcome]
+        for outcome in ("better", "worse", "within the interval", "missing")
+    )
+    compared = rows.drop(missing.index)
     seeds = compared["missing_seeds"].iloc[0].split()
     lacking = [f"no {', '.join(missing['challenge'])}"] * bool(len(missing))
     # A run has scores of all challenges, so a seed is missing from all or none.
@@ -200,8 +207,14 @@ def _names(rows: pd.DataFrame) -> str:
     return f" ({', '.join(rows['challenge'])})" if len(rows) else ""
 
 
+def _shared(texts: Mapping[str, Any]) -> Any:
+    """What is the same for all methods; None if it differs, or there is none."""
+    different = set(texts.values())
+    return different.pop() if len(different) == 1 else None
+
+
 def _by_title(texts: Mapping[str, str]) -> str:
-    return ", ".join(f"{title} {text}" for title, text in texts.items())
+    return ", ".join(f"{title} {text}" for title, text in texts.items()) or "none"
 
 
 def _complete(config: Config, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:

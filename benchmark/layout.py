@@ -125,8 +125,9 @@ def figure_names(config: Config) -> list[str]:
 
 def metrics(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.metrics``; the same for every configuration."""
-    numbers = _files(root / "metrics", ("metrics", "runs", "histograms"), "parquet")
-    return [*numbers, *_files(root / "metrics", ("provenance",), "json")]
+    names = ("metrics", "runs", "histograms", "averages", "cost")
+    tables = _files(root / "metrics", names, "parquet")
+    return [*tables, *_files(root / "metrics", ("provenance",), "json")]
 
 
 def challenges(config: Config, root: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from benchmark.errors import InputError
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import Part
 from benchmark.scores import collect
-from benchmark.tables import challenge_table, footnotes
+from benchmark.tables import cells, challenge_table
 from benchmark.tables.table import Cell, Row
 from benchmark.verdicts import challenge_claim
 from tests.synthetic import write_manifest
@@ -311,11 +311,12 @@ def test_an_auroc_under_a_half_is_marked(made: tuple[Config, Path]) -> None:
     config, root = made
     row = challenge_study.load(config, root, KEY).iloc[0]
     low = row.rename("row").to_frame().T.assign(value=0.46)
-    assert challenge_table._cell(next(low.itertuples()), signed=False).marks == "†"
-    assert challenge_table._cell(next(low.itertuples()), signed=True).marks == ""
+    assert challenge_table._cell(next(low.itertuples())).marks == "†"
+    difference = low.assign(against_method="cae")
+    assert challenge_table._cell(next(difference.itertuples())).marks == ""
     fewer = low.assign(missing_seeds="1", value=0.5)
-    assert challenge_table._cell(next(fewer.itertuples()), signed=False).marks == "*"
-    notes = footnotes.legend(
+    assert challenge_table._cell(next(fewer.itertuples())).marks == "*"
+    notes = cells.legend(
         [Row(["Rain"], [Cell("0.460", marks="†*"), Cell()])], challenge_table.ABSENT
     )
     assert [note[0] for note in notes] == ["*", "†", "—"]

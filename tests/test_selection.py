@@ -87,6 +87,19 @@ def test_the_oracle_is_never_worse(made: tuple[Path, pd.DataFrame]) -> None:
     assert (frame["oracle"] >= frame[["best", "last"]].max(axis=1)).all()
 
 
+def test_models_are_compared_on_the_test_sets_of_all_tables(tmp_path: Path) -> None:
+    """Where no test set is half outliers, on those that come nearest."""
+    config = make_config("mnist", methods=("ocgan",), milestones=[1], outlier_ratios=[0.1, 0.3])
+    make_results(config, tmp_path, inliers=30)
+    computed = metrics.compute(config, tmp_path)
+    (row,) = selection.frame(Reproduced(config, computed), ()).to_dict("records")
+    values = computed.table.query("metric == 'auroc' and outlier_ratio == 0.3")
+    by_run = values.groupby("inlier")["value"]
+    assert row["oracle"] == pytest.approx(by_run.max().mean())
+    assert row["best"] == pytest.approx(values.query("model == 'best'")["value"].mean())
+    assert (row["models"], row["oracle_found"]) == (3, 10)
+
+
 def test_nothing_run_is_nothing_shown(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("ocgan",))
     reproduced = Reproduced(config, metrics.compute(config, tmp_path))

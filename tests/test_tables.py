@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark import layout, metrics, published, tables
-from benchmark.metrics.averages import Numbers, estimate, spread_out
+from benchmark.metrics import averages
+from benchmark.metrics.averages import Average, Averages
+from benchmark.metrics.numbers import Numbers, spread_out
 from benchmark.published import AVERAGE
+from benchmark.statistics import replicates
 from benchmark.tables import formats, rows
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import csv_text
+from benchmark.verdicts.reproduced import by_inlier
 from tests.conftest import Results
 from tests.stages import source
 from tests.synthetic import make_config, make_results
@@ -27,34 +31,65 @@ from tests.synthetic import make_config, make_results
 NAN = float("nan")
 
 
-def test_estimate_by_hand() -> None:
+def averages_of(cube: np.ndarray) -> dict[int, Average]:
+    """The averages of made-up AUROCs by (seed, fold, class)."""
+    seeds, folds, classes = map(list, map(range, cube.shape))
+    config = make_config("mnist", methods=("cae",), seeds=seeds, folds={"mnist": folds})
+    places = pd.MultiIndex.from_product([seeds, folds, classes], names=["seed", "fold", "inlier"])
+    rows = places.to_frame(index=False).assign(dataset="mnist", method="cae", model="best")
+    numbers = rows.assign(
+        component="score", metric="auroc", outlier_ratio=0.5, beta_multiple=NAN,
+        value=cube.ravel(), flag="",
+    )  # fmt: skip
+    frame = averages.compute(numbers.dropna(subset="value"), rows, config)
+    return Averages(frame, rows, config).of("mnist", "cae", "score", "auroc", 0.5)
+
+
+def test_average_by_hand() -> None:
     # Two seeds, one fold, two classes.
-    found = estimate(np.array([[[0.6, 0.8]], [[0.7, 1.0]]]))
-    assert found.mean == pytest.approx(0.775)
-    assert found.spread == pytest.approx(np.std([0.7, 0.85], ddof=1))
-    assert (found.found, found.expected, found.complete) == (4, 4, True)
+    made = averages_of(np.array([[[0.6, 0.8]], [[0.7, 1.0]]]))
+    whole = made[AVERAGE]
+    assert whole.mean == pytest.approx(0.775)
+    assert whole.spread == pytest.approx(np.std([0.7, 0.85], ddof=1))
+    assert (whole.found, whole.expected, whole.complete, whole.lacking) == (4, 4, True, False)
+    assert made[1].mean == pytest.approx(0.9)
+    assert made[1].spread == pytest.approx(np.std([0.8, 1.0], ddof=1))
+    assert (made[1].found, made[1].expected) == (2, 2)
 
 
 def test_missing_runs_neither_shift_the_weight_of_classes_nor_enter_the_spread() -> None:
-    found = estimate(np.array([[[0.6, 0.8]], [[0.7, NAN]], [[0.8, 1.0]]]))
-    assert found.mean == pytest.approx((0.7 + 0.9) / 2)
-    assert found.spread == pytest.approx(np.std([0.7, 0.9], ddof=1))
-    assert (found.found, found.expected, found.complete) == (5, 6, False)
+    made = averages_of(np.array([[[0.6, 0.8]], [[0.7, NAN]], [[0.8, 1.0]]]))
+    whole = made[AVERAGE]
+    assert whole.mean == pytest.approx((0.7 + 0.9) / 2)
+    assert whole.spread == pytest.approx(np.std([0.7, 0.9], ddof=1))
+    assert (whole.found, whole.expected, whole.complete, whole.lacking) == (5, 6, False, False)
 
 
-def test_estimates_of_little_or_nothing() -> None:
-    assert np.isnan(estimate(np.array([[[0.6, 0.8]]])).spread)
-    nothing = estimate(np.full((2, 1, 3), NAN))
-    assert np.isnan(nothing.mean)
-    assert (nothing.found, nothing.complete) == (0, False)
-    assert np.isnan(estimate(np.empty((2, 1, 0))).mean)
+def test_averages_of_little_or_nothing() -> None:
+    assert np.isnan(averages_of(np.array([[[0.6, 0.8]]]))[AVERAGE].spread)
+    some = averages_of(np.array([[[0.6, NAN]], [[0.7, NAN]]]))
+    assert (some[AVERAGE].mean, some[AVERAGE].lacking) == (pytest.approx(0.65), True)
+    assert (some[1].found, some[1].expected, some[1].lacking) == (0, 2, True)
+    for average in averages_of(np.full((2, 1, 3), NAN)).values():
+        assert np.isnan(average.mean)
+        assert (average.found, average.complete) == (0, False)
 
 
 @given(arrays(np.float64, (3, 2, 4), elements=st.floats(0, 1)))
-def test_complete_estimate_is_the_plain_mean(cube: np.ndarray) -> None:
-    found = estimate(cube)
-    assert found.mean == pytest.approx(cube.mean())
-    assert found.spread == pytest.approx(cube.mean(axis=(1, 2)).std(ddof=1))
+def test_complete_average_is_the_plain_mean(cube: np.ndarray) -> None:
+    made = averages_of(cube)
+    assert made[AVERAGE].mean == pytest.approx(cube.mean())
+    assert made[AVERAGE].spread == pytest.approx(cube.mean(axis=(1, 2)).std(ddof=1))
+    for inlier in range(4):
+        assert made[inlier].mean == pytest.approx(cube[:, :, inlier].mean())
+
+
+@given(arrays(np.float64, (2, 2, 3), elements=st.floats(0, 1) | st.just(NAN)))
+def test_average_is_the_mean_of_the_verdicts(cube: np.ndarray) -> None:
+    """Whatever runs are missing, as long as each class has one."""
+    groups = by_inlier(cube)
+    if all(group.size for group in groups):
+        assert averages_of(cube)[AVERAGE].mean == pytest.approx(replicates.sample(groups).mean)
 
 
 def test_spread_out_puts_each_number_in_its_place() -> None:

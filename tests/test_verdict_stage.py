@@ -1,10 +1,11 @@
 """The stage of the verdicts: what it writes is all that later stages need, and has no sentences."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark import layout, tables, verdicts
+from benchmark import figures, layout, metrics, tables, verdicts
 from benchmark.verdicts import challenge_claim, numbers, selection, third_party
 from tests.conftest import Results
 
@@ -34,6 +35,29 @@ def test_tables_need_no_scores_once_there_are_verdicts(results: Results, tmp_pat
     assert {name: table.rows for name, table in built.items()} == {
         name: table.rows for name, table in there.items()
     }
+
+
+def test_tables_and_figures_set_in_type_what_is_computed_once(
+    results: Results, tmp_path: Path
+) -> None:
+    """Without the values of single runs they show the same numbers."""
+    shutil.copytree(results.root / "metrics", tmp_path / "metrics")
+    (tmp_path / "verdicts").symlink_to(results.root / "verdicts")
+    numbers = pd.read_parquet(tmp_path / "metrics/metrics.parquet")
+    numbers.assign(value=0.0).to_parquet(tmp_path / "metrics/metrics.parquet", index=False)
+    runs = pd.read_parquet(tmp_path / "metrics/runs.parquet")
+    runs.assign(parameters=0.0, fit_seconds=0.0).to_parquet(tmp_path / "metrics/runs.parquet")
+    built = tables.build(results.config, tmp_path)
+    for name, table in tables.build(results.config, results.root).items():
+        pd.testing.assert_frame_equal(built[name].frame, table.frame)
+    for kind in ("beta", "epochs", "histograms"):
+        frames = [
+            figures.KINDS[kind](
+                results.config, metrics.load(results.config, root), root, "cifar10"
+            ).frame
+            for root in (tmp_path, results.root)
+        ]
+        pd.testing.assert_frame_equal(*frames)
 
 
 def test_verdicts_are_data_not_sentences(results: Results) -> None:

@@ -14,8 +14,6 @@ from benchmark.figures.style import Drawing, save, save_numbers, style_sheet
 from benchmark.metrics import Metrics
 from benchmark.utils.text import shortened
 
-outputs = layout.figures
-
 KINDS = {
     "challenges": challenges.draw,
     "signs": signs.draw,

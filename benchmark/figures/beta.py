@@ -6,10 +6,9 @@ import pandas as pd
 
 from benchmark import captions, published
 from benchmark.config import Config
-from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.figures.style import Drawing, band, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import over_classes
-from benchmark.published import AVERAGE, Published, data_source
+from benchmark.published import AVERAGE, data_source
 
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
@@ -21,26 +20,30 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for method, line in frame.groupby("method", sort=False):
         label = captions.title_and_classes(config, numbers.runs, dataset, str(method))
         (drawn,) = axis.plot(line["n"], line["mean"], label=label)
-        low, high = line["mean"] - line["spread"], line["mean"] + line["spread"]
-        axis.fill_between(line["n"], low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
-    axis.axvline(config.beta / config.alpha, color="0.6", linewidth=0.8, zorder=0)
+        band(axis, drawn, line["mean"] - line["spread"], line["mean"] + line["spread"])
+    weight = config.beta / config.alpha
+    axis.axvline(weight, color="0.6", linewidth=0.8, zorder=0)
     axis.annotate(
         f"β = {config.beta:g}",
-        (config.beta / config.alpha, 1),
+        (weight, 1),
+        (3, -3),
         xycoords=("data", "axes fraction"),
-        xytext=(3, -3),
         textcoords="offset points",
         va="top",
         color="0.35",
         fontsize=8,
     )
-    source = data_source(config, dataset)
-    values = published.find(published.load(), source, "ocgan", "score", "AUROC")
+    values = published.find(
+        published.load(), data_source(config, dataset), "ocgan", "score", "AUROC"
+    )
     lacking = bool(frame["lacking"].any())
     ocgan = published.comparable(values, config, dataset, lacking=lacking).get(AVERAGE)
+    dotted = ""
     if ocgan:
-        label = f"OCGAN, published {ocgan.value:.3f}{'°' if ocgan.recalled else ''}"
+        label = f"OCGAN, published {ocgan.value:.3f}{'°' * ocgan.recalled}"
         axis.axhline(ocgan.value, color="black", linestyle=":", label=label)
+        doubt = " (° could not be checked in a source)" * ocgan.recalled
+        dotted = f"Dotted: OCGAN as the paper prints it{doubt}. "
     axis.set_xlabel(f"n, where β = n α and α = {config.alpha:g}")
     axis.set_ylabel("average AUROC")
     figure.legend(loc="outside upper center", ncols=4)
@@ -49,32 +52,25 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
         f"in the anomaly score, {captions.dataset(config, dataset)}. "
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
-        f"{_dotted(ocgan)}"
+        f"{dotted}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
         f"{captions.conditions(config, numbers.runs, dataset, methods=set(frame['method']))}"
     )
     return Drawing(figure, caption, frame)
 
 
-def _dotted(ocgan: Published | None) -> str:
-    if ocgan is None:
-        return ""
-    doubt = " (° could not be checked in a source)" if ocgan.recalled else ""
-    return f"Dotted: OCGAN as the paper prints it{doubt}. "
-
-
 def _sweep(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
-    table, runs = numbers.table, numbers.runs
-    classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
-    swept = table[
-        (table["dataset"] == dataset)
-        & (table["model"] == "best")
-        & (table["metric"] == "auroc")
-        & table["beta_multiple"].notna()
+    averages = numbers.averages
+    swept = averages[
+        (averages["dataset"] == dataset)
+        & (averages["model"] == "best")
+        & (averages["inlier"] == AVERAGE)
+        & averages["beta_multiple"].notna()
     ]
-    frame = over_classes(swept, config, dataset, classes, ["method", "beta_multiple"])
-    if frame.empty:
-        return frame
-    frame = frame.rename(columns={"beta_multiple": "n"}).sort_values(["method", "n"])
-    frame.insert(3, "beta", [round(float(str(n)) * config.alpha, 9) for n in frame["n"]])
-    return frame
+    swept = swept.assign(
+        n=swept["beta_multiple"],
+        beta=(swept["beta_multiple"] * config.alpha).round(9),
+        complete=swept["found"] == swept["expected"],
+    )
+    columns = ["dataset", "method", "n", "beta", "mean", "spread", "complete", "lacking"]
+    return swept[columns].sort_values(["method", "n"])

@@ -6,9 +6,9 @@ from matplotlib.artist import Artist
 
 from benchmark import captions, scores, verdicts
 from benchmark.config import Config
-from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.figures.style import Drawing, band, nothing, panels
 from benchmark.metrics import Metrics, challenge_study
-from benchmark.metrics.challenge_study import PAIRS
+from benchmark.metrics.challenge_study import PAIRS, of_loss
 from benchmark.utils.text import shortened, spaced
 
 
@@ -27,15 +27,10 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for axis, challenge in zip(axes, challenges, strict=True):
         handles = []
         for loss, marker in zip(losses, "so", strict=True):
-            line = frame[
-                (frame["challenge"] == challenge)
-                & (frame["method"] == loss.method)
-                & (frame["component"] == loss.component)
-            ].sort_values("level")
+            of = frame[(frame["challenge"] == challenge) & of_loss(frame, loss)]
+            line = of.sort_values("level")
             (drawn,) = axis.plot(line["level"], line["value"], marker=marker)
-            axis.fill_between(
-                line["level"], line["low"], line["high"], color=drawn.get_color(), alpha=0.15, lw=0
-            )
+            band(axis, drawn, line["low"], line["high"])
             handles.append(drawn)
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axis.set_title(spaced(challenge))

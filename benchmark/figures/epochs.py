@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.ticker import NullLocator, ScalarFormatter
+from matplotlib.ticker import ScalarFormatter
 
 from benchmark import captions, scores
 from benchmark.config import Config
-from benchmark.figures.style import Drawing, nothing, panels
+from benchmark.figures.style import Drawing, band, nothing, panels
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import over_classes
+from benchmark.published import AVERAGE
 from benchmark.utils.text import shortened
 
 
@@ -34,12 +34,11 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
                 line["epoch"], line["mean"], color=colour, marker="osD^vPX"[names.index(name) % 7]
             )
             spread = line["spread"].fillna(0)
-            band = (line["mean"] - spread, line["mean"] + spread)
-            axis.fill_between(line["epoch"], *band, color=colour, alpha=0.15, linewidth=0)
+            band(axis, handles[name], line["mean"] - spread, line["mean"] + spread)
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axis.set_xscale("log")
         axis.set_xticks(_ticks(sorted(curves["epoch"].unique())))
-        axis.xaxis.set_minor_locator(NullLocator())
+        axis.minorticks_off()
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, str(method)))
@@ -61,20 +60,20 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
 
 
 def _curves(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
-    table, runs = numbers.table, numbers.runs
-    classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
-    milestones = table[
-        (table["dataset"] == dataset)
-        & (table["metric"] == "auroc")
-        & table["model"].str.startswith("epoch-")
+    averages = numbers.averages
+    milestones = averages[
+        (averages["dataset"] == dataset)
+        & (averages["metric"] == "auroc")
+        & (averages["inlier"] == AVERAGE)
+        & averages["model"].str.startswith("epoch-")
     ]
-    milestones = milestones.assign(epoch=milestones["model"].str.removeprefix("epoch-").astype(int))
-    by = ["method", "component", "epoch"]
-    frame = over_classes(milestones, config, dataset, classes, by)
-    if frame.empty:
-        return frame
+    milestones = milestones.assign(
+        epoch=milestones["model"].str.removeprefix("epoch-").astype(int),
+        complete=milestones["found"] == milestones["expected"],
+    )
+    columns = ["dataset", "method", "component", "epoch", "mean", "spread", "complete"]
     order = {method: index for index, method in enumerate(config.methods)}
-    return frame.drop(columns="lacking").sort_values(
+    return milestones[columns].sort_values(
         ["method", "epoch"], key=lambda c: c.map(order).fillna(c), kind="stable"
     )
 

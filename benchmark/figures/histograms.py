@@ -12,7 +12,8 @@ from benchmark.config import Config
 from benchmark.figures.style import INLIER, OUTLIER, Drawing, nothing, panels
 from benchmark.layout import main_ratio
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import Estimate, Numbers, pooled
+from benchmark.metrics.averages import Average, Averages
+from benchmark.published import AVERAGE
 from benchmark.statistics.overlap import BINS, TAIL
 from benchmark.utils.text import shortened
 
@@ -33,6 +34,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     if not shown:
         return nothing("No histograms: no complete run.")
     figure, axes = panels(len(shown), 2.4)
+    averages = Averages(numbers.averages, numbers.runs, config)
     frames, lacking = [], False
     for axis, (component, method) in zip(axes, shown, strict=True):
         part = rows[(rows["component"] == component) & (rows["method"] == method)]
@@ -41,7 +43,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         for side, colour, hatch in SIDES:
             axis.stairs(heights[side], edges, fill=True, color=colour, alpha=0.3)
             axis.stairs(heights[side], edges, color=colour, linewidth=1.2, hatch=hatch)
-        share = _overlap(config, numbers, dataset, method, component)
+        share = averages.of(dataset, method, component, "overlap", main_ratio(config))[AVERAGE]
         # Head room, so that the number and the legend stand clear of the bars.
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
         axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
@@ -89,19 +91,6 @@ def chosen(bins: pd.DataFrame) -> list[tuple[str, str]]:
     return panels or [("score", method) for method in methods.get("score", [])]
 
 
-def _overlap(
-    config: Config, numbers: Metrics, dataset: str, method: str, component: str
-) -> Estimate:
-    rows = Numbers(numbers.table[numbers.table["metric"] == "overlap"]).select(
-        dataset=dataset,
-        method=method,
-        component=component,
-        metric="overlap",
-        outlier_ratio=main_ratio(config),
-    )
-    return pooled(rows, config, dataset)
-
-
-def _written(share: Estimate) -> str:
+def _written(share: Average) -> str:
     spread = "" if np.isnan(share.spread) else f" ± {share.spread:.1f}"
     return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmark import captions, layout
 from benchmark.config import Config
 from benchmark.data.npz import open_npz
-from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, nothing
+from benchmark.figures.style import INLIER, OUTLIER, WIDTH, Drawing, bare, nothing
 from benchmark.layout import RunKey
 from benchmark.metrics import Metrics
 from benchmark.utils.text import shortened, spaced
@@ -34,7 +34,16 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for method in [*ranked, *config.methods]:
         strips = _strips(done[done["method"] == method], root)
         if strips:
-            return _mosaic(config, numbers, root, dataset, method, strips)
+            key: RunKey = next(iter(strips.values()))["key"]
+            figure, frame = _mosaic(config, root, dataset, strips)
+            caption = (
+                f"Test images (upper row of each class) and their reconstructions (lower row) by "
+                f"{config.methods[method].title}, one model per inlier class, "
+                f"{captions.dataset(config, dataset)}. First complete run of each class "
+                f"(seed {key.seed}, fold {key.fold} where it is there). "
+                f"{captions.conditions(config, runs, dataset, ratio=False)}"
+            )
+            return Drawing(figure, caption, frame.assign(dataset=dataset, method=method))
     return nothing("No reconstructions: no complete run of a method that reconstructs.")
 
 
@@ -51,44 +60,31 @@ def _strips(runs: pd.DataFrame, root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _mosaic(
-    config: Config,
-    numbers: Metrics,
-    root: Path,
-    dataset: str,
-    method: str,
-    strips: dict[str, dict[str, Any]],
-) -> Drawing:
+    config: Config, root: Path, dataset: str, strips: dict[str, dict[str, Any]]
+) -> tuple[Figure, pd.DataFrame]:
+    """The strips as a picture, and the numbers in it."""
     across = 2 if len(strips) > 5 else 1
     down = -(-len(strips) // across)
-    challenged = config.datasets[dataset].challenges is not None
-    height = 0.5 + 0.4 * challenged + down * (0.62 if across == 2 else 1.1)
+    selection = config.datasets[dataset].challenges
+    height = 0.5 + 0.4 * (selection is not None) + down * (0.62 if across == 2 else 1.1)
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(down, across, squeeze=False).T.ravel().tolist()
     frames = []
+    sides = (("inliers", INLIER), ("outliers", OUTLIER))
     for axis, (name, arrays) in zip(axes, strips.items(), strict=False):
         inlier = arrays["inlier"].astype(bool)
         order = [np.flatnonzero(side)[:EACH] for side in (inlier, ~inlier)]
         canvas, centres = _canvas(arrays["images"], arrays["reconstructions"], order)
         axis.imshow(canvas.squeeze(), vmin=0, vmax=255)
+        bare(axis)
         axis.set_yticks([canvas.shape[0] / 2], [shortened(name, 24)])
-        axis.set_xticks([])
         axis.tick_params(length=0)
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
         if axis in (axes[0], axes[-down]):
-            sides = (("inliers", INLIER), ("outliers", OUTLIER))
             for middle, (side, colour) in zip(map(np.mean, centres), sides, strict=True):
-                axis.annotate(
-                    side,
-                    (middle, 0),
-                    xytext=(0, 3),
-                    textcoords="offset points",
-                    ha="center",
-                    color=colour,
-                    fontweight="bold",
-                )
+                above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+                axis.annotate(side, (middle, 0), **above, color=colour, fontweight="bold")
         frame = _numbers(arrays, np.concatenate(order), name)
-        if selection := config.datasets[dataset].challenges:
+        if selection:
             labels = _labels(arrays["key"], root)
             frame["condition"] = [selection.class_names[labels[k]] for k in frame["sample_id"]]
             shown = frame.loc[~frame["inlier"], "condition"]
@@ -98,16 +94,7 @@ def _mosaic(
         frames.append(frame)
     for spare in axes[len(strips) :]:
         spare.remove()
-    key: RunKey = next(iter(strips.values()))["key"]
-    caption = (
-        f"Test images (upper row of each class) and their reconstructions (lower row) by "
-        f"{config.methods[method].title}, one model per inlier class, "
-        f"{captions.dataset(config, dataset)}. First complete run of each class "
-        f"(seed {key.seed}, fold {key.fold} where it is there). "
-        f"{captions.conditions(config, numbers.runs, dataset, ratio=False)}"
-    )
-    frame = pd.concat(frames).assign(dataset=dataset, method=method)
-    return Drawing(figure, caption, frame)
+    return figure, pd.concat(frames)
 
 
 def _canvas(

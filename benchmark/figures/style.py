@@ -1,14 +1,15 @@
 """What the figures share: their style, their files, and the record in each of what it shows."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmark import metrics
 from benchmark.utils.files import atomic
@@ -30,11 +31,8 @@ class Drawing:
     frame: pd.DataFrame
 
 
-@contextmanager
-def style_sheet() -> Iterator[None]:
-    """The style sheet and nothing of the user's settings, for the time of drawing and saving."""
-    with style.context(SHEET, after_reset=True):
-        yield
+style_sheet = partial(style.context, SHEET, after_reset=True)
+"""The style sheet and nothing of the user's settings, for the time of drawing and saving."""
 
 
 def panels(number: int, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
@@ -68,6 +66,11 @@ def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:
     """Write ``name``.csv."""
     with atomic(folder / f"{name}.csv") as beside:
         beside.write_text(csv_text(drawing.frame), encoding="utf-8", newline="")
+
+
+def band(axis: Axes, line: Line2D, low: "pd.Series[float]", high: "pd.Series[float]") -> None:
+    """A band in the colour of a line, between two values at each of its points."""
+    axis.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def bare(axis: Axes) -> None:

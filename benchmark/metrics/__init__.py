@@ -1,4 +1,4 @@
-"""The stage of the numbers: AUROC, F1, the overlap of histograms, and the challenge study."""
+"""The stage of the numbers: AUROC, F1, overlap, their averages, costs, and the challenge study."""
 
 from benchmark.metrics.compute import Metrics, compute, load, stamp, write
 

@@ -1,33 +1,44 @@
-"""Means over folds, seeds and inlier classes, and what they leave out."""
+"""Means over runs and inlier classes, and what they leave out: ``averages.parquet``.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+One row per number, by the columns ``AXES`` and ``inlier``: the index of a class, or ``AVERAGE`` for
+all classes, over which some numbers are pooled already. The other columns are those of ``Average``.
 
-import numpy as np
-import numpy.typing as npt
+Beside the models of the table there is the ``oracle``: of all models of a run that were scored, the
+one of the highest AUROC on its own test set. It needs the test labels, so it is no result. The
+metric ``gain`` is what its AUROC has more than that of the best validation loss.
+"""
+
+from dataclasses import dataclass, fields
+
 import pandas as pd
 
+from benchmark import layout
 from benchmark.config import Config
-from benchmark.metrics.compute import POOLED
+from benchmark.metrics.numbers import AXES, Numbers
 from benchmark.published import AVERAGE
-
-Cube = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean with its spread.
+class Average:
+    """A mean over runs, then over classes, which weigh the same.
 
-    ``spread`` is the standard deviation over seeds (NaN with fewer than two); ``found`` of
-    ``expected`` numbers entered; ``constant``: one of them comes from constant scores.
-    ``mean`` is NaN when none did.
+    Attributes:
+        mean: NaN where there is no number.
+        spread: standard deviation between the means of the seeds that lack nothing; NaN with fewer
+            than two.
+        found: how many of the ``expected`` numbers there are; a pool that lacks a class is none,
+            though it is in the mean.
+        expected: one per configured seed, fold and class.
+        constant: whether one of them comes from constant scores.
+        lacking: whether a class has no number at all.
     """
 
-    mean: float
-    spread: float
-    found: int
-    expected: int
+    mean: float = float("nan")
+    spread: float = float("nan")
+    found: int = 0
+    expected: int = 0
     constant: bool = False
+    lacking: bool = True
 
     @property
     def complete(self) -> bool:
@@ -35,36 +46,64 @@ class Estimate:
         return self.found == self.expected
 
 
-def estimate(cube: Cube) -> Estimate:
-    """Mean of (seeds, folds, classes) values, NaN where one is missing.
+def compute(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The averages of all numbers of ``table``, given all expected ``runs``."""
+    rows = _for_each_average(table, runs, config)
+    by = [*AXES, "inlier"]
+    groups = rows.groupby(by, sort=False)
+    classes = rows.groupby([*by, "class"], sort=False)["value"].mean().groupby(by, sort=False)
+    seeds = rows.groupby([*by, "seed"], sort=False)
+    whole = seeds["value"].count() == seeds["per_seed"].first()
+    frame = pd.DataFrame(
+        {
+            "mean": classes.mean(),
+            "spread": seeds["value"].mean()[whole].groupby(by, sort=False).std(),
+            "found": groups["found"].sum(),
+            "expected": groups["per_seed"].first() * len(config.seeds),
+            "constant": groups["constant"].any(),
+            "lacking": classes.count() < groups["classes"].first(),
+        },
+        index=classes.mean().index,
+    ).reset_index()
+    return frame.assign(beta_multiple=frame["beta_multiple"].where(frame["beta_multiple"] >= 0))
 
-    Classes weigh the same, however many of their seeds and folds are there: the mean is over folds,
-    then seeds, then classes. The spread is between the means of the seeds that lack nothing.
+
+def _for_each_average(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Every number twice, for its class and for all classes, with how many there should be.
+
+    ``inlier`` is then that of the average, ``class`` that of the number; ``classes`` and
+    ``per_seed`` are how many classes the average has, and how many numbers of a seed.
     """
-    present = ~np.isnan(cube)
-    by_class = _mean(_mean(cube, axis=1), axis=0)
-    whole = _mean(_mean(cube[present.all(axis=(1, 2))], axis=1), axis=1)
-    return Estimate(
-        mean=float(_mean(by_class, axis=0)),
-        spread=float(whole.std(ddof=1)) if whole.size > 1 else float("nan"),
-        found=int(present.sum()),
-        expected=cube.size,
-    )
-
-
-class Numbers:
-    """The table of all numbers, looked up by what they are of."""
-
-    AXES = ("dataset", "method", "component", "metric", "outlier_ratio", "model", "beta_multiple")
-
-    def __init__(self, table: pd.DataFrame) -> None:
-        self._empty = table.iloc[:0]
+    rows = pd.concat([table, _oracle(table, layout.main_ratio(config))])
+    rows = rows.assign(
         # NaN is no key; no multiple is negative.
-        keyed = table.assign(beta_multiple=table["beta_multiple"].fillna(-1.0))
-        groups = keyed.groupby(list(self.AXES), sort=False).indices
-        self._parts = {key: table.iloc[places] for key, places in groups.items()}
+        beta_multiple=rows["beta_multiple"].astype(float).fillna(-1.0),
+        found=rows["value"].notna() & (rows["flag"] != "incomplete"),
+        constant=rows["flag"] == "constant",
+    )
+    pooled = rows["inlier"] == AVERAGE
+    classes = rows["dataset"].map(runs.groupby("dataset")["inlier"].nunique())
+    rows = rows.assign(**{"class": rows["inlier"]})
+    whole = rows.assign(inlier=AVERAGE, classes=classes.mask(pooled, 1).astype(int))
+    both = pd.concat([whole, rows[~pooled].assign(classes=1)])
+    folds = {dataset: len(settings.folds) for dataset, settings in config.datasets.items()}
+    return both.assign(per_seed=both["dataset"].map(folds).astype(int) * both["classes"])
 
-    def select(
+
+class Averages:
+    """The averages, looked up by what they are of."""
+
+    def __init__(self, frame: pd.DataFrame, runs: pd.DataFrame, config: Config) -> None:
+        self._numbers = Numbers(frame)
+        self._nothing: dict[str, dict[int, Average]] = {}
+        for dataset, settings in config.datasets.items():
+            classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
+            each = len(config.seeds) * len(settings.folds)
+            of_class = dict.fromkeys(classes, Average(expected=each))
+            whole = Average(expected=each * len(classes))
+            self._nothing[dataset] = {AVERAGE: whole, **of_class}
+
+    def of(
         self,
         dataset: str,
         method: str,
@@ -72,85 +111,27 @@ class Numbers:
         metric: str,
         outlier_ratio: float,
         model: str = "best",
-        beta_multiple: float | None = None,
-    ) -> pd.DataFrame:
-        """The rows of one number over inlier classes, folds and seeds.
-
-        ``beta_multiple`` is that of the beta sweep; None for all other numbers.
-        """
-        multiple = -1.0 if beta_multiple is None else beta_multiple
-        key = (dataset, method, component, metric, outlier_ratio, model, multiple)
-        return self._parts.get(key, self._empty)
-
-
-def by_class(
-    rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int]
-) -> dict[int, Estimate]:
-    """Estimates per inlier class, then over all of them (``AVERAGE``)."""
-    cube = spread_out(rows, config.seeds, config.datasets[dataset].folds, classes)
-    constant = set(rows.loc[rows["flag"] == "constant", "inlier"])
-    estimates = {
-        inlier: replace(estimate(cube[:, :, [index]]), constant=inlier in constant)
-        for index, inlier in enumerate(classes)
-    }
-    return estimates | {AVERAGE: replace(estimate(cube), constant=bool(constant))}
+    ) -> dict[int, Average]:
+        """The average over all classes (``AVERAGE``), then over the runs of each class."""
+        rows = self._numbers.select(dataset, method, component, metric, outlier_ratio, model)
+        values = rows[[field.name for field in fields(Average)]].itertuples(index=False)
+        known = {
+            inlier: Average(*each) for inlier, each in zip(rows["inlier"], values, strict=True)
+        }
+        return self._nothing[dataset] | known
 
 
-def over_classes(
-    rows: pd.DataFrame, config: Config, dataset: str, classes: Sequence[int], by: list[str]
-) -> pd.DataFrame:
-    """The average over inlier classes of each group of a data set's rows, as a frame.
-
-    Groups are those of equal values in the columns ``by``.
-
-    Returns:
-        Columns ``dataset``, ``by``, ``mean``, ``spread`` over seeds, ``complete``, and ``lacking``:
-        whether a class has no value at all.
-    """
-    records = []
-    for key, part in rows.groupby(by, sort=False):
-        estimates = by_class(part, config, dataset, classes)
-        average = estimates[AVERAGE]
-        records.append(
-            {
-                "dataset": dataset,
-                **dict(zip(by, key, strict=True)),
-                "mean": average.mean,
-                "spread": average.spread,
-                "complete": average.complete,
-                "lacking": any(each.found == 0 for each in estimates.values()),
-            }
-        )
-    return pd.DataFrame(records)
-
-
-def pooled(rows: pd.DataFrame, config: Config, dataset: str) -> Estimate:
-    """Estimate of a number that is pooled over classes, such as the overlap.
-
-    A pool that lacks a class counts as missing, though its value enters the mean.
-    """
-    each = estimate(spread_out(rows, config.seeds, config.datasets[dataset].folds, [POOLED]))
-    incomplete = int((rows["flag"] == "incomplete").sum())
-    return replace(each, found=each.found - incomplete)
-
-
-def spread_out(
-    rows: pd.DataFrame, seeds: Sequence[int], folds: Sequence[int], classes: Sequence[int]
-) -> Cube:
-    """The values of ``rows`` as (seeds, folds, classes), NaN where there is none."""
-    cube = np.full((len(seeds), len(folds), len(classes)), np.nan)
-    places = [
-        pd.Index(axis).get_indexer(pd.Index(rows[name]))
-        for name, axis in (("seed", seeds), ("fold", folds), ("inlier", classes))
+def _oracle(table: pd.DataFrame, outlier_ratio: float) -> pd.DataFrame:
+    """Rows of the model ``oracle`` and of the metric ``gain``."""
+    scored = table[
+        (table["metric"] == "auroc")
+        & (table["outlier_ratio"] == outlier_ratio)
+        & table["beta_multiple"].isna()
     ]
-    inside = np.all([place >= 0 for place in places], axis=0)
-    cube[tuple(place[inside] for place in places)] = rows["value"].to_numpy(float)[inside]
-    return cube
-
-
-def _mean(values: Cube, axis: int) -> Cube:
-    """Mean without the missing values; NaN where all are, and no warning."""
-    present = ~np.isnan(values)
-    number = present.sum(axis=axis)
-    total = np.where(present, values, 0).sum(axis=axis)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    run = ["dataset", "method", "component", "fold", "inlier", "seed"]
+    ascending = scored.dropna(subset="value").sort_values("value", kind="stable")
+    oracle = ascending.drop_duplicates(run, keep="last").assign(model="oracle")
+    best = scored.loc[scored["model"] == "best", [*run, "value"]]
+    both = oracle.merge(best, on=run, suffixes=("", "_of_best"))
+    gain = both.assign(metric="gain", value=both["value"] - both["value_of_best"])
+    return pd.concat([oracle, gain[oracle.columns]])

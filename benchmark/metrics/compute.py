@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import pandas as pd
 from benchmark import layout
 from benchmark.config import Config
 from benchmark.errors import InputError
-from benchmark.metrics import challenge_study
+from benchmark.metrics import averages, challenge_study, cost
 from benchmark.scores import (
     Run,
     TestScores,
@@ -70,12 +70,15 @@ class Metrics:
 
     ``table`` has the columns ``COLUMNS``; ``runs`` one row per expected run with its status,
     reason, hyperparameters (``config``, as JSON), epochs and cost; ``histograms`` the counts per
-    bin; ``provenance`` the configuration's and the runs' hashes.
+    bin; ``averages`` and ``cost`` are made by the modules of these names; ``provenance`` has the
+    configuration's and the runs' hashes.
     """
 
     table: pd.DataFrame
     runs: pd.DataFrame
     histograms: pd.DataFrame
+    averages: pd.DataFrame
+    cost: pd.DataFrame
     provenance: dict[str, str]
 
 
@@ -99,14 +102,22 @@ def compute(config: Config, root: Path) -> Metrics:
             rows.append(share)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     bins = pd.concat(histograms) if histograms else pd.DataFrame(columns=list(HISTOGRAM_COLUMNS))
-    return Metrics(table, _run_table(runs), bins, _provenance(runs, config))
+    run_table = _run_table(runs)
+    return Metrics(
+        table,
+        run_table,
+        bins,
+        averages.compute(table, run_table, config),
+        cost.compute(run_table, config),
+        _provenance(runs, config),
+    )
 
 
 def write(config: Config, root: Path) -> None:
     """Compute all numbers, the challenge study's too, and write them under ``root/metrics``."""
     metrics = compute(config, root)
     *tables, provenance = (Path(path) for path in layout.metrics(config, root))
-    frames = (metrics.table, metrics.runs, metrics.histograms)
+    *frames, _ = (getattr(metrics, field.name) for field in fields(Metrics))
     for path, frame in zip(tables, frames, strict=True):
         with atomic(path) as beside:
             frame.to_parquet(beside, index=False)
@@ -123,8 +134,8 @@ def load(config: Config, root: Path) -> Metrics:
             f"{provenance}: these metrics were computed with other settings; "
             "run `snakemake all` or `python -m benchmark reanalyse` with these again"
         )
-    table, runs, histograms = (pd.read_parquet(path) for path in tables)
-    return Metrics(table, runs, histograms, json.loads(provenance.read_text()))
+    table, runs, histograms, means, costs = (pd.read_parquet(path) for path in tables)
+    return Metrics(table, runs, histograms, means, costs, json.loads(provenance.read_text()))
 
 
 def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterable[tuple[Any, ...]]:

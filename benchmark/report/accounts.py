@@ -1,12 +1,13 @@
 """The report's account of the runs: which ran, how to make them, which have no or odd numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from benchmark import captions, layout, scores
 from benchmark.config import Config
+from benchmark.metrics.cost import of_method
 from benchmark.runs.command import command
 from benchmark.utils.text import listed, span
 
@@ -28,71 +29,54 @@ def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _by_method(runs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Data set, method, their runs, and those that are complete."""
-    for (dataset, method), group in runs.groupby(["dataset", "method"], sort=False):
-        yield str(dataset), str(method), group, group[group["status"] == "complete"]
-
-
-def complete(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """What has complete runs."""
-    for dataset, method, group, done in _by_method(runs):
-        if len(done):
-            names = [str(name) for name in done["class_name"].unique()]
-            every = group["inlier"].nunique()
-            some = f": {', '.join(names)}" * (len(names) < every)
-            seeds = sorted(set(done["seed"]))
-            yield {
-                "key": f"{dataset}-{method}",
-                "dataset": config.datasets[dataset].title,
-                "method": config.methods[method].title,
-                "classes": f"{len(names)} of {every}{some}",
-                "seeds": f"{len(seeds)} of {len(config.seeds)} ({listed(seeds)})",
-                "epochs": span(done["epochs"]) or "—",
-                "runs": f"{len(done)} of {len(group)}",
-            }
-
-
-def not_run(config: Config, runs: pd.DataFrame) -> str:
-    """What has no complete run, by data set."""
-    idle: dict[str, list[str]] = {}
-    for dataset, method, _, done in _by_method(runs):
-        if not len(done):
-            idle.setdefault(config.datasets[dataset].title, []).append(config.methods[method].title)
-    return "; ".join(
-        f"{dataset}: {'all methods' if len(titles) == len(config.methods) else ', '.join(titles)}"
-        for dataset, titles in idle.items()
-    )
-
-
-def methods(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By data set, the command and the scores of each method, those that ran first."""
+def methods(config: Config, runs: pd.DataFrame, costs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By data set, what ran of each method, its command and its scores; those that ran first."""
     datasets: dict[str, dict[str, Any]] = {}
-    for dataset, method, group, done in _by_method(runs):
-        title = config.datasets[dataset].title
-        part = datasets.setdefault(dataset, {"title": title, "ran": 0, "methods": []})
-        part["ran"] += bool(len(done))
-        inliers = list(dict.fromkeys(group["inlier"].astype(int)))
+    for key, group in runs.groupby(["dataset", "method"], sort=False):
+        dataset, method = map(str, key)
+        part = datasets.setdefault(
+            dataset, {"title": config.datasets[dataset].title, "methods": []}
+        )
+        cost = of_method(costs, dataset, method)
+        done = group[group["status"] == "complete"]
+        names, every = done["class_name"].unique(), group["inlier"].unique().tolist()
+        some = f": {', '.join(names)}" * (len(names) < len(every))
+        seeds = sorted(set(done["seed"]))
         part["methods"].append(
             {
                 "key": f"{dataset}-{method}",
                 "title": config.methods[method].title,
-                "command": command(config, dataset, [method], inliers),
-                "scores": list(_scores(dataset, method, done)),
+                "classes": f"{len(names)} of {len(every)}{some}",
+                "seeds": f"{len(seeds)} of {len(config.seeds)} ({listed(seeds)})",
+                "epochs": cost["epochs"] or "—",
+                "runs": f"{cost['runs']} of {cost['expected_runs']}",
+                "command": command(config, dataset, [method], every),
+                "scores": list(_scores(f"runs/{dataset}/{method}", done)),
             }
         )
     for part in datasets.values():
+        part["ran"] = sum(bool(way["scores"]) for way in part["methods"])
         part["methods"].sort(key=lambda way: not way["scores"])
     return datasets
 
 
-def _scores(dataset: str, method: str, done: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The folders of the complete runs of each class and fold, below the results."""
+def not_run(datasets: Mapping[str, Mapping[str, Any]]) -> str:
+    """What has no complete run, by data set, of what ``methods`` gives."""
+    texts = []
+    for part in datasets.values():
+        idle = ", ".join(way["title"] for way in part["methods"] if not way["scores"])
+        if idle:
+            texts.append(f"{part['title']}: {idle if part['ran'] else 'all methods'}")
+    return "; ".join(texts)
+
+
+def _scores(folder: str, done: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Links to the complete runs of each class and fold of a method, from the results."""
     folds = done["fold"].nunique() > 1
     named = done.drop_duplicates(["fold", "inlier"])[["fold", "inlier", "class_name"]]
     for fold, inlier, name in named.itertuples(index=False):
         yield {
-            "path": f"runs/{dataset}/{method}/fold-{fold}/inlier-{inlier}",
+            "path": f"{folder}/fold-{fold}/inlier-{inlier}",
             "text": f"{name}, fold {fold}" if folds else str(name),
         }
 
@@ -102,14 +86,8 @@ def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
     lost = runs[runs["status"] != "complete"]
     keys = ["dataset", "method", "status", "reason"]
     for (dataset, method, status, reason), part in lost.groupby(keys, sort=False):
-        yield {
-            "dataset": config.datasets[str(dataset)].title,
-            "method": config.methods[str(method)].title,
-            "status": status,
-            "reason": reason,
-            "runs": len(part),
-            "where": _where(part),
-        }
+        about = {"status": status, "reason": reason}
+        yield about | _of_runs(config, str(dataset), str(method), part)
 
 
 FLAGS = {
@@ -135,29 +113,27 @@ def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     shown = shown.sort_values("flag", key=lambda flag: flag.map(list(FLAGS).index), kind="stable")
     keys = ["flag", "dataset", "method", "component"]
     for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
-        yield {
-            "flag": FLAGS[str(flag)],
-            "dataset": config.datasets[str(dataset)].title,
-            "method": config.methods[str(method)].title,
-            "component": scores.component(str(component)),
-            "runs": len(part.drop_duplicates(["fold", "inlier", "seed"])),
-            "where": _where(part),
-        }
+        about = {"flag": FLAGS[str(flag)], "component": scores.component(str(component))}
+        yield about | _of_runs(config, str(dataset), str(method), part)
 
 
-def _where(part: pd.DataFrame) -> str:
-    """Which classes, folds and seeds some runs are of."""
+def _of_runs(config: Config, dataset: str, method: str, part: pd.DataFrame) -> dict[str, Any]:
+    """Of which data set and method some runs are, how many, and of which classes and seeds."""
     classes = ", ".join(dict.fromkeys(str(name) for name in part["class_name"] if name))
     folds, seeds = (listed(sorted(set(part[axis]))) for axis in ("fold", "seed"))
     named = f"class{'es' * (',' in classes)} {classes}; " if classes else ""
-    return f"{named}fold {folds}; seed {seeds}"
+    return {
+        "dataset": config.datasets[dataset].title,
+        "method": config.methods[method].title,
+        "runs": len(part.drop_duplicates(["fold", "inlier", "seed"])),
+        "where": f"{named}fold {folds}; seed {seeds}",
+    }
 
 
-def environments(runs: pd.DataFrame) -> list[dict[str, Any]]:
+def environments(runs: pd.DataFrame) -> list[dict[Any, Any]]:
     """Each distinct machine and software of the complete runs."""
     names = ["device", "cpu", "threads", "platform", "python", "torch", "commit"]
     done = runs.loc[runs["status"] == "complete", names]
     done = done.assign(threads=[span([number]) for number in done["threads"]])
-    counted = done.astype(str).value_counts(sort=True).reset_index(name="runs")
-    rows = counted.assign(commit=counted["commit"].str[:12]).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    rows = done.astype(str).value_counts(sort=True).reset_index(name="runs")
+    return rows.assign(commit=rows["commit"].str[:12]).to_dict("records")

@@ -57,18 +57,15 @@ def write(config: Config, root: Path) -> None:
 def _content(config: Config, root: Path) -> dict[str, Any]:
     numbers = metrics.load(config, root)
     runs = numbers.runs
-    methods = accounts.methods(config, runs)
+    methods = accounts.methods(config, runs, numbers.cost)
     tables = layout.table_names(config)
     outcomes = verdicts.load(config, root).challenge_claim
+    states = ("complete", "failed", "missing", "refused")
     return {
         "name": config.name,
-        "status": {
-            name: int((runs["status"] == name).sum())
-            for name in ("complete", "failed", "missing", "refused")
-        },
+        "status": {name: int((runs["status"] == name).sum()) for name in states},
         "facts": accounts.facts(config, runs),
-        "ran": list(accounts.complete(config, runs)),
-        "idle": accounts.not_run(config, runs),
+        "idle": accounts.not_run(methods),
         "ways": sorted(methods.values(), key=lambda part: not part["ran"]),
         "problems": list(accounts.problems(config, runs)),
         "flags": list(accounts.flags(config, numbers.table)),
@@ -78,12 +75,11 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                 "key": key,
                 "title": settings.title,
                 "note": settings.note,
-                "claim": captions.challenge_claim(config, key, outcomes)
-                if settings.challenges
-                else "",
+                "claim": captions.challenge_claim(config, key, outcomes),
+                "ran": 0,
+                "methods": [],
+                **methods.get(key, {}),
                 "tables": [_table(root, name) for name in tables if name.endswith(f"-{key}")],
-                "ran": key in methods and methods[key]["ran"] > 0,
-                "ways": methods[key]["methods"] if key in methods else [],
                 "figures": [
                     _figure(root, name)
                     for name in layout.figure_names(config)

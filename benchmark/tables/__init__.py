@@ -5,7 +5,6 @@ HTML that the report holds.
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from benchmark import captions, layout, metrics
@@ -25,29 +24,29 @@ from benchmark.tables.table import Table
 from benchmark.utils.files import atomic
 from benchmark.utils.text import csv_text
 
+BY_DATASET: dict[str, Callable[[Source, str], Table]] = {
+    "verdicts": verdict_table.build,
+    "challenges": challenge_table.build,
+    "auroc": auroc.build,
+    "ablation": auroc.build_ablation,
+    "outliers": outlier_ratio.build,
+    "selection": selection_table.build,
+}
 OVERALL: dict[str, Callable[[Source], Table]] = {
     "verdicts": verdict_table.build,
     "claims": claim_table.build,
     "cost": cost.build,
 }
-"""Tables of all data sets, by kind."""
+"""Tables of one data set, and of all data sets, by kind."""
 
 
 def build(config: Config, root: Path) -> dict[str, Table]:
     """All tables by name, from what earlier stages wrote under ``root``."""
     source = Source.read(config, root)
-    by_dataset: dict[str, Callable[[str], Table]] = {
-        "verdicts": partial(verdict_table.build, source),
-        "challenges": partial(challenge_table.build, source, root),
-        "auroc": partial(auroc.build, source),
-        "ablation": partial(auroc.build_ablation, source),
-        "outliers": partial(outlier_ratio.build, source),
-        "selection": partial(selection_table.build, source),
-    }
     tables = {}
     for name in layout.table_names(config):
         kind, _, dataset = name.partition("-")
-        tables[name] = by_dataset[kind](dataset) if dataset else OVERALL[kind](source)
+        tables[name] = BY_DATASET[kind](source, dataset) if dataset else OVERALL[kind](source)
     return tables
 
 

@@ -1,14 +1,11 @@
-"""Cells of verdicts, numbers and intervals, and the words for what verdicts are about."""
+"""Cells of numbers, intervals and verdicts, and the marks beside them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmark.tables import footnotes
-from benchmark.tables.table import Cell, number
-from benchmark.utils.text import counted
-from benchmark.verdicts.numbers import OVERLAP
+from benchmark.tables.table import Cell, Row, number
 
 SYMBOLS = {
     "reproduced": "✓",
@@ -26,39 +23,46 @@ SYMBOLS = {
 
 NOT_RUN = "not run"
 
-ONE_RUN = "§"
+INCOMPLETE, UNDER, CONSTANT, RECALLED, ONE_RUN = "*", "†", "‡", "°", "§"
 NOTES = {
-    **footnotes.NOTES,
+    INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
+    UNDER: "AUROC under 0.5: outliers score lower than inliers",
+    CONSTANT: "some of its runs give every image the same score",
+    RECALLED: "published value that could not be checked in a source",
     ONE_RUN: "one run per class: the interval is that of the test samples alone",
 }
+"""The meaning of the marks."""
 
-FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
-"""Formats of metrics; the others have three digits."""
+ABSENT = "not run, failed or refused: the report gives the reason"
+
+
+def number_cell(
+    value: float, form: str = ".3f", marks: str = "", absent: str = Cell.MISSING
+) -> Cell:
+    """A number; ``absent`` stands for NaN."""
+    return Cell(absent) if np.isnan(value) else Cell(number(value, form), marks=marks)
+
+
+def average_cell(
+    mean: float, spread: float, found: int, expected: int, *, constant: bool, auroc: bool = True
+) -> Cell:
+    """An average over ``found`` of ``expected`` runs, with its spread and marks."""
+    if np.isnan(mean):
+        return Cell()
+    marks = INCOMPLETE * (found < expected) + UNDER * (auroc and mean < 0.5) + CONSTANT * constant
+    return Cell(number(mean, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), marks)
+
+
+def interval_cell(low: float, high: float, form: str = ".3f", marks: str = "") -> Cell:
+    """An interval."""
+    if np.isnan(low):
+        return Cell()
+    return Cell(f"{number(low, form)} to {number(high, form)}", marks=marks, kind="interval")
 
 
 def verdict_cell(outcome: str, detail: str = "") -> Cell:
     """A verdict with its symbol."""
     return Cell(f"{SYMBOLS[outcome]} {outcome}", note=detail, kind=outcome.replace(" ", "-"))
-
-
-def number_cell(value: float, metric: str, recalled: bool = False) -> Cell:
-    """A number of a metric, marked if it is a published one that could not be checked."""
-    if np.isnan(value):
-        return Cell()
-    mark = footnotes.RECALLED if recalled else ""
-    return Cell(number(value, FORMS.get(metric, ".3f")), marks=mark)
-
-
-def signed_cell(value: float, form: str = "+.3f") -> Cell:
-    """A difference."""
-    return Cell() if np.isnan(value) else Cell(number(value, form))
-
-
-def interval_cell(low: float, high: float, form: str = ".3f", mark: str = "") -> Cell:
-    """An interval."""
-    if np.isnan(low):
-        return Cell()
-    return Cell(f"{number(low, form)} to {number(high, form)}", marks=mark, kind="interval")
 
 
 def fold(outcome: str) -> str:
@@ -72,11 +76,6 @@ def counts(outcomes: Iterable[str]) -> str:
     return ", ".join(f"{numbers[name]} {name}" for name in SYMBOLS if numbers[name]) + "."
 
 
-def epochs(span: str) -> str:
-    """``20 epochs``, ``5 to 20 epochs``; empty without any."""
-    return counted(int(span), "epoch") if span.isdigit() else span and f"{span} epochs"
-
-
 def constant(classes: str) -> str:
     """``constant scores of plane``, ``DCAE: constant scores of plane``; empty without any."""
     *method, names = classes.split(": ")
@@ -86,3 +85,13 @@ def constant(classes: str) -> str:
 def spread(classes: int, of: int) -> str:
     """Of which classes the spread over runs is, if some but not all have two runs."""
     return f"spread over runs: that of {classes} of {of} classes" if 0 < classes < of else ""
+
+
+def legend(rows: Sequence[Row], absent: str = ABSENT) -> list[str]:
+    """The meaning of the marks that occur; ``absent``, if any, is that of a missing number."""
+    cells = [cell for row in rows for cell in row.cells]
+    used = {mark for cell in cells for mark in cell.marks}
+    notes = [f"{mark} {text}" for mark, text in NOTES.items() if mark in used]
+    if absent and any(cell.text == Cell.MISSING for cell in cells):
+        notes.append(f"{Cell.MISSING} {absent}")
+    return [f"{note}." for note in notes]

@@ -23,8 +23,9 @@ CSV = (
 def build(source: Source) -> Table:
     """The claims, each with its weakest comparison; its frame has all comparisons."""
     frame = source.verdicts.claims
-    claims = [part for _, part in frame.groupby("id", sort=False)]
-    outcomes = cells.counts(part["outcome"].iloc[0] for part in claims)
+    claims = {str(key): part for key, part in frame.groupby("id", sort=False)}
+    details = {key: detail(source.config, part) for key, part in claims.items()}
+    outcomes = cells.counts(part["outcome"].iloc[0] for part in claims.values())
     caption = (
         f"The paper's claims. {outcomes} A claim holds "
         "if all its comparisons do; the effect is the difference (of AUROC, of percentage points "
@@ -37,20 +38,17 @@ def build(source: Source) -> Table:
     )
     head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]
     head += ["Weakest comparison"]
-    details = {str(part["id"].iloc[0]): detail(source.config, part) for part in claims}
-    rows = [_row(part, details[str(part["id"].iloc[0])]) for part in claims]
+    rows = [_row(part, details[key]) for key, part in claims.items()]
     challenges = source.verdicts.challenge_claim
     notes = [
         captions.challenge_claim(source.config, dataset, challenges)
         for dataset, settings in source.config.datasets.items()
         if settings.source == STAND_IN
     ]
-    csv = frame.assign(
+    csv = frame.rename(columns={"other_settings": "other", "missing": "lacks"}).assign(
         detail=frame["id"].map(details),
-        short=frame["short_epochs"].map(cells.epochs),
-        other=frame["other_settings"],
+        short=frame["short_epochs"].map(captions.epoch_count),
         constant=frame["constant_classes"].map(cells.constant),
-        lacks=frame["missing"],
     )
     return Table(caption, head, rows, notes, csv[list(CSV)])
 
@@ -68,7 +66,7 @@ def detail(config: Config, claim: pd.DataFrame) -> str:
         part = f"{len(claim) - made} of {len(claim)} comparisons: " if made else ""
         return part + str(row.claim_missing)
     parts = [
-        cells.epochs(row.claim_short_epochs),
+        captions.epoch_count(row.claim_short_epochs),
         row.claim_other_settings,
         cells.constant(row.claim_constant_classes),
         "one run per class: the spread over seeds is not known" * bool(row.one_run),
@@ -106,8 +104,8 @@ def _effects(weakest: Any) -> list[Cell]:
         return [_ratio(weakest.published_effect), _ratio(weakest.effect), Cell()]
     form = "+.1f" if weakest.points else "+.3f"
     return [
-        cells.signed_cell(weakest.published_effect, form),
-        cells.signed_cell(weakest.effect, form),
+        cells.number_cell(weakest.published_effect, form),
+        cells.number_cell(weakest.effect, form),
         cells.interval_cell(weakest.low, weakest.high, form),
     ]
 

@@ -10,25 +10,19 @@ from benchmark.utils.text import one_line
 
 def markdown(table: Table) -> str:
     """GitHub-flavoured Markdown."""
-
-    def line(fields: Sequence[str]) -> str:
-        return f"| {' | '.join(fields)} |"
-
-    labels = len(table.rows[0].labels) if table.rows else 2
-    rule = ["---"] * labels + ["---:"] * (len(table.head) - labels)
-    head = line([_md(field) for field in table.head])
-    body = [
-        line([*_emphasised(row, "_{}_".format, _md), *(_md_cell(cell) for cell in row.cells)])
-        for row in table.rows
+    lines = [
+        [_md(field) for field in table.head],
+        ["---"] * table.labels + ["---:"] * (len(table.head) - table.labels),
+        *([*_emphasised(row, "_{}_".format, _md), *map(_md_cell, row.cells)] for row in table.rows),
     ]
+    grid = [f"| {' | '.join(fields)} |" for fields in lines]
     notes = ["", *(f"- {_md(note)}" for note in table.notes)] if table.notes else []
-    return "\n".join([_md(table.caption), "", head, line(rule), *body, *notes, ""])
+    return "\n".join([_md(table.caption), "", *grid, *notes, ""])
 
 
 def latex(table: Table, name: str) -> str:
     """A LaTeX table to be included; needs booktabs and graphicx."""
-    labels = len(table.rows[0].labels) if table.rows else 2
-    columns = "l" * labels + "r" * (len(table.head) - labels)
+    columns = "l" * table.labels + "r" * (len(table.head) - table.labels)
     body = []
     for row in table.rows:
         fields = _emphasised(row, "\\emph{{{}}}".format, _tex)

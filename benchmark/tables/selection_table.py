@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark import captions, scores
-from benchmark.tables import footnotes
-from benchmark.tables.cells import NOTES, number_cell, signed_cell
+from benchmark.tables import cells
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.verdicts.selection import RULES
@@ -18,12 +17,14 @@ def build(source: Source, dataset: str) -> Table:
     frame = frame[frame["dataset"] == dataset]
     rows = [
         Row(
-            [source.title(row["method"]), scores.component(row["component"])],
+            [source.config.methods[row["method"]].title, scores.component(row["component"])],
             [
                 *(_cell(row, rule) for rule in RULES),
-                signed_cell(row["gain"]),
+                cells.number_cell(row["gain"], "+.3f"),
                 Cell(str(row["models"]) if row["models"] else Cell.MISSING),
-                number_cell(row["published"], "AUROC", bool(row["published_recalled"])),
+                cells.number_cell(
+                    row["published"], marks=cells.RECALLED * bool(row["published_recalled"])
+                ),
             ],
         )
         for row in frame.to_dict("records")
@@ -40,10 +41,10 @@ def build(source: Source, dataset: str) -> Table:
         *("Method", "Score", "Last epoch", "Best validation", "Oracle, not a result"),
         *("Oracle's gain", "Models", "Published"),
     ]
-    return Table(caption, head, rows, footnotes.legend(rows, "", NOTES), frame)
+    return Table(caption, head, rows, cells.legend(rows, ""), frame)
 
 
 def _cell(row: Mapping[Any, Any], rule: str) -> Cell:
     values = (row[name] for name in (rule, f"{rule}_spread", f"{rule}_found", "expected"))
-    cell = footnotes.average_cell(*values, constant=row[f"{rule}_constant"])
+    cell = cells.average_cell(*values, constant=row[f"{rule}_constant"])
     return cell if cell == Cell() else replace(cell, kind=rule)

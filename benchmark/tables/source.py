@@ -1,23 +1,25 @@
 """What the tables are made from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
 from benchmark import captions, metrics, published, verdicts
 from benchmark.config import Config
+from benchmark.metrics.averages import Averages
 from benchmark.published import Published
-from benchmark.utils.text import span
 from benchmark.verdicts import Verdicts
 from benchmark.verdicts.reproduced import Reproduced
 
 
 @dataclass(frozen=True)
 class Source:
-    """Metrics and verdicts of a configuration, and the published and reported numbers."""
+    """Metrics and verdicts under ``root``, and the published and reported numbers."""
 
+    root: Path
     reproduced: Reproduced
     verdicts: Verdicts
     published: tuple[Published, ...]
@@ -27,6 +29,7 @@ class Source:
     def read(cls, config: Config, root: Path) -> Self:
         """From the files that earlier stages left under ``root``."""
         return cls(
+            root,
             Reproduced(config, metrics.load(config, root)),
             verdicts.load(config, root),
             published.load(),
@@ -43,28 +46,20 @@ class Source:
         """A row per expected run."""
         return self.reproduced.metrics.runs
 
+    @cached_property
+    def averages(self) -> Averages:
+        """The averages over runs and inlier classes."""
+        return Averages(self.reproduced.metrics.averages, self.runs, self.config)
+
     def components(self, dataset: str, method: str) -> list[str]:
         """Score components of a method, the anomaly score last."""
         return self.reproduced.components(dataset, method, self.published)
 
-    def epochs_and_seeds(self, dataset: str, method: str) -> dict[str, Any]:
-        """Of the runs behind a method's numbers, for the CSV files."""
-        runs = self.reproduced.runs(dataset, method)
-        seeds = " ".join(str(seed) for seed in sorted(set(runs["seed"])))
-        return {"epochs": span(runs["epochs"]), "seeds": seeds}
-
-    def title(self, method: str) -> str:
-        """A method's name for readers."""
-        return str(self.config.methods[method].title)
-
     def conditions(self) -> str:
         """The data sets, epochs, seeds and model behind the numbers of all data sets."""
-        complete = set(self.runs.loc[self.runs["status"] == "complete", "dataset"])
-        datasets = [captions.dataset(self.config, key) for key in self.config.datasets
-                    if key in complete]  # fmt: skip
-        parts = [
-            ", ".join(datasets) or "no complete run",
-            captions.epochs(self.config, self.runs),
-            captions.seeds(self.config, self.runs),
-        ]
-        return f"{'; '.join(parts)}; the model of the best validation loss."
+        complete = self.runs.loc[self.runs["status"] == "complete", "dataset"].unique()
+        datasets = ", ".join(captions.dataset(self.config, key) for key in complete)
+        return (
+            f"{datasets or 'no complete run'}; {captions.epochs(self.config, self.runs)}; "
+            f"{captions.seeds(self.config, self.runs)}; the model of the best validation loss."
+        )

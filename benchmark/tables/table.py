@@ -48,6 +48,11 @@ class Table:
     notes: Sequence[str]
     frame: pd.DataFrame
 
+    @property
+    def labels(self) -> int:
+        """How many columns are labels; 2 without rows."""
+        return len(self.rows[0].labels) if self.rows else 2
+
 
 def number(value: float, form: str) -> str:
     """A number as text.

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmark import captions, scores
 from benchmark.published import AVERAGE, EPOCHS
-from benchmark.tables import cells, footnotes
+from benchmark.tables import cells
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import counted
@@ -24,6 +24,9 @@ RULE = (
     f"Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, other "
     "hyperparameters are other settings, whatever the numbers."
 )
+
+FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
+"""Formats of metrics; the others have three digits."""
 
 CSV = (
     *PUBLISHED,
@@ -61,7 +64,7 @@ def build(source: Source, dataset: str = "") -> Table:
         rule = [RULE]
     head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
     head += ["Epochs"]
-    notes = [*footnotes.legend(rows, "", cells.NOTES), *rule, *map(_note, third_party.itertuples())]
+    notes = [*cells.legend(rows, ""), *rule, *map(_note, third_party.itertuples())]
     details = [detail(verdict) for verdict in frame.itertuples()]
     return Table(caption, head, rows, notes, frame.assign(detail=details)[list(CSV)])
 
@@ -80,7 +83,7 @@ def detail(verdict: Any) -> str:
     parts = [
         verdict.missing,
         _reason(verdict),
-        cells.epochs(verdict.short_epochs),
+        captions.epoch_count(verdict.short_epochs),
         verdict.other_settings,
         cells.constant(verdict.constant_classes),
         cells.spread(verdict.spread_classes, verdict.classes),
@@ -138,10 +141,12 @@ def _row(verdict: Any, label: str) -> Row:
     ends, mark = (verdict.low, verdict.high), ""
     if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
         ends, mark = (verdict.mean_low, verdict.mean_high), cells.ONE_RUN
+    form = FORMS.get(verdict.metric, ".3f")
+    recalled = cells.RECALLED * (verdict.confidence == "recalled")
     shown = [
-        cells.number_cell(verdict.published, verdict.metric, verdict.confidence == "recalled"),
-        cells.number_cell(verdict.mean, verdict.metric),
-        cells.interval_cell(*ends, cells.FORMS.get(verdict.metric, ".3f"), mark),
+        cells.number_cell(verdict.published, form, recalled),
+        cells.number_cell(verdict.mean, form),
+        cells.interval_cell(*ends, form, mark),
         cells.verdict_cell(verdict.outcome, detail(verdict)),
         Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
         Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),

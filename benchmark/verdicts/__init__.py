@@ -15,7 +15,7 @@ challenge_claim  challenge of a data set of challenges       ``challenge_claim.f
 ===============  ==========================================  ==================================
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -68,5 +68,4 @@ def write(config: Config, root: Path) -> None:
 
 def load(config: Config, root: Path) -> Verdicts:
     """What ``write`` wrote."""
-    frames = {path.stem: pd.read_parquet(path) for path in map(Path, layout.verdicts(config, root))}
-    return Verdicts(**{field.name: frames[field.name] for field in fields(Verdicts)})
+    return Verdicts(*map(pd.read_parquet, layout.verdicts(config, root)))

@@ -22,6 +22,7 @@ from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import Loss, of_loss
+from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
@@ -289,7 +290,8 @@ class Workbench:
     def _parameters(self, leaf: _Leaf) -> float:
         if leaf.what is None:
             return leaf.printed
-        return float(self.reproduced.runs(leaf.what.dataset, leaf.what.method)["parameters"].mean())
+        cost = of_method(self.reproduced.metrics.cost, leaf.what.dataset, leaf.what.method)
+        return float(cost["parameters"])
 
     def _compute(self, case: Case) -> Result:
         if case.missing:

@@ -30,6 +30,7 @@ import pandas as pd
 
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics.conditions import comparable_epochs, published_epochs, seeds
+from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, Published
 from benchmark.runs.command import command
 from benchmark.statistics import bootstrap, decisions, intervals, replicates
@@ -187,7 +188,7 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
         return replace(verdict, missing=missing)
     differences = _differences(reproduced, quantities, methods, inlier)
     if number.metric == "parameters":
-        verdict = _parameters(verdict, runs["parameters"])
+        verdict = _parameters(verdict, of_method(reproduced.metrics.cost, dataset, methods[0]))
         return _not_comparable(replace(verdict, **differences | {"short_epochs": ""}))
     values, test_variance = _values(reproduced, quantities, inlier)
     if not all(group.size for group in values):
@@ -264,9 +265,9 @@ def _values(
     return by_inlier(cube), reproduced.test_variance(own, inlier)
 
 
-def _parameters(verdict: Verdict, counts: "pd.Series[float]") -> Verdict:
+def _parameters(verdict: Verdict, cost: "pd.Series[Any]") -> Verdict:
     """A parameter count is not a matter of chance, nor of epochs: it is the same, or it is not."""
-    mean, value = float(counts.mean()), verdict.published.value
+    mean, value = float(cost["parameters"]), verdict.published.value
     if abs(mean - value) <= MARGINS["parameters"] * value:
         return replace(verdict, outcome="reproduced", mean=mean)
     return replace(verdict, outcome="higher" if mean > value else "lower", mean=mean)

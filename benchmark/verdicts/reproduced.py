@@ -14,9 +14,9 @@ import pandas as pd
 from benchmark.config import Config
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics import Metrics
-from benchmark.metrics.averages import Cube, Estimate, Numbers, by_class, spread_out
 from benchmark.metrics.compute import POOLED
 from benchmark.metrics.conditions import comparable_epochs, differing_settings, published_epochs
+from benchmark.metrics.numbers import Cube, Numbers, spread_out
 from benchmark.published import Published, data_source
 from benchmark.statistics.intervals import Array
 from benchmark.statistics.overlap import overlap_draws
@@ -103,20 +103,6 @@ class Reproduced:
         names = ["dataset", "method", "inlier"]
         by_method, by_class = (complete.groupby(names[:n], sort=False) for n in (2, 3))
         return {**dict(iter(by_method)), **dict(iter(by_class))}
-
-    def averages(
-        self, dataset: str, method: str, component: str, metric: str, ratio: float, model: str
-    ) -> dict[int, Estimate]:
-        """Estimates per inlier class, and over all of them (``AVERAGE``)."""
-        key = (dataset, method, component, metric, ratio, model)
-        if key not in self._averages:
-            rows, classes = self.numbers.select(*key), list(self.classes(dataset))
-            self._averages[key] = by_class(rows, self.config, dataset, classes)
-        return self._averages[key]
-
-    @cached_property
-    def _averages(self) -> dict[tuple[Any, ...], dict[int, Estimate]]:
-        return {}
 
     def values(self, what: Quantity) -> Cube:
         """Values by (seed, fold, class), NaN where there is none; one class for pooled metrics."""

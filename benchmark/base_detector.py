@@ -67,6 +67,8 @@ class BaseDetector(metaclass=Checked):
     """The component that ``anomaly_score`` returns."""
     sizes: ClassVar[Sequence[int]] = ()
     """Supported image heights (= widths) in pixels; empty for any."""
+    deterministic: ClassVar[bool] = False
+    """Whether it gives the same scores for every seed, so that one is enough."""
     least_images: ClassVar[int] = 2
     """Training images that the method needs at least."""
 

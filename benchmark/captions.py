@@ -46,11 +46,14 @@ def split(settings: DatasetConfig) -> str:
 def seeds(config: Config, runs: pd.DataFrame) -> str:
     """Seeds of the complete runs, per method where they differ, and how many are configured.
 
-    For instance ``5 seeds (0 to 4)`` or ``1 of 5 seeds (0)``.
+    For instance ``5 seeds (0 to 4)`` or ``1 of 5 seeds (0)``. Methods that one seed is enough for
+    are left out.
     """
     every = len(config.seeds)
     texts = {}
     for title, group in _complete(config, runs).items():
+        if len(config.seeds_of(*group["method"].unique())) < every:
+            continue
         done = sorted(set(group["seed"]))
         number = f"{len(done)} of {every}" if len(done) < every else f"{every}"
         texts[title] = number, listed(done)

@@ -57,8 +57,9 @@ def run_keys(config: Config, inliers: Mapping[str, Iterable[int]]) -> Iterator[R
     """Every run of a configuration, given the inlier classes of each data set that is run."""
     for dataset, classes in inliers.items():
         folds = config.datasets[dataset].folds
-        for rest in product(config.methods, folds, classes, config.seeds):
-            yield RunKey(dataset, *rest)
+        for method in config.methods:
+            for rest in product(folds, classes, config.seeds_of(method)):
+                yield RunKey(dataset, method, *rest)
 
 
 def data(root: Path, dataset: str) -> Path:

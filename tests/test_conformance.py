@@ -226,6 +226,13 @@ def test_seed_decides(method: Method) -> None:
     assert_equal(again, fitted(method), again.models)
 
 
+def test_a_method_that_says_so_gives_the_same_for_every_seed(method: Method) -> None:
+    if not getattr(type(fitted(method)), "deterministic", False):
+        pytest.skip("it does not say that one seed is enough")
+    other = method.create().fit(inliers(*TRAIN), inliers(*VALIDATION), seed=SEED + 1)
+    assert_equal(other, fitted(method), ("best", "last"))
+
+
 def global_generators() -> dict[str, tuple[int, int]]:
     """Checksums of their states."""
     _, keys, position, *_ = np.random.get_state()  # noqa: NPY002

@@ -37,6 +37,14 @@ def test_runs_are_all_combinations():
     ]
 
 
+def test_a_method_without_chance_runs_with_one_seed():
+    each = jobs(methods={"kde": {}, "cae": {"epochs": 1}})
+    runs = [RunKey.of(Path(run)) for run in each.runs()]
+    assert {run.seed for run in runs if run.method == "kde"} == {0}
+    assert {run.seed for run in runs if run.method == "cae"} == {0, 3}
+    assert each.config.seeds_of("kde", "cae") == (0, 3)
+
+
 def test_stacks_make_the_files_of_single_runs():
     (single,) = jobs().stacks
     assert single.files(f"runs/{RUN}/run.json") == [f"runs/{RUN}/run.json"]

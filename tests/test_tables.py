@@ -5,6 +5,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,14 @@ from tests.synthetic import make_config, make_results
 NAN = float("nan")
 
 
-def averages_of(cube: np.ndarray) -> dict[int, Average]:
+def averages_of(
+    cube: np.ndarray, configured: Sequence[int] = (), detector: str = "gradcon.detectors:CAE"
+) -> dict[int, Average]:
     """The averages of made-up AUROCs by (seed, fold, class)."""
     seeds, folds, classes = map(list, map(range, cube.shape))
-    config = make_config("mnist", methods=("cae",), seeds=seeds, folds={"mnist": folds})
+    of = make_config("mnist", methods=("cae",), folds={"mnist": folds}, seeds=configured or seeds)
+    method = of.methods["cae"].model_copy(update={"detector": detector})
+    config = of.model_copy(update={"methods": {"cae": method}})
     places = pd.MultiIndex.from_product([seeds, folds, classes], names=["seed", "fold", "inlier"])
     rows = places.to_frame(index=False).assign(dataset="mnist", method="cae", model="best")
     numbers = rows.assign(
@@ -63,6 +68,17 @@ def test_missing_runs_neither_shift_the_weight_of_classes_nor_enter_the_spread()
     assert whole.mean == pytest.approx((0.7 + 0.9) / 2)
     assert whole.spread == pytest.approx(np.std([0.7, 0.9], ddof=1))
     assert (whole.found, whole.expected, whole.complete, whole.lacking) == (5, 6, False, False)
+
+
+def test_one_seed_is_all_of_a_method_without_chance() -> None:
+    kde = ([0, 1, 2], "baselines.kde:KDE")
+    whole = averages_of(np.array([[[0.6, 0.8]]]), *kde)[AVERAGE]
+    assert (whole.found, whole.expected, whole.complete) == (2, 2, True)
+    assert whole.mean == pytest.approx(0.7)
+    one = averages_of(np.array([[[0.6, 0.8]]]), [0, 1, 2])[AVERAGE]
+    assert (one.found, one.expected, one.complete) == (2, 6, False)
+    nothing = averages_of(np.full((1, 1, 2), NAN), *kde)[AVERAGE]
+    assert (nothing.found, nothing.expected) == (0, 2)
 
 
 def test_averages_of_little_or_nothing() -> None:

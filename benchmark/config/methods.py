@@ -107,11 +107,22 @@ def hyperparameters(path: str) -> type[BaseModel]:
 @cache
 def image_sizes(path: str) -> Sequence[int]:
     """The image heights (= widths) in pixels that a method takes, its ``sizes``; empty for any."""
-    module, node = _find_member(*imports.split(path), "sizes") or ("", None)
-    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-        return ()
-    sizes: Sequence[int] = _Namespace(module).evaluate(node.value)
+    sizes: Sequence[int] = _class_value(path, "sizes", ())
     return sizes
+
+
+@cache
+def is_deterministic(path: str) -> bool:
+    """Whether a method gives the same for every seed, as its ``deterministic`` says."""
+    return bool(_class_value(path, "deterministic", False))
+
+
+def _class_value(path: str, name: str, default: Any) -> Any:
+    """The value of a class's own or inherited attribute, read from the source."""
+    module, node = _find_member(*imports.split(path), name) or ("", None)
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return default
+    return _Namespace(module).evaluate(node.value)
 
 
 @cache

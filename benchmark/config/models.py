@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from benchmark.config.methods import hyperparameters, image_sizes
+from benchmark.config.methods import hyperparameters, image_sizes, is_deterministic
 from benchmark.data import CHALLENGED, SOURCES, class_names
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Distinct, NonEmpty, Selection
@@ -212,6 +212,11 @@ class Config(_Model):
         """The milestones of a method, by its key: its own, or those of all."""
         own = self.methods[method].milestones
         return tuple(self.milestones if own is None else own)
+
+    def seeds_of(self, *methods: str) -> tuple[int, ...]:
+        """The seeds of methods, by their keys: the first where all give the same for every one."""
+        same = all(is_deterministic(self.methods[method].detector) for method in methods)
+        return tuple(self.seeds[:1] if same else self.seeds)
 
     @property
     def root(self) -> Path:

@@ -47,7 +47,7 @@ def methods(config: Config, runs: pd.DataFrame, costs: pd.DataFrame) -> dict[str
                 "key": f"{dataset}-{method}",
                 "title": config.methods[method].title,
                 "classes": f"{len(names)} of {len(every)}{some}",
-                "seeds": f"{len(seeds)} of {len(config.seeds)} ({listed(seeds)})",
+                "seeds": f"{len(seeds)} of {len(config.seeds_of(method))} ({listed(seeds)})",
                 "epochs": cost["epochs"] or "—",
                 "runs": f"{cost['runs']} of {cost['expected_runs']}",
                 "command": command(config, dataset, [method], every),

@@ -14,7 +14,7 @@ def command(config: Config, dataset: str, methods: Sequence[str], inliers: Seque
         method=_braced(methods),
         fold=_braced(config.datasets[dataset].folds),
         inlier=_braced(inliers),
-        seed=_braced(config.seeds),
+        seed=_braced(config.seeds_of(*methods)),
     )
     snakemake = f"snakemake --configfile config/{config.name}.yaml --cores"
     target = config.for_new_runs.root / "runs" / runs / "run.json"

@@ -121,6 +121,27 @@ def test_average_is_over_classes_with_their_own_spread(known: list[Verdict]) -> 
     assert verdict.mean == pytest.approx(expected, abs=2e-3)
     one = of(known, "Table 3", "cae_grad", 0, "score")
     assert verdict.high - verdict.low < one.high - one.low
+    assert (verdict.whole, one.whole) == (5, 0)
+    # All classes move by the same from seed to seed here.
+    assert verdict.seed_ratio > 5
+    assert f"5 whole runs have {verdict.seed_ratio:.2f} times the variance" in detail(verdict)
+
+
+def test_a_stated_gain_stands_beside_ours_and_is_not_judged(tmp_path: Path) -> None:
+    """The earlier submission's: of the gradient loss over the reconstruction error of CAE."""
+    area = {("cae", "reconstruction"): 0.6, ("cae_grad", "gradient"): 0.65}
+    draw = exactly(lambda key, name: area.get((key.method, name), 0.5))
+    config = make_config(
+        "cifar10", methods=("cae", "cae_grad"), seeds=[0, 1], outlier_ratios=[0.5], milestones=[]
+    )
+    make_results(config, tmp_path, inliers=100, draw=draw, epochs=1000)
+    stated = published.load(published.EARLIER)
+    reproduced = Reproduced(config, metrics.compute(config, tmp_path))
+    (verdict,) = (v for v in numbers.judge(reproduced, stated) if v.dataset == "cifar10")
+    assert verdict.mean == pytest.approx(0.05)
+    assert verdict.published.value == 0.093
+    assert verdict.outcome == "other settings"
+    assert detail(verdict) == "an earlier submission, whose settings are not known"
 
 
 def test_every_published_number_has_a_verdict(known: list[Verdict]) -> None:

@@ -115,6 +115,19 @@ def test_methods_that_we_did_not_run_have_what_others_report(tmp_path: Path) -> 
     assert ("mnist", "deep_svdd", 0) not in found  # code of others
 
 
+def test_some_classes_of_ours_leave_the_reported_runs_as_they_are(tmp_path: Path) -> None:
+    """A configuration of two classes has no average, and lacks classes that others report."""
+    config, root = made(tmp_path, lambda key: 0.9, seeds=[0])
+    entry = config.datasets["cifar10"].model_copy(update={"inliers": (0, 1)})
+    found = judged(config.model_copy(update={"datasets": {"cifar10": entry}}), root)
+    average = found["cifar10", "cae_grad", AVERAGE]
+    reported = [run[AVERAGE].value for run in RUNS.values()]
+    assert (average.mean, average.runs) == (pytest.approx(np.mean(reported), abs=1e-4), 0)
+    assert average.values == 20  # their classes, so that each has its own spread
+    assert found["cifar10", "cae_grad", 7].values == 2
+    assert found["cifar10", "cae_grad", 1].values == 3
+
+
 def test_runs_of_other_settings_count_nowhere(tmp_path: Path) -> None:
     config, root = made(tmp_path, lambda key: 0.6, seeds=[0])
     others = tuple(replace(row, settings="batch size 8") for row in REPORTED)

@@ -6,7 +6,7 @@ numbers without scores: a run of theirs counts where it states every class, or, 
 average beside those of our whole runs. They have test outliers of their own, ours share them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from benchmark.statistics import replicates
 from benchmark.statistics.intervals import Array
 from benchmark.verdicts.numbers import Verdict, decided
 from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run
+
+ROUNDED = 0.001
+"""How far a stated average may be from that of the stated classes, by rounding."""
 
 
 def judge(
@@ -49,13 +52,8 @@ def _judge(
             continue
         counts = own.outcome not in ("not run", "short run", "other settings")
         what = Quantity(own.dataset, number.run_method, number.run_component)
-        classes = list(reproduced.classes(own.dataset))
-        values = _together(
-            by_run(reproduced.values(what)) if counts else np.empty((0, len(classes))),
-            list(others.values()),
-            number.inlier,
-            classes,
-        )
+        by_class = _by_class(reproduced, what) if counts else {}
+        values = _together(by_class, list(others.values()), number.inlier)
         inlier = None if number.inlier == AVERAGE else number.inlier
         variance = reproduced.test_variance(what, inlier) if counts else 0.0
         verdict = Verdict(
@@ -73,15 +71,32 @@ def _judge(
         yield replace(decision, constant_classes=own.constant_classes if counts else "")
 
 
+def _by_class(reproduced: Reproduced, what: Quantity) -> dict[int, Array]:
+    """The values of our runs by inlier class, (runs,) each, NaN where a run has none."""
+    values = by_run(reproduced.values(what))
+    return dict(zip(reproduced.classes(what.dataset), values.T, strict=True))
+
+
 def _together(
-    ours: Array, others: Sequence[dict[int, float]], inlier: int, classes: Sequence[int]
+    ours: Mapping[int, Array], others: Sequence[Mapping[int, float]], inlier: int
 ) -> Array:
-    """Values of all runs, (runs, classes): one class, all of them, or their average alone."""
-    if inlier != AVERAGE:
-        own = ours[:, [classes.index(inlier)]]
-        return np.concatenate([own, [[each[inlier]] for each in others]])
-    if all(each.keys() >= set(classes) for each in others):
-        return np.concatenate([ours, [[each[k] for k in classes] for each in others]])
-    # The mean over classes is NaN where a run lacks one.
-    averages = np.concatenate([ours.mean(axis=1), [each[AVERAGE] for each in others]])
-    return averages[np.isfinite(averages), np.newaxis]
+    """Values of all runs, (runs, classes): of one class, of all of them, or of averages alone."""
+    classes = [inlier] if inlier != AVERAGE else _classes_of_average(others)
+    if classes and (not ours or inlier != AVERAGE or set(classes) == ours.keys()):
+        theirs = np.array([[each[k] for k in classes] for each in others])
+        own = [np.stack([ours[k] for k in classes], axis=1)] if ours else []
+        return np.concatenate([*own, theirs])
+    # The average is NaN where a run of ours lacks a class.
+    averages = [np.mean(list(ours.values()), axis=0)] if ours else []
+    both = np.concatenate([*averages, [each[AVERAGE] for each in others]])
+    return both[np.isfinite(both), np.newaxis]
+
+
+def _classes_of_average(others: Sequence[Mapping[int, float]]) -> list[int]:
+    """The classes that every reported run has and that give its average; none if they do not."""
+    classes = sorted(set.intersection(*(set(each) - {AVERAGE} for each in others)))
+    if not classes:
+        return []
+    means = [np.mean([each[k] for k in classes]) for each in others]
+    averages = [each[AVERAGE] for each in others]
+    return classes if np.allclose(means, averages, atol=ROUNDED) else []

@@ -494,7 +494,7 @@ def test_the_table_in_the_docs_is_that_of_the_simulation() -> None:
     told = {(name, int(runs)): [float(v) for v in rest[:6]] for name, runs, *rest in rows}
     assert list(told) == [(name, n) for name in verdict_rates.SPREADS for n in verdict_rates.RUNS]
     wrong = [head.index(name) - 2 for name in ("higher or lower", "reproduced, 0.03 away")]
-    assert all(shares[column] <= 5.7 for shares in told.values() for column in wrong)
+    assert all(shares[column] <= 6.0 for shares in told.values() for column in wrong)
     again = verdict_rates.rates(verdict_rates.SPREADS["dog"], 10, number=SIMULATIONS)
     shares = [again["same"], again["noisy"], again["open"], again["above"] + again["below"]]
     assert told["dog", 10][:4] == pytest.approx([100 * share for share in shares], abs=4.5)

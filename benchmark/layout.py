@@ -98,7 +98,7 @@ def main_ratio(config: Config) -> float:
 
 
 def table_names(config: Config) -> list[str]:
-    """Names of the tables: verdicts and claims, those of each data set, the cost of all runs."""
+    """Names of the tables: verdicts on the paper, those of each data set, the cost of all runs."""
     kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
     kinds += ["selection"]
     by_dataset = []
@@ -106,7 +106,7 @@ def table_names(config: Config) -> list[str]:
         first = ["challenges"] * bool(settings.challenges)
         last = ["verdicts"] * (data_source(config, dataset) in SOURCES)
         by_dataset += [f"{kind}-{dataset}" for kind in first + kinds + last]
-    return ["verdicts", "claims"] * judged(config) + by_dataset + ["cost"]
+    return ["verdicts", "claims", "explanations"] * judged(config) + by_dataset + ["cost"]
 
 
 def judged(config: Config) -> bool:
@@ -142,7 +142,7 @@ def challenges(config: Config, root: Path) -> dict[str, str]:
 
 def verdicts(config: Config, root: Path) -> list[str]:
     """Files of ``benchmark.verdicts``; the same for every configuration."""
-    names = ("numbers", "claims", "selection", "third_party", "challenge_claim")
+    names = ("numbers", "claims", "selection", "third_party", "explanations", "challenge_claim")
     return _files(root / "verdicts", names, "parquet")
 
 

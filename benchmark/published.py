@@ -5,6 +5,10 @@ verified there (``confidence``), whether the paper copied it from an earlier one
 runs reproduces it: ``data_source`` (a configuration's ``source``), ``run_method``,
 ``run_component``, ``inlier`` (class index, empty for the average) and ``outlier_ratio`` (empty but
 in the table by share of outliers).
+
+Where the same number was looked up in another source, ``checked_in`` names that and
+``checked_value`` is what it has. ``settings`` is of what others report: how their run differs from
+the published settings, or its code from the authors'; empty if neither is known to.
 """
 
 import csv
@@ -20,8 +24,15 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
 
 REPORTED = DIRECTORY / "reported"
 """What others report of their own runs of the official code, in the same form but that ``method``
-names the run. Tables show it beside ours; it decides no verdict, as its scores are not known.
+names the run. Tables show it beside ours; the verdicts on our runs do not use it, as its scores
+are not known, and those on all known runs do.
 """
+
+EARLIER = DIRECTORY / "earlier"
+"""What the authors stated in an earlier submission, in the same form."""
+
+GAIN = "AUROC gain"
+"""The metric of a difference of two average AUROCs."""
 
 EPOCHS = 1000
 """Epochs of the published GradCon numbers (official code)."""
@@ -59,11 +70,27 @@ class Published:
     outlier_ratio: float | None
     run_method: str
     run_component: str
+    checked_value: float | None
+    checked_in: str
+    settings: str
+
+    @property
+    def seen_in(self) -> str:
+        """The source that it was seen in; empty if in none.
+
+        Another source that has it up to the last of three digits counts, as numbers are rounded or
+        cut there.
+        """
+        if self.confidence != "recalled":
+            return self.source
+        checked = self.checked_value
+        seen = checked is not None and abs(checked - self.value) < 0.001 + 1e-9
+        return self.checked_in if seen else ""
 
     @property
     def recalled(self) -> bool:
-        """Whether it could not be checked in a source."""
-        return self.confidence == "recalled"
+        """Whether it was not seen in any source."""
+        return not self.seen_in
 
 
 COLUMNS = tuple(field.name for field in fields(Published))
@@ -135,6 +162,34 @@ def by_run(
     return {run: values for run, values in runs.items() if values}
 
 
+Series = tuple[str, str, str, str]
+"""Place, method, loss and data set of the numbers of a published row."""
+
+
+def equal_series(published: Iterable[Published]) -> dict[Series, Series]:
+    """Series of AUROCs that are printed twice: the same for every class, in another place.
+
+    Two trainings do not give the same number for every class, so that one of the two series is the
+    other, reused or put there by mistake.
+    """
+    values: dict[Series, dict[int, float]] = {}
+    for row in published:
+        if row.metric == "AUROC" and row.outlier_ratio is None:
+            values.setdefault(series(row), {})[row.inlier] = row.value
+    whole = {key: by_inlier for key, by_inlier in values.items() if len(by_inlier) > 2}
+    return {
+        one: other
+        for one, numbers in whole.items()
+        for other, others in whole.items()
+        if one != other and one[3] == other[3] and numbers == others
+    }
+
+
+def series(row: Published) -> Series:
+    """The series that a published number belongs to."""
+    return row.place, row.method, row.loss, row.dataset
+
+
 def comparable(
     values: dict[int, Published], config: Config, key: str, *, lacking: bool = False
 ) -> dict[int, Published]:
@@ -150,7 +205,9 @@ def _row(row: dict[str, str], where: str) -> Published:
     try:
         value = float(row["value"])
         inlier = int(row["inlier"] or AVERAGE)
-        ratio = float(row["outlier_ratio"]) if row["outlier_ratio"] else None
+        ratio, checked = (
+            float(row[name]) if row[name] else None for name in ("outlier_ratio", "checked_value")
+        )
     except ValueError as error:
         raise InputError(f"{where}: {error}; correct the number") from None
     if not (row["source"] or "").strip():
@@ -165,6 +222,7 @@ def _row(row: dict[str, str], where: str) -> Published:
             "value": value,
             "inlier": inlier,
             "outlier_ratio": ratio,
+            "checked_value": checked,
             "copied": row["copied"] == "yes",
         }
     )

@@ -153,12 +153,15 @@ def test_seeds_widen_the_interval() -> None:
     same = challenge_study.estimate([0.7, 0.7], moved)
     apart = challenge_study.estimate([0.6, 0.8], moved)
     assert one == pytest.approx(same) and apart[0] == pytest.approx(0.7)
+
     # Two clusters: 2 * (0.01^2 + 0.01^2), and the seeds' variance 0.02 over two, which has one
-    # degree of freedom; the sum has (0.0104 / 0.01)^2 of them (Satterthwaite).
-    student = stats.t.ppf(0.975, 1.04**2)
-    error = (0.0004 + 0.01) ** 0.5
-    assert apart.high - 0.7 == pytest.approx(student * error, rel=1e-6)
-    assert apart.p_not_above == pytest.approx(stats.t.sf(0.7 / error, 1.04**2), rel=1e-6)
+    # degree of freedom, so that its quantile is Student's.
+    def reach(tail: float) -> float:
+        student, normal = stats.t.isf(tail, 1), stats.norm.isf(tail)
+        return float(np.sqrt(student**2 * 0.01 + normal**2 * 0.0004))
+
+    assert apart.high - 0.7 == pytest.approx(reach(0.025), rel=1e-6)
+    assert reach(apart.p_not_above) == pytest.approx(0.7, rel=1e-6)
 
 
 def test_few_seeds_give_the_p_value_of_a_t_test() -> None:

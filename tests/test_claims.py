@@ -26,7 +26,7 @@ from benchmark.tables import claim_table
 from benchmark.verdicts import claims
 from benchmark.verdicts.claims import Claim, Finding, gain
 from benchmark.verdicts.comparisons import Case, Comparison, Result, Workbench
-from benchmark.verdicts.reproduced import Reproduced
+from benchmark.verdicts.reproduced import Quantity, Reproduced
 from tests.synthetic import exactly, make_config, make_results
 
 PUBLISHED = published.load()
@@ -104,7 +104,15 @@ def test_all_comparisons_must_hold_and_one_reversed_is_enough(made: tuple[Config
 
 def shown(effect: float, not_above: float = 0.5, not_below: float = 0.5, **over: object) -> Result:
     """A comparison of this effect and these one-sided p-values."""
-    made = Result(Case(""), effect, effect - 0.1, effect + 0.1, not_above, not_below, 10)
+    made = Result(
+        Case(""),
+        effect,
+        effect - 0.1,
+        effect + 0.1,
+        p_not_above=not_above,
+        p_not_below=not_below,
+        runs=10,
+    )
     return dataclasses.replace(made, **over)  # type: ignore[arg-type]
 
 
@@ -361,9 +369,92 @@ def test_test_samples_count_once_over_folds_and_are_not_known_of_f1(
     assert found.high == pytest.approx(found.effect, abs=1e-9)
 
 
-def test_a_p_value_from_draws_is_never_0(made: tuple[Config, Path]) -> None:
-    (found,) = bench(*made).compare(Comparison.model_validate(versus("ocgan", "dcae")))
-    assert (found.p_not_above, found.p_not_below) == (pytest.approx(1 / 4001), pytest.approx(1))
+def test_interval_and_p_are_those_of_a_t_test(made: tuple[Config, Path]) -> None:
+    """Of paired differences, three runs of ten classes, and DeLong's variance of them."""
+    config, root = made
+    (found,) = bench(config, root).compare(Comparison.model_validate(versus("ocgan", "kde")))
+    known = Reproduced(config, metrics.compute(config, root))
+    cubes = [known.values(Quantity("cifar10", name))[:, 0] for name in ("ocgan", "kde")]
+    difference = cubes[0] - cubes[1]
+    # Classes of a seed rise and fall together here, and an average takes that.
+    runs = difference.mean(axis=1).var(ddof=1)
+    assert runs > difference.var(axis=0, ddof=1).sum() / 100
+    test = (
+        sum(
+            (kernel := areas_apart(root, inlier)).mean(0).var(ddof=1) / kernel.shape[1]
+            for inlier in range(10)
+        )
+        / 100
+    )
+    reach = {
+        tail: np.sqrt(stats.t.isf(tail, 2) ** 2 * runs / 3 + stats.norm.isf(tail) ** 2 * test)
+        for tail in (0.025, 1e-4)
+    }
+    assert found.high - found.effect == pytest.approx(reach[0.025], rel=1e-3)
+    assert found.effect - found.low == pytest.approx(reach[0.025], rel=1e-3)
+    assert (found.p_not_above < 1e-4) == (found.effect > reach[1e-4])
+    assert found.p_not_below == pytest.approx(1 - found.p_not_above)
+    # A new pair: the two methods' trainings are independent, so that their variances add up.
+    new = sum(cube.mean(axis=1).var(ddof=1) for cube in cubes) + runs / 3
+    half = np.sqrt(stats.t.isf(0.025, 2) ** 2 * new + stats.norm.isf(0.025) ** 2 * test)
+    assert found.new_high - found.effect == pytest.approx(half, rel=1e-3)
+
+
+def areas_apart(root: Path, inlier: int) -> np.ndarray:
+    """The pair kernel of OCGAN minus that of KDE, by the first seed."""
+    kernels = [pair_kernel(root, "cifar10", name, inlier, 0.0, 500) for name in ("ocgan", "kde")]
+    return np.asarray(kernels[0] - kernels[1])
+
+
+def test_a_published_number_that_stands_for_a_method_varies_as_a_run(
+    made: tuple[Config, Path],
+) -> None:
+    """That of LSA, which was not run; one that the claim itself is about is a constant."""
+    config, root = made
+    shelf = bench(config, root)
+    (borrowed,) = shelf.compare(Comparison.model_validate(versus("ocgan", "lsa")))
+    than = [{"method": "lsa", "published": True}]
+    (exact,) = shelf.compare(Comparison.model_validate(versus("ocgan", "", than=than)))
+    assert borrowed.effect == pytest.approx(exact.effect)
+    values = shelf.reproduced.values(Quantity("cifar10", "ocgan"))[:, 0]
+    runs = values.mean(axis=1).var(ddof=1)
+    test = (
+        sum(
+            (kernel := pair_kernel(root, "cifar10", "ocgan", inlier, 0.0, 500)).mean(0).var(ddof=1)
+            / kernel.shape[1]
+            for inlier in range(10)
+        )
+        / 100
+    )
+    student, normal = stats.t.isf(0.025, 2), stats.norm.isf(0.025)
+    for result, own, others in ((exact, 1 / 3, 0), (borrowed, 1 / 3, 1)):
+        half = np.sqrt(student**2 * runs * (own + others) + normal**2 * test * (1 + others))
+        assert half_width(result) == pytest.approx(half, rel=1e-3)
+    assert borrowed.p_not_above > exact.p_not_above
+    # What is published of LSA stands on both sides, so that it is no chance of the gain.
+    assert borrowed.new_high == pytest.approx(exact.new_high)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 10])
+def test_a_gain_that_is_the_papers_replicates(runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the paper's difference is one draw of ours, 95 of 100 are said to replicate."""
+    config = make_config(
+        "cifar10", methods=("ocgan", "dcae"), **(SETTINGS | {"seeds": [*range(runs)]})
+    )
+    monkeypatch.setattr(Reproduced, "classes", lambda *_: dict.fromkeys(range(10), ""))
+    monkeypatch.setattr(Workbench, "_test_variance", lambda *_: 0.0)
+    rng = np.random.default_rng(runs)
+    parts = tuple((w, Quantity("cifar10", name)) for w, name in ((1.0, "ocgan"), (-1.0, "dcae")))
+    verdicts: Counter[str] = Counter()
+    for _ in range(400):
+        cubes = {name: rng.normal(0, 0.03, (runs, 1, 10)) for name in ("ocgan", "dcae")}
+        cubes["ocgan"] += 0.5
+        monkeypatch.setattr(Reproduced, "values", lambda _, what, cubes=cubes: cubes[what.method])
+        printed = 0.5 + rng.normal(0, 0.03, 10).mean() - rng.normal(0, 0.03, 10).mean()
+        shelf = Workbench(Reproduced(config, None), Path(), ())  # type: ignore[arg-type]
+        verdicts[gain(shelf._compute(Case("", parts=parts, published=printed)))] += 1
+    assert set(verdicts) <= {"replicates", "smaller", "larger"}
+    assert verdicts["replicates"] / 400 >= 0.92
 
 
 def test_published_numbers_stand_for_methods_that_were_not_run(made: tuple[Config, Path]) -> None:
@@ -605,23 +696,33 @@ def test_holm_runs_over_the_tested_claims(made: tuple[Config, Path]) -> None:
     assert claims.frame(found)["outcome"].tolist() == ["holds", "undecided", "not run"]
 
 
-def result(effect: float, half: float, published: float) -> Result:
-    return Result(Case("", published=published), effect, effect - half, effect + half)
+def result(effect: float, half: float, published: float, new: float = 0.0) -> Result:
+    """An effect with an interval of this half width, or ``new`` for a new draw of it."""
+    new = new or half
+    return Result(
+        Case("", published=published),
+        effect,
+        effect - half,
+        effect + half,
+        effect - new,
+        effect + new,
+    )
 
 
 @pytest.mark.parametrize(
-    ("effect", "half", "expected"),
+    ("effect", "half", "new", "expected"),
     [
-        (0.05, 0.02, "replicates"),
-        (0.02, 0.01, "smaller"),
-        (0.09, 0.01, "larger"),
-        (0.05, 0.06, "not shown"),
-        (-0.05, 0.02, "reversed"),
+        (0.05, 0.02, 0.02, "replicates"),
+        (0.02, 0.01, 0.01, "smaller"),
+        (0.02, 0.01, 0.04, "replicates"),  # the paper's is one draw
+        (0.09, 0.01, 0.01, "larger"),
+        (0.05, 0.06, 0.06, "not shown"),
+        (-0.05, 0.02, 0.2, "reversed"),
     ],
 )
-def test_gain(effect: float, half: float, expected: str) -> None:
-    assert gain(result(effect, half, 0.05)) == expected
-    assert gain(result(-effect, half, -0.05)) == expected
+def test_gain(effect: float, half: float, new: float, expected: str) -> None:
+    assert gain(result(effect, half, 0.05, new)) == expected
+    assert gain(result(-effect, half, -0.05, new)) == expected
 
 
 def test_gain_of_nothing() -> None:

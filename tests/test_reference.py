@@ -46,6 +46,8 @@ def quoted(page: str, first: str) -> dict[str, list[str]]:
 def test_the_readme_quotes_the_committed_verdicts() -> None:
     folder = ROOT / REFERENCE / "paper/tables"
     judged = pd.read_csv(folder / "verdicts-cifar10.csv")
+    known = judged[judged["runs_from"] == "all known"]
+    judged = judged[judged["runs_from"] == "ours"]
     areas = pd.read_csv(folder / "auroc-cifar10.csv").set_index(["method", "inlier"])
     series = [("CAE", "reconstruction"), ("CAE + Grad", "reconstruction")]
     series += [("CAE + Grad", "gradient"), ("GradCon", "score")]
@@ -54,12 +56,23 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
         rows = judged[(judged["published_method"] == method) & (judged["loss"] == loss)]
         for row in rows.itertuples():
             ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.SYMBOLS[row.outcome]}"
-            theirs = f"{row.published:.3f}{'°' * (row.confidence == 'recalled')}"
+            theirs = f"{row.published:.3f}{'°' * row.recalled}"
             expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
     for inlier, row in zip([*range(10), AVERAGE], expected.values(), strict=True):
         reported = areas.loc[("cae_grad", inlier), "reported"].split()
         row.append(", ".join(f"{float(value):.3f}" for value in reported))
     assert quoted("README.md", "Inlier class") == expected
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    of = "published_method == 'GradCon' and inlier_class == 'average'"
+    for (row,), words in (
+        (judged.query(of).itertuples(), "95 % of new runs lie in"),
+        (known.query(of).itertuples(), "by all together it is"),
+    ):
+        assert f"{words} {row.low:.3f} to {row.high:.3f}," in text
+    choices = pd.read_csv(folder / "explanations.csv")
+    averages = choices[choices["component"] == "score"].set_index("explanation")["average"]
+    assert f"by the test set has {averages['epoch, on the test']:.3f}," in text
+    assert f"would be expected at {averages['best of 8 seeds']:.3f}," in text
 
 
 def test_the_compared_methods_are_quoted_from_the_committed_tables() -> None:

@@ -129,7 +129,7 @@ def row(table: Table, *labels: str) -> Row:
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in layout.tables(results.config, results.root)}
     assert set((results.root / "tables").iterdir()) == wanted
-    assert len(wanted) == 4 * (2 * 5 + 3)
+    assert len(wanted) == 4 * (2 * 5 + 4)
 
 
 def test_means_are_those_of_the_metrics(results: Results, built: dict[str, Table]) -> None:
@@ -171,7 +171,39 @@ def test_what_others_report_stands_under_published(built: dict[str, Table]) -> N
     assert [cell.text for cell in table.rows[stated + 2].cells[:3]] == ["0.622", "0.759", "0.526"]
     frame = table.frame.query("method == 'cae_grad'").set_index("inlier")
     assert frame.loc[[AVERAGE, 9], "reported"].tolist() == ["0.616 0.6215", "0.4518 0.529"]
-    assert not any("reported" in row.labels[0] for row in built["auroc-fashion_mnist"].rows)
+    others = [row for row in built["auroc-fashion_mnist"].rows if "reported" in row.labels[0]]
+    assert [row.labels for row in others] == [
+        ["reported by others, a run", "issue 8 of the OCGAN code"]
+    ]
+
+
+def test_how_a_reported_run_differs_stands_beside_it(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("lsa",))
+    source(config, tmp_path)
+    rows = tables.build(config, tmp_path)["auroc-mnist"].rows
+    assert [row.labels[1] for row in rows if "reported" in row.labels[0]] == [
+        "issue 2 of the LSA code; batch size 256, not 64",
+        "issue 2 of the LSA code",
+    ]
+
+
+def test_numbers_printed_twice_and_other_sources_are_noted(tmp_path: Path) -> None:
+    config = make_config(
+        "cifar10", "fashion_mnist", methods=("vae", "and_vae", "gpnd"),
+        outlier_ratios=[0.1, 0.5],
+    )  # fmt: skip
+    source(config, tmp_path)
+    built = tables.build(config, tmp_path)
+    (twice,) = (note for note in built["ablation-cifar10"].notes if "same number" in note)
+    assert twice.startswith("Table 1, VAE, latent, and Table 3, VAE, score, have the same number")
+    (again,) = (note for note in built["auroc-cifar10"].notes if "same number" in note)
+    assert again.startswith("Table 3, VAE, score, and Table 1, VAE, latent, have")
+    other = [note for note in built["outliers-fashion_mnist"].notes if "another source" in note]
+    assert [note.partition(" in another source, ")[0] for note in other] == [
+        "GPND, F1: 0.961, 0.809",
+        "GPND, AUROC: 0.915, 0.901",
+    ]
+    assert all("arXiv 1807.02588v1" in note for note in other)
 
 
 def test_missing_is_shown_as_missing(built: dict[str, Table]) -> None:
@@ -248,12 +280,18 @@ def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
     tables.write(config, tmp_path)
     for name, table in tables.build(config, tmp_path).items():
         reproduced = [row for row in table.rows if not row.published]
-        assert len(reproduced) >= len(config.methods)
         kind = name.partition("-")[0]
+        if kind == "explanations":
+            assert not reproduced
+            continue
+        reproduced = [row for row in reproduced if not row.labels[0].endswith("all known runs")]
+        assert len(reproduced) >= len(config.methods)
         if kind in ("verdicts", "claims"):
             told = {cell.text for row in reproduced for cell in row.cells if cell.kind == "not-run"}
             assert told == {"– not run"}
             frame = table.frame
+            if kind == "verdicts":
+                frame = frame[frame["runs_from"] == "ours"]
             assert set(frame["outcome"]) == {"not run"}
             assert frame["mean" if kind == "verdicts" else "effect"].isna().all()
         elif kind != "cost":
@@ -267,7 +305,8 @@ def test_tally_counts_the_rows_beside_it(built: dict[str, Table]) -> None:
     names = [name for name in built if name.startswith("verdicts")]
     assert len(names) > 1
     for name in names:
-        shown = Counter(row.cells[3].text.partition(" ")[2] for row in built[name].rows)
+        ours = [row for row in built[name].rows if not row.labels[0].endswith("all known runs")]
+        shown = Counter(row.cells[3].text.partition(" ")[2] for row in ours)
         told = re.search(r"Of (\d+) published numbers: ([^.]+)\.", built[name].caption)
         assert told is not None
         assert int(told[1]) == shown.total()
@@ -299,7 +338,7 @@ def test_one_share_needs_no_table_of_shares() -> None:
     config = make_config("mnist", outlier_ratios=[0.5])
     kinds = ("auroc", "ablation", "selection", "verdicts")
     by_dataset = [f"{kind}-mnist" for kind in kinds]
-    assert layout.table_names(config) == ["verdicts", "claims", *by_dataset, "cost"]
+    assert layout.table_names(config) == ["verdicts", "claims", "explanations", *by_dataset, "cost"]
 
 
 def test_only_the_papers_data_sets_are_judged() -> None:

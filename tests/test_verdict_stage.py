@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark import figures, layout, metrics, tables, verdicts
-from benchmark.verdicts import challenge_claim, numbers, selection, third_party
+from benchmark.verdicts import challenge_claim, numbers, selection
 from tests.conftest import Results
 
 
@@ -22,7 +22,7 @@ def test_files_give_what_was_computed(results: Results) -> None:
         here, there = getattr(written, name), getattr(computed, name)
         pd.testing.assert_frame_equal(here, there, check_dtype=False)
     assert set(numbers.PUBLISHED) < set(written.numbers)
-    assert list(written.third_party) == list(third_party.COLUMNS)
+    assert list(written.third_party) == list(written.numbers)
     assert list(written.challenge_claim) == list(challenge_claim.COLUMNS)
     assert set(selection.RULES) < set(written.selection)
 
@@ -63,6 +63,7 @@ def test_tables_and_figures_set_in_type_what_is_computed_once(
 def test_verdicts_are_data_not_sentences(results: Results) -> None:
     """Texts are labels of a few words; what is quoted from the paper or typed in a shell is not."""
     quoted = {"claim", "source", "copied_from", "command", "place", "comparison", "missing"}
+    quoted |= {"seen_in", "checked_in", "places", "published_method", "other_settings", "equals"}
     quoted |= {"borrowed", "claim_borrowed"}  # names of methods
     stage = verdicts.load(results.config, results.root)
     for frame in (stage.numbers, stage.claims, stage.selection, stage.third_party):

@@ -2,7 +2,8 @@
 
 ``metrics.parquet`` has one row per number: dataset, method, fold, inlier, class_name, seed, model
 (``best``, ``last``, ``epoch-<n>``), component, beta_multiple, outlier_ratio, metric, value, error,
-flag. ``error`` is the standard error of an AUROC over test samples (DeLong; empty elsewhere).
+outlier_error, flag. ``error`` is the standard error of an AUROC over test samples (DeLong; empty
+elsewhere), ``outlier_error`` its part over test outliers alone.
 The component ``score`` is the anomaly score; ``beta_multiple`` is set for the beta sweep only.
 ``flag`` is empty, ``not finite`` (then there is no value), ``constant``, ``below 0.5``,
 ``too few outliers`` (no value) or, for an overlap pooled over classes, ``incomplete``.
@@ -36,7 +37,7 @@ from benchmark.scores import (
 )
 from benchmark.splits import outlier_count
 from benchmark.statistics.overlap import bin_edges, counts, overlap
-from benchmark.statistics.roc import delong_error, f1, placements
+from benchmark.statistics.roc import delong_error, f1, outlier_error, placements
 from benchmark.utils.files import atomic
 
 Array = npt.NDArray[np.float64]
@@ -46,7 +47,8 @@ POOLED = -1
 
 COLUMNS = (
     *("dataset", "method", "fold", "inlier", "class_name", "seed", "model", "component"),
-    *("beta_multiple", "outlier_ratio", "metric", "value", "error", "flag"),
+    *("beta_multiple", "outlier_ratio", "metric", "value", "error"),
+    *("outlier_error", "flag"),
 )
 HISTOGRAM_COLUMNS = (
     *("dataset", "method", "fold", "seed", "model", "component", "outlier_ratio"),
@@ -157,28 +159,31 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
             enough = 0 < count <= outliers.shape[-1]
             taken = slice(count if enough else None)
             some = outliers[:plain, taken]
-            errors = np.full(len(names), np.nan)
-            errors[:plain] = delong_error(placements(some, inliers[:plain]), placed[:plain, taken])
+            errors = np.full((len(names), 2), np.nan)
+            errors[:plain, 0] = delong_error(
+                placements(some, inliers[:plain]), placed[:plain, taken]
+            )
+            errors[:plain, 1] = outlier_error(placed[:plain, taken])
             measured = {
                 "auroc": (placed[:, taken].mean(axis=-1), errors),
-                "f1": (f1(inliers[:plain], some), np.full(plain, np.nan)),
+                "f1": (f1(inliers[:plain], some), np.full((plain, 2), np.nan)),
             }
             for metric, values_and_errors in measured.items():
                 parts = zip(names, flags, *values_and_errors, strict=False)
                 for name, flag, value, error in parts:
                     if name[1] is None or ratio == main:
                         where = (*head, model, *name, ratio, metric)
-                        number = float(value), float(error), flag
+                        number = float(value), error.tolist(), flag
                         yield (*where, *_checked(metric, *number, enough=enough))
 
 
 def _checked(
-    metric: str, value: float, error: float, flag: str, *, enough: bool
-) -> tuple[float | None, float | None, str]:
-    """The value and its error, or None where there is none to give, and the flag."""
+    metric: str, value: float, errors: list[float], flag: str, *, enough: bool
+) -> tuple[float | str | None, ...]:
+    """The value and its two errors, or None where there is none to give, and the flag."""
     if flag == "not finite" or not enough:
-        return None, None, flag or "too few outliers"
-    return value, error, flag or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
+        return None, None, None, flag or "too few outliers"
+    return value, *errors, flag or ("below 0.5" if metric == "auroc" and value < 0.5 else "")
 
 
 def _flags(values: Array) -> list[str]:
@@ -245,7 +250,7 @@ class _Pool:
                 frame = pd.DataFrame([(*head, *b) for b in bins], columns=list(HISTOGRAM_COLUMNS))
                 flag = "" if len(pairs) == self.expected[fold, seed] else "incomplete"
                 of = (*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio)
-                yield frame, (*of, "overlap", overlap(inliers, outliers), None, flag)
+                yield frame, (*of, "overlap", overlap(inliers, outliers), None, None, flag)
 
 
 def _run_table(runs: Sequence[Run]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ TABLE_TITLES = {
     "selection": "What the choice of the model is worth",
     "verdicts": "Published against reproduced",
     "claims": "Claims",
+    "explanations": "What would give the published numbers",
     "cost": "Cost",
 }
 FIGURE_TITLES = {
@@ -69,7 +70,9 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "ways": sorted(methods.values(), key=lambda part: not part["ran"]),
         "problems": list(accounts.problems(config, runs)),
         "flags": list(accounts.flags(config, numbers.table)),
-        "judged": [_table(root, name) for name in ("verdicts", "claims") if name in tables],
+        "judged": [
+            _table(root, name) for name in ("verdicts", "claims", "explanations") if name in tables
+        ],
         "sections": [
             {
                 "key": key,

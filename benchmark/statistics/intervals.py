@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 Array = npt.NDArray[np.float64]
 
@@ -17,14 +16,3 @@ class Interval(NamedTuple):
 
     low: float
     high: float
-
-
-def percentiles(draws: Array, level: float = LEVEL) -> Interval:
-    """The middle of bootstrap draws."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
-
-
-def normal_quantile(level: float) -> float:
-    """Half width, in standard deviations, of a normal's interval of this level."""
-    return float(stats.norm.ppf((1 + level) / 2))

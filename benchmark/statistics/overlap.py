@@ -1,12 +1,14 @@
 """The percentage of overlap of two histograms, and its chance over test samples."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark.statistics.intervals import Array
-from benchmark.statistics.replicates import Counts
+
+Counts = npt.NDArray[np.integer[Any]]
+Redrawn = Literal["both", "outliers"]
 
 BINS = 50
 TAIL = 0.1
@@ -40,10 +42,17 @@ def counts(values: Array, edges: Array) -> npt.NDArray[np.int64]:
     return np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].astype(np.int64)
 
 
-def overlap_draws(inliers: Counts, outliers: Counts, draws: int = 1000, seed: int = 0) -> Array:
+def overlap_draws(
+    inliers: Counts,
+    outliers: Counts,
+    draws: int = 1000,
+    seed: int = 0,
+    redrawn: Redrawn = "both",
+) -> Array:
     """Bootstrap draws of the percentage of overlap of two histograms over their samples, (draws,).
 
-    Inliers and outliers are drawn anew, each from its own histogram, the bins staying as they are.
+    Inliers and outliers, or the outliers alone, are drawn anew, each from its own histogram, the
+    bins staying as they are.
     A minimum of noisy counts is too small on average; the draws are mirrored at the percentage of
     the histograms themselves (the basic bootstrap), which removes the bias that drawing adds. They
     stay in 0..100.
@@ -52,5 +61,7 @@ def overlap_draws(inliers: Counts, outliers: Counts, draws: int = 1000, seed: in
     sides = [
         rng.multinomial(bars.sum(), bars / bars.sum(), size=draws) for bars in (inliers, outliers)
     ]
+    if redrawn == "outliers":
+        sides[0] = np.broadcast_to(inliers, sides[0].shape)
     drawn = np.array([overlap(a, b) for a, b in zip(*sides, strict=True)])
     return np.clip(2 * overlap(inliers, outliers) - drawn, 0.0, 100.0)

@@ -77,6 +77,18 @@ def delong_error(of_inliers: Array, of_outliers: Array) -> Array:
     return np.asarray(np.sqrt(variance))
 
 
+def outlier_error(of_outliers: Array) -> Array:
+    """The part of ``delong_error`` over test outliers, the inliers staying as they are, (...).
+
+    Args:
+        of_outliers: (..., m) placements. NaN with fewer than two.
+    """
+    m = of_outliers.shape[-1]
+    if m < 2:
+        return np.full(of_outliers.shape[:-1], np.nan)
+    return np.asarray(of_outliers.std(axis=-1, ddof=1) / np.sqrt(m))
+
+
 def paired_delong(inliers: Array, outliers: Array, weights: Sequence[float] = (1, -1)) -> Contrast:
     """DeLong's test of scores on the same samples: by default the first against the second.
 

@@ -14,6 +14,7 @@ from benchmark.tables import (
     challenge_table,
     claim_table,
     cost,
+    explanation_table,
     formats,
     outlier_ratio,
     selection_table,
@@ -35,6 +36,7 @@ BY_DATASET: dict[str, Callable[[Source, str], Table]] = {
 OVERALL: dict[str, Callable[[Source], Table]] = {
     "verdicts": verdict_table.build,
     "claims": claim_table.build,
+    "explanations": explanation_table.build,
     "cost": cost.build,
 }
 """Tables of one data set, and of all data sets, by kind."""

@@ -33,9 +33,8 @@ def build_ablation(source: Source, dataset: str) -> Table:
 
 def _series(source: Source, dataset: str, method: str, component: str) -> rows.Series:
     config = source.config
-    records = rows.records(
-        source, dataset, method, component, "auroc", layout.main_ratio(config)
-    ).values()
+    of = (source, dataset, method, component, "auroc")
+    records = rows.records(*of, layout.main_ratio(config)).values()
     runs = by_run(source.reported, data_source(config, dataset), method, component, "AUROC")
     compared = {run: comparable(numbers, config, dataset) for run, numbers in runs.items()}
     reported = {run: numbers for run, numbers in compared.items() if numbers}
@@ -43,7 +42,8 @@ def _series(source: Source, dataset: str, method: str, component: str) -> rows.S
         values = (numbers.get(record["inlier"]) for numbers in reported.values())
         record["reported"] = " ".join(f"{each.value:g}" for each in values if each)
     title = config.methods[method].title
-    return rows.Series(title, scores.component(component), [*records], reported)
+    printed = [*rows.printed(*of).values()]
+    return rows.Series(title, scores.component(component), [*records], printed, reported)
 
 
 def _table(source: Source, dataset: str, series: Sequence[rows.Series], what: str) -> Table:

@@ -11,6 +11,7 @@ SYMBOLS = {
     "reproduced": "✓",
     "higher": "↑",
     "lower": "↓",
+    "compatible": "≈",
     "inconclusive": "?",
     "short run": "…",
     "other settings": "≠",
@@ -23,13 +24,12 @@ SYMBOLS = {
 
 NOT_RUN = "not run"
 
-INCOMPLETE, UNDER, CONSTANT, RECALLED, ONE_RUN = "*", "†", "‡", "°", "§"
+INCOMPLETE, UNDER, CONSTANT, RECALLED = "*", "†", "‡", "°"
 NOTES = {
     INCOMPLETE: "an average over an incomplete set of runs; the report lists what is missing",
     UNDER: "AUROC under 0.5: outliers score lower than inliers",
     CONSTANT: "some of its runs give every image the same score",
-    RECALLED: "published value that could not be checked in a source",
-    ONE_RUN: "one run per class: the interval is that of the test samples alone",
+    RECALLED: "published value that was not seen in any source",
 }
 """The meaning of the marks."""
 
@@ -53,11 +53,11 @@ def average_cell(
     return Cell(number(mean, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), marks)
 
 
-def interval_cell(low: float, high: float, form: str = ".3f", marks: str = "") -> Cell:
+def interval_cell(low: float, high: float, form: str = ".3f") -> Cell:
     """An interval."""
     if np.isnan(low):
         return Cell()
-    return Cell(f"{number(low, form)} to {number(high, form)}", marks=marks, kind="interval")
+    return Cell(f"{number(low, form)} to {number(high, form)}", kind="interval")
 
 
 def verdict_cell(outcome: str, detail: str = "") -> Cell:

@@ -14,7 +14,8 @@ from benchmark.tables.table import Cell, Row, Table, number
 
 CSV = (
     *("id", "place", "claim", "outcome", "detail", "p", "p_holm", "gain", "comparison", "dataset"),
-    *("weakest", "effect", "low", "high", "p_not_above", "published_effect", "effect_ratio"),
+    *("weakest", "effect", "low", "high", "new_low", "new_high", "p_not_above"),
+    *("published_effect", "effect_ratio"),
     *("runs", "short", "other", "constant", "borrowed", "lacks"),
 )
 """Columns of the CSV file."""
@@ -31,9 +32,11 @@ def build(source: Source) -> Table:
         "if all its comparisons do; the effect is the difference (of AUROC, of percentage points "
         "of overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over "
         "runs and test samples and the p-value of the claim by Holm over all claims. Gain: whether "
-        "the paper's difference replicates, that is, ours has its sign and an interval that holds "
-        "it. Classes of one run are supposed to spread as those with more do. Fewer epochs than "
-        "the paper's are a short run, other hyperparameters are other settings, whatever the "
+        "the paper's difference, one draw, replicates, that is, ours has its sign and the paper's "
+        "lies in the 95 % interval of a new draw. A published number that stands for a method that "
+        "was not run has the variance of a run. Classes of one run are supposed to spread as those "
+        "with more do. Fewer epochs than the paper's are a short run, other hyperparameters are "
+        "other settings, whatever the "
         f"numbers. {source.conditions()}"
     )
     head = ["Claim", "Paper's effect", "Our effect", "Interval", "Verdict", "p", "Gain"]

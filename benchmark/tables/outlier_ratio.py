@@ -28,11 +28,10 @@ def build(source: Source, dataset: str) -> Table:
 
 
 def _series(source: Source, dataset: str, method: str, component: str, metric: str) -> rows.Series:
-    of = (dataset, method, component, metric)
-    records = [
-        rows.records(source, *of, ratio, published_ratio=ratio)[AVERAGE]
-        for ratio in source.config.outlier_ratios
-    ]
+    of = (source, dataset, method, component, metric)
+    ratios = source.config.outlier_ratios
+    records = [rows.records(*of, ratio, published_ratio=ratio)[AVERAGE] for ratio in ratios]
+    printed = [row for ratio in ratios for row in rows.printed(*of, ratio).values()]
     title = source.config.methods[method].title
     label = title if component == "score" else f"{title} {scores.component(component)}"
-    return rows.Series(label, metric.upper(), records)
+    return rows.Series(label, metric.upper(), records, printed)

@@ -1,13 +1,13 @@
 """Rows of reproduced numbers with the published and reported ones under them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark import captions
+from benchmark import captions, published
 from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, EPOCHS, Published, comparable, data_source, find
 from benchmark.tables import cells
@@ -17,11 +17,15 @@ from benchmark.tables.table import Cell, Row, Table
 
 @dataclass(frozen=True)
 class Series:
-    """A row of numbers, as records of ``records``, and the reported runs that stand under it."""
+    """A row of numbers, as records of ``records``, and what stands under it.
+
+    That is the published numbers (``printed``) and the runs that others report.
+    """
 
     label: str
     detail: str
     records: Sequence[Mapping[str, Any]]
+    printed: Sequence[Published] = ()
     reported: Mapping[tuple[str, str], Mapping[int, Published]] = field(default_factory=dict)
 
 
@@ -32,6 +36,19 @@ def main_components(components: Sequence[str]) -> list[str]:
     """
     scored = not components or {"score", "reconstruction"} & set(components)
     return ["score"] if scored else list(components)
+
+
+def printed(
+    source: Source,
+    dataset: str,
+    method: str,
+    component: str,
+    metric: str,
+    ratio: float | None = None,
+) -> dict[int, Published]:
+    """The published numbers of a row by inlier class; ``ratio`` only of a table by that."""
+    series = (data_source(source.config, dataset), method, component, metric.upper())
+    return comparable(find(source.published, *series, ratio), source.config, dataset)
 
 
 def records(
@@ -47,15 +64,13 @@ def records(
 
     ``published_ratio`` is that of the published rows, which most tables of the paper leave out.
     """
-    series = (data_source(source.config, dataset), method, component, metric.upper())
-    found = find(source.published, *series, published_ratio)
-    published = comparable(found, source.config, dataset)
+    by_inlier = printed(source, dataset, method, component, metric, published_ratio)
     names = {AVERAGE: "average", **source.reproduced.classes(dataset)}
     cost = of_method(source.reproduced.metrics.cost, dataset, method)
     rows = {}
     averages = source.averages.of(dataset, method, component, metric, ratio)
     for inlier, average in averages.items():
-        printed = published.get(inlier)
+        row = by_inlier.get(inlier)
         rows[inlier] = {
             "dataset": dataset,
             "method": method,
@@ -71,11 +86,11 @@ def records(
             "found": average.found,
             "expected": average.expected,
             "constant": average.constant,
-            "published": printed.value if printed else np.nan,
-            "published_as": printed.method if printed else "",
-            "published_place": printed.place if printed else "",
-            "published_recalled": printed.recalled if printed else None,
-            "published_copied": printed.copied if printed else None,
+            "published": row.value if row else np.nan,
+            "published_as": row.method if row else "",
+            "published_place": row.place if row else "",
+            "published_recalled": row.recalled if row else None,
+            "published_copied": row.copied if row else None,
         }
     return rows
 
@@ -107,25 +122,47 @@ def numbers_table(
         f"{'Mean ± standard deviation over seeds; ' if several else ''}{made} {explanation}"
         f"{f' The published GradCon has {EPOCHS} epochs.' if short else ''}"
     )
-    return Table(caption, head, rows, cells.legend(rows), pd.DataFrame(records))
+    notes = [*cells.legend(rows), *_source_notes(source, series)]
+    return Table(caption, head, rows, notes, pd.DataFrame(records))
+
+
+def _source_notes(source: Source, series: Iterable[Series]) -> Iterator[str]:
+    """What is odd about published numbers: printed twice, or others in the source that has them."""
+    twins = published.equal_series(source.published)
+    for one in series:
+        for key in dict.fromkeys(map(published.series, one.printed)):
+            if key in twins:
+                here, there = (", ".join(of[:3]) for of in (key, twins[key]))
+                yield (
+                    f"{here}, and {there}, have the same number for every class, which two "
+                    "trainings do not give: one was reused, or one is a slip."
+                )
+        others = [row for row in one.printed if row.recalled and row.checked_value is not None]
+        for place in dict.fromkeys(row.checked_in for row in others):
+            values = ", ".join(
+                f"{row.checked_value:.3f}" for row in others if row.checked_in == place
+            )
+            yield f"{others[0].method}, {one.detail}: {values} in another source, {place}."
 
 
 def _rows(series: Series) -> Iterator[Row]:
     yield Row([series.label, series.detail], [_average_cell(record) for record in series.records])
-    published = [record for record in series.records if record["published_place"]]
-    if published:
-        places = ", ".join(dict.fromkeys(record["published_place"] for record in published))
-        copied = ", from an earlier paper" if published[0]["published_copied"] else ""
+    known = [record for record in series.records if record["published_place"]]
+    if known:
+        places = ", ".join(dict.fromkeys(record["published_place"] for record in known))
+        copied = ", from an earlier paper" if known[0]["published_copied"] else ""
         shown = [
             _published_cell(record["published"], bool(record["published_recalled"]))
             for record in series.records
         ]
-        label = f"published, {published[0]['published_as']}"
+        label = f"published, {known[0]['published_as']}"
         yield Row([label, f"{places}{copied}"], shown, published=True)
     for (place, run), numbers in series.reported.items():
         values = (numbers.get(record["inlier"]) for record in series.records)
         shown = [_published_cell(v.value, v.recalled) if v else Cell("") for v in values]
-        yield Row([f"reported by others, {run}", place], shown, published=True)
+        settings = next(number.settings for number in numbers.values())
+        detail = f"{place}; {settings}" if settings else place
+        yield Row([f"reported by others, {run}", detail], shown, published=True)
 
 
 def _average_cell(record: Mapping[str, Any]) -> Cell:

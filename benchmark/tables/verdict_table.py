@@ -1,26 +1,32 @@
 """Verdicts on published numbers as a table."""
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark import captions, scores
-from benchmark.published import AVERAGE, EPOCHS
+from benchmark.published import AVERAGE, EPOCHS, GAIN
+from benchmark.statistics import decisions
 from benchmark.tables import cells
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import counted
-from benchmark.verdicts.numbers import MARGINS, OVERLAP, PUBLISHED
+from benchmark.verdicts.numbers import LEAST, MARGINS, OVERLAP, PUBLISHED
 
 RULE = (
-    "Reproduced: our mean is shown (two one-sided tests, 5 %) to be within "
-    f"{MARGINS['AUROC']:g} of the published number ({MARGINS['overlap']:g} percentage point of "
-    f"overlap, {MARGINS['parameters']:.0%} of parameters), or within the spread of one run where "
-    "that is wider. Higher or lower: ours is so, the published number lying outside the 95 % "
-    "interval of a new run. Inconclusive: neither is shown; the further seeds would show one if "
-    "mean and spread stayed. In an average, classes of one run are supposed to spread as those "
-    "with more do. Of numbers that are all reproduced, one in twenty would lie outside by chance. "
+    "A published number is one draw. Higher or lower: ours is so, the published number lying "
+    f"outside the 95 % interval of a new run and more than {LEAST['AUROC']:g} "
+    f"({LEAST['overlap']:g} percentage point of overlap) away. Reproduced: it lies inside, and our "
+    f"mean is shown (two one-sided tests, 5 %) to be within {MARGINS['AUROC']:g} of it "
+    f"({MARGINS['overlap']:g} points of overlap, {MARGINS['parameters']:.0%} of parameters); the "
+    "column Within has the distance that is shown. Compatible: it lies inside, but the runs are "
+    f"too noisy to confirm it, as {decisions.MOST_RUNS} more would be. Inconclusive: neither; the "
+    "further seeds would decide if mean and spread stayed. In an average, classes of one run are "
+    "supposed to spread as those with more do; where whole seeds are there, it takes the larger of "
+    "the variance between their averages and that of independent classes. A method without chance "
+    "is decided by its test samples. Of numbers that are all reproduced, one in twenty would lie "
+    "outside by chance. All known runs: ours and those that others report. "
     f"Fewer epochs than the paper's ({EPOCHS} for its own models) are a short run, other "
     "hyperparameters are other settings, whatever the numbers."
 )
@@ -30,10 +36,15 @@ FORMS = {"parameters": ",.0f", OVERLAP: ".1f"}
 
 CSV = (
     *PUBLISHED,
-    *("dataset", "outcome", "detail", "mean", "low", "high", "mean_low", "mean_high", "p"),
-    *("equivalence_p", "further", "runs", "seeds", "epochs", "command", "p_holm"),
+    *("dataset", "runs_from", "outcome", "detail", "mean", "low", "high", "mean_low", "mean_high"),
+    *("p", "margin", "bound", "equivalence_p", "whole", "seed_ratio", "further", "runs", "seeds"),
+    *("epochs", "reported_runs", "places", "equals", "command", "p_holm"),
 )
-"""Columns of the CSV file: those of ``verdicts.numbers.frame``, the reasons as one ``detail``."""
+"""Columns of the CSV file: those of ``verdicts.numbers.frame``, the reasons as one ``detail``, and
+``runs_from``: ``ours``, or ``all known`` where those that others report count too."""
+
+KEY = ["dataset", "place", "published_method", "loss", "metric", "inlier_class"]
+"""What tells a published number from all others."""
 
 
 def build(source: Source, dataset: str = "") -> Table:
@@ -41,11 +52,10 @@ def build(source: Source, dataset: str = "") -> Table:
 
     Where an average has no verdict, those of its classes are shown instead.
     """
-    config, frame, third_party = source.config, source.verdicts.numbers, source.verdicts.third_party
+    config, frame, known = source.config, source.verdicts.numbers, source.verdicts.third_party
     if dataset:
-        frame = frame[frame["dataset"] == dataset]
-        third_party = third_party[third_party["dataset"] == dataset]
-        rows = [_row(verdict, _label(verdict)) for verdict in frame.itertuples()]
+        frame, known = (part[part["dataset"] == dataset] for part in (frame, known))
+        rows = _rows(frame, known, _label)
         caption = (
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(frame)} {captions.conditions(config, source.runs, dataset, ratio=False)}"
@@ -53,20 +63,37 @@ def build(source: Source, dataset: str = "") -> Table:
         rule = []
     else:
         shown = _averages(frame)
-        rows = [
-            _row(verdict, f"{config.datasets[str(verdict.dataset)].title}, {_label(verdict)}")
-            for verdict in shown.itertuples()
-        ]
+        rows = _rows(
+            shown, known, lambda row: f"{config.datasets[str(row.dataset)].title}, {_label(row)}"
+        )
         caption = (
             "Published against reproduced: averages over the inlier classes, and single classes "
             f"where their average has not run. {tally(shown)} {source.conditions()}"
         )
         rule = [RULE]
-    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Runs", "Seeds"]
-    head += ["Epochs"]
-    notes = [*cells.legend(rows, ""), *rule, *map(_note, third_party.itertuples())]
-    details = [detail(verdict) for verdict in frame.itertuples()]
-    return Table(caption, head, rows, notes, frame.assign(detail=details)[list(CSV)])
+    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Within", "Runs"]
+    head += ["Seeds", "Epochs"]
+    both = pd.concat(
+        [
+            frame.assign(runs_from="ours"),
+            *([known.assign(runs_from="all known")] if len(known) else []),
+        ]
+    )
+    details = [detail(verdict) for verdict in both.itertuples()]
+    notes = [*cells.legend(rows, ""), *rule]
+    return Table(caption, head, rows, notes, both.assign(detail=details)[list(CSV)])
+
+
+def _rows(ours: pd.DataFrame, known: pd.DataFrame, label: Callable[[Any], str]) -> list[Row]:
+    """A row per published number, and under it that of all known runs where others report some."""
+    by_number = {tuple(getattr(row, name) for name in KEY): row for row in known.itertuples()}
+    rows = []
+    for verdict in ours.itertuples():
+        rows.append(_row(verdict, label(verdict)))
+        together = by_number.get(tuple(getattr(verdict, name) for name in KEY))
+        if together is not None:
+            rows.append(_row(together, f"{label(verdict)}, all known runs"))
+    return rows
 
 
 def tally(frame: pd.DataFrame) -> str:
@@ -87,23 +114,35 @@ def detail(verdict: Any) -> str:
         verdict.other_settings,
         cells.constant(verdict.constant_classes),
         cells.spread(verdict.spread_classes, verdict.classes),
+        _seed_ratio(verdict),
         _without_number(verdict),
+        verdict.equals and f"the same in every class as {verdict.equals}",
+        verdict.places and f"with {counted(verdict.reported_runs, 'run')} from {verdict.places}",
     ]
     return "; ".join(filter(None, parts))
 
 
 def _reason(verdict: Any) -> str:
-    """Why a verdict is inconclusive, or what would decide it."""
-    if verdict.reason == "no chance":
-        return "fitted without chance: further seeds give the same"
-    if verdict.reason == "one run per class":
-        return "one run per class: the spread over seeds is not known"
-    if verdict.reason != "further seeds":
+    """What a verdict rests on, or why there is none."""
+    return {
+        "no chance": "fitted without chance: decided by its test samples",
+        "one run per class": "one run per class: the spread over seeds is not known",
+        "too noisy": "too noisy to confirm",
+        "further seeds": f"{counted(int(verdict.further), 'further seed')}"
+        if pd.notna(verdict.further)
+        else "",
+        "": "",
+    }[verdict.reason]
+
+
+def _seed_ratio(verdict: Any) -> str:
+    """How classes that share a seed vary together, where whole seeds tell it."""
+    if pd.isna(verdict.seed_ratio) or verdict.short_epochs or verdict.other_settings:
         return ""
-    if pd.isna(verdict.further):
-        return f"more than {counted(int(verdict.further_limit), 'further seed')}"
-    bound = "" if verdict.spread_known else "at least "
-    return f"{bound}{counted(int(verdict.further), 'further seed')}"
+    return (
+        f"the averages of {counted(int(verdict.whole), 'whole run')} have "
+        f"{verdict.seed_ratio:.2f} times the variance of independent classes"
+    )
 
 
 def _without_number(verdict: Any) -> str:
@@ -132,38 +171,26 @@ def _label(verdict: Any) -> str:
         return f"overlap of {method}, points"
     if verdict.metric == "parameters":
         return f"{method}, parameters"
+    if verdict.metric == GAIN:
+        return f"gain of {verdict.published_method}, {verdict.inlier_class}"
     what = verdict.metric if verdict.metric == "F1" else scores.component(verdict.loss)
     which = verdict.inlier_class.removeprefix("average").lstrip(", ")
     return f"{method}, {what}, {which or 'average'}"
 
 
 def _row(verdict: Any, label: str) -> Row:
-    ends, mark = (verdict.low, verdict.high), ""
-    if np.isnan(verdict.low) and not np.isnan(verdict.mean_low):
-        ends, mark = (verdict.mean_low, verdict.mean_high), cells.ONE_RUN
     form = FORMS.get(verdict.metric, ".3f")
-    recalled = cells.RECALLED * (verdict.confidence == "recalled")
+    runs = [str(verdict.runs)] if verdict.runs else []
+    runs += [f"{verdict.reported_runs} reported"] if verdict.reported_runs else []
     shown = [
-        cells.number_cell(verdict.published, form, recalled),
+        cells.number_cell(verdict.published, form, cells.RECALLED * bool(verdict.recalled)),
         cells.number_cell(verdict.mean, form),
-        cells.interval_cell(*ends, form, mark),
+        cells.interval_cell(verdict.low, verdict.high, form),
         cells.verdict_cell(verdict.outcome, detail(verdict)),
-        Cell(str(verdict.runs) if verdict.runs else Cell.MISSING),
+        cells.number_cell(verdict.bound, form),
+        Cell(" + ".join(runs) or Cell.MISSING),
         Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
     ]
     place = f"{verdict.place}, from an earlier paper" if verdict.copied else verdict.place
     return Row([label], shown, note=place, fold=cells.fold(verdict.outcome))
-
-
-def _note(row: Any) -> str:
-    """What our runs and those that others report say together."""
-    inside = row.low <= row.published <= row.high
-    return (
-        f"Beside the verdicts, which are from our scores alone: {row.published_method} on "
-        f"{row.published_dataset} by our {counted(row.seeds, 'seed')} and "
-        f"{counted(row.reported_runs, 'run')} that others report ({row.places}) has an average "
-        f"AUROC of {row.mean:.3f}; 95 % of new runs lie in {row.low:.3f} to {row.high:.3f}, and "
-        f"the published {row.published:.3f} lies {'inside' if inside else 'outside'} "
-        f"(p = {row.p:.2g})."
-    )

@@ -10,7 +10,9 @@ file             one row per                                 made by
 numbers          published number                            ``numbers.frame``
 claims           comparison of a claim of the paper          ``claims.frame``
 selection        data set, method and score component        ``selection.frame``
-third_party      method of which others report runs          ``third_party.frame``
+third_party      published number of which others report     ``third_party.judge``
+                 runs, with the columns of ``numbers``
+explanations     data set, choice, method and component      ``explanations.frame``
 challenge_claim  challenge of a data set of challenges       ``challenge_claim.frame``
 ===============  ==========================================  ==================================
 """
@@ -24,7 +26,14 @@ from benchmark import layout, metrics, published
 from benchmark.config import Config
 from benchmark.metrics import challenge_study
 from benchmark.utils.files import atomic
-from benchmark.verdicts import challenge_claim, claims, numbers, selection, third_party
+from benchmark.verdicts import (
+    challenge_claim,
+    claims,
+    explanations,
+    numbers,
+    selection,
+    third_party,
+)
 from benchmark.verdicts.reproduced import Reproduced
 
 
@@ -36,24 +45,28 @@ class Verdicts:
     claims: pd.DataFrame
     selection: pd.DataFrame
     third_party: pd.DataFrame
+    explanations: pd.DataFrame
     challenge_claim: pd.DataFrame
 
 
 def compute(config: Config, root: Path) -> Verdicts:
     """All verdicts on the runs under ``root`` (``results/<name>``)."""
     reproduced = Reproduced(config, metrics.load(config, root))
-    printed, reported = published.load(), published.load(published.REPORTED)
+    printed = (*published.load(), *published.load(published.EARLIER))
+    reported = published.load(published.REPORTED)
     judged = layout.judged(config)
+    ours = numbers.judge(reproduced, printed) if judged else []
     studies = {
         dataset: challenge_study.load(config, root, dataset)
         for dataset, settings in config.datasets.items()
         if settings.challenges
     }
     return Verdicts(
-        numbers.frame(numbers.judge(reproduced, printed) if judged else []),
+        numbers.frame(ours),
         claims.frame(claims.judge(reproduced, root, printed, claims.load() if judged else [])),
         selection.frame(reproduced, printed),
-        third_party.frame(reproduced, printed, reported),
+        numbers.frame(third_party.judge(reproduced, ours, reported)),
+        explanations.frame(reproduced, printed, reported),
         challenge_claim.frame(config, studies),
     )
 

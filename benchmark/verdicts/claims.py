@@ -7,6 +7,9 @@ over seeds is unknown and nothing is decided, nor is it by scores that are the s
 where some classes have more runs, the others are assumed to spread as they do. Fewer epochs than
 published are a short run, other hyperparameters are other settings.
 
+A published number stands for a method that was not run with the variance of a run, as
+``comparisons`` says; only where the claim itself is about the printed number is it a constant.
+
 Beside the claim itself: whether the paper's *gain*, the difference in the weakest comparison,
 replicates, even where absolute values moved.
 """
@@ -127,21 +130,22 @@ def gain(result: Result) -> Gain:
     """What became of the paper's difference.
 
     ``reversed``: ours is shown to have the other sign; ``not shown``: to have neither.
-    ``replicates``: same sign, and the paper's lies in our 95 % interval; ``smaller`` or ``larger``:
-    same sign, but ours is further from it than that. Empty without a published difference or
-    without an interval.
+    ``replicates``: same sign, and the paper's, which is one draw, lies in the 95 % prediction
+    interval of a new one; ``smaller`` or ``larger``: same sign, but it lies outside. Empty without
+    a published difference or without an interval.
     """
     published = result.case.published
     if not np.isfinite(published) or not result.spread_known or result.case.exact is not None:
         return ""
-    low, high = sorted(end * (-1 if published < 0 else 1) for end in (result.low, result.high))
+    sign = -1 if published < 0 else 1
+    low, high = sorted(sign * end for end in (result.low, result.high))
     if high < 0:
         return "reversed"
     if low <= 0:
         return "not shown"
-    if low <= abs(published) <= high:
+    if result.new_low <= published <= result.new_high:
         return "replicates"
-    return "smaller" if high < abs(published) else "larger"
+    return "smaller" if sign * result.effect < abs(published) else "larger"
 
 
 DIFFERENCES = ("short_epochs", "other_settings", "constant_classes")
@@ -165,7 +169,8 @@ def frame(findings: Sequence[Finding]) -> pd.DataFrame:
                 "comparison": result.case.label,
                 "dataset": " ".join(dict.fromkeys(w.dataset for _, w in result.case.parts)),
                 "weakest": result is finding.weakest,
-                **_fields(result, "effect", "low", "high", "p_not_above", "runs", *DIFFERENCES),
+                **_fields(result, "effect", "low", "high", "new_low", "new_high"),
+                **_fields(result, "p_not_above", "runs", *DIFFERENCES),
                 **_fields(result, "spread_classes", "classes", "spread_dataset"),
                 "published_effect": result.case.published,
                 "effect_ratio": result.effect / (result.case.published or np.nan),

@@ -1,9 +1,15 @@
 """Computes the comparisons that ``claims.yaml`` describes.
 
 Each is a weighted sum of quantities, such as one method's average AUROC minus another's, paired run
-by run (same seed and fold). Its interval and one-sided p-values are those of
-``bootstrap.bootstrap_means``, with the test samples by DeLong's variance of the same sum on the
-same images, or for overlaps by the variance of the histograms; for F1 none is known.
+by run (same seed and fold). Its interval and one-sided p-values are Student's, as
+``replicates.mean_interval`` has them, with the test samples by DeLong's variance of the same sum on
+the same images, or for overlaps by the variance of the histograms; for F1 none is known.
+
+A published number that stands for a method that was not run is one draw: it has the variance of a
+run and of a test set, and as its own are not known, those of the method that was run.
+
+A new draw of the whole sum, with which the paper's is compared, has runs of its own: scores of one
+model stay together, those of two methods are of two trainings, whose variances add up.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,15 +32,14 @@ from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
-from benchmark.statistics import bootstrap, intervals, replicates, roc
+from benchmark.statistics import replicates, roc
+from benchmark.statistics.intervals import LEVEL
+from benchmark.statistics.replicates import Sample, Variance
 from benchmark.utils.text import first
-from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run
 
 METRICS = {"auroc": "AUROC", "f1": "F1", "overlap": "overlap", "parameters": "parameters"}
 """Metrics and what published rows call them."""
-
-
-DRAWS = 4000
 
 
 class Model(BaseModel):
@@ -80,6 +85,7 @@ class Case:
         parts: weight and quantity of what the runs give.
         constant: what published numbers add.
         borrowed: methods that were not run and are compared by their published numbers.
+        borrowed_weights: the weight and data set of each such number.
         published: the sum in the paper, NaN if not known.
         exact: a value without chance, the ratio of two parameter counts; None otherwise.
         least: what it has to exceed, or for an exact value to reach.
@@ -91,6 +97,7 @@ class Case:
     parts: tuple[tuple[float, Quantity], ...] = ()
     constant: float = 0.0
     borrowed: tuple[str, ...] = ()
+    borrowed_weights: tuple[tuple[float, str], ...] = ()
     published: float = float("nan")
     exact: float | None = None
     least: float = 0.0
@@ -104,8 +111,11 @@ class Result:
     Attributes:
         case: what was compared.
         effect: its value; NaN where it cannot be computed.
-        low: lower end of its 95 % interval.
+        low: lower end of its 95 % interval; NaN where the spread of runs is not known.
         high: upper end.
+        new_low: lower end of the 95 % interval of a new draw of all runs in it, such as the
+            paper's; NaN where it is not known.
+        new_high: upper end.
         p_not_above: one-sided, small if the effect is above 0.
         p_not_below: one-sided, small if it is below 0.
         runs: complete pairs of runs behind it.
@@ -123,6 +133,8 @@ class Result:
     effect: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
+    new_low: float = float("nan")
+    new_high: float = float("nan")
     p_not_above: float = float("nan")
     p_not_below: float = float("nan")
     runs: int = 0
@@ -140,6 +152,7 @@ class _Leaf:
     """One number of a comparison: from the runs (``what``), else as it was printed, or neither."""
 
     printed: float
+    dataset: str = ""
     what: Quantity | None = None
     borrowed: str = ""
     missing: str = ""
@@ -204,8 +217,16 @@ class Workbench:
                 if challenge in rows.index:
                     row: Any = rows.loc[challenge]
                     p, several = row["p_not_above"], row["seeds"] > 1
-                    values = (row["value"], row["low"], row["high"], p, 1 - p, row["seeds"])
-                    yield Result(case, *values, spread_known=several)
+                    yield Result(
+                        case,
+                        row["value"],
+                        row["low"],
+                        row["high"],
+                        p_not_above=p,
+                        p_not_below=1 - p,
+                        runs=row["seeds"],
+                        spread_known=several,
+                    )
                 else:
                     missing = f"{challenge} {level}: no run or no images"
                     yield Result(replace(case, parts=(), missing=missing))
@@ -254,7 +275,16 @@ class Workbench:
             (_, left), (_, right) = leaves
             exact = self._parameters(left) / self._parameters(right)
             printed = left.printed / right.printed
-            return Case(label, methods, parts, 0.0, borrowed, printed, exact, part.times, missing)
+            return Case(
+                label,
+                methods,
+                parts,
+                borrowed=borrowed,
+                published=printed,
+                exact=exact,
+                least=part.times,
+                missing=missing,
+            )
         printed = sum(weight * leaf.printed for weight, leaf in leaves)
         return Case(
             label,
@@ -262,6 +292,7 @@ class Workbench:
             parts,
             sum(weight * leaf.printed for weight, leaf in leaves if not leaf.what),
             borrowed,
+            tuple((weight, leaf.dataset) for weight, leaf in leaves if leaf.borrowed),
             printed if part.published is None else part.published,
             missing=missing,
         )
@@ -273,7 +304,8 @@ class Workbench:
         values = papers.find(self.published, source, term.method, component, METRICS[metric], share)
         printed = values[AVERAGE].value if AVERAGE in values else np.nan
         if term.published:
-            return _Leaf(printed, missing="" if np.isfinite(printed) else "not published")
+            missing = "" if np.isfinite(printed) else "not published"
+            return _Leaf(printed, missing=missing)
         if beta is not None:
             printed = np.nan  # what is published has the paper's beta
         keys = self.reproduced.datasets(source) or [source]
@@ -281,10 +313,10 @@ class Workbench:
         what = Quantity(keys[0], term.method, component, metric, ratio, beta)
         missing = self.reproduced.missing(what)
         if not missing:
-            return _Leaf(printed, what)
+            return _Leaf(printed, keys[0], what)
         title = _title(term.method)
         if np.isfinite(printed) and term.method not in papers.GRADCON:
-            return _Leaf(printed, borrowed=title)
+            return _Leaf(printed, keys[0], borrowed=title)
         return _Leaf(printed, missing=f"{title}: {missing}")
 
     def _parameters(self, leaf: _Leaf) -> float:
@@ -298,36 +330,68 @@ class Workbench:
             return Result(case)
         if case.exact is not None:
             return Result(case, case.exact)
-        draws = np.full(DRAWS, case.constant, dtype=np.float64)
-        effect, runs, spread_known = case.constant, 0, True
-        spread: tuple[int, int, str] = (0, 0, "")
-        for seed, dataset in enumerate(dict.fromkeys(what.dataset for _, what in case.parts)):
+        effect, of_mean, of_new, runs = case.constant, Variance(), Variance(), 0
+        spread_known, spread = True, (0, 0, "")
+        for dataset in dict.fromkeys(what.dataset for _, what in case.parts):
             parts = [(weight, what) for weight, what in case.parts if what.dataset == dataset]
-            groups = by_inlier(
-                np.sum([weight * self.reproduced.values(what) for weight, what in parts], 0)
-            )
-            if not all(group.size for group in groups):
+            sample = self._sample(parts)
+            if sample is None:
                 missing = "no runs of the same seed and fold with numbers"
                 return Result(replace(case, missing=missing))
-            sample = replicates.sample(groups)
-            # Other draws for the next data set, so that the two are independent.
-            draws += bootstrap.bootstrap_means(groups, self._test_variance(parts), DRAWS, seed)
             effect += sample.mean
             runs += int(sample.counts.sum())
             spread_known &= sample.spread_known
             if 0 < sample.replicated < sample.counts.size and not spread[0]:
                 spread = sample.replicated, sample.counts.size, dataset
-        low, high = intervals.percentiles(draws)
-        return Result(
-            case,
-            effect,
-            low,
-            high,
-            float(1 + (draws <= 0).sum()) / (1 + DRAWS),
-            float(1 + (draws >= 0).sum()) / (1 + DRAWS),
-            runs,
-            spread_known,
-            *spread,
+            test = Variance(known=self._test_variance(parts))
+            borrowed = sum(w**2 for w, where in case.borrowed_weights if where == dataset)
+            # Estimated from the same runs, these have the freedom of one of them.
+            run = sample.of_run.estimated
+            own = Variance(sample.of_mean.estimated + borrowed * run, sample.freedom)
+            of_mean += own + test.scaled(1 + borrowed)
+            new = self._of_new_runs(parts, sample)
+            of_new += Variance(sample.of_mean.estimated + new.estimated, new.freedom) + test
+        result = Result(case, effect, runs=runs, spread_known=spread_known)
+        result = replace(
+            result,
+            p_not_above=_p_not_above(effect, of_mean),
+            p_not_below=_p_not_above(-effect, of_mean),
+            spread_classes=spread[0],
+            classes=spread[1],
+            spread_dataset=spread[2],
+        )
+        if not spread_known:
+            return result
+        half, new_half = (variance.reach((1 - LEVEL) / 2) for variance in (of_mean, of_new))
+        return replace(
+            result,
+            low=effect - half,
+            high=effect + half,
+            new_low=effect - new_half,
+            new_high=effect + new_half,
+        )
+
+    def _sample(self, parts: Sequence[tuple[float, Quantity]]) -> Sample | None:
+        """The weighted sum of each run, seed and fold; None where a class has no such sum."""
+        values = by_run(
+            np.sum([weight * self.reproduced.values(what) for weight, what in parts], 0)
+        )
+        if np.isnan(values).all(axis=0).any():
+            return None
+        return replicates.of_runs(values)
+
+    def _of_new_runs(self, parts: Sequence[tuple[float, Quantity]], paired: Sample) -> Variance:
+        """Of the sum in new runs, the methods' trainings being independent."""
+        methods = list(dict.fromkeys(what.method for _, what in parts))
+        if len(methods) == 1:
+            return paired.of_run
+        samples = [
+            self._sample([part for part in parts if part[1].method == name]) for name in methods
+        ]
+        own = [sample.of_run for sample in samples if sample is not None]
+        # Their spreads are partly that of the paired runs, so that freedoms do not add up.
+        return Variance(
+            sum(each.estimated for each in own), min(each.freedom for each in [*own, paired.of_run])
         )
 
     def _test_variance(self, parts: Sequence[tuple[float, Quantity]]) -> float:
@@ -379,6 +443,11 @@ class Workbench:
     @cached_property
     def _runs(self) -> dict[RunKey, Run]:
         return {run.key: run for run in collect(self.reproduced.config, self.root)}
+
+
+def _p_not_above(effect: float, variance: Variance) -> float:
+    """One-sided p-value of an effect that is not above 0."""
+    return variance.tail(effect) if variance.total else float(effect <= 0)
 
 
 def _title(method: str) -> str:

@@ -1,17 +1,16 @@
-"""A verdict for every published number.
-
-The rule is ``decisions.decide``: a published number is one draw, so it is compared with the spread
-of our runs, not with the interval of their mean.
+"""A verdict for every published number, by the rule of ``docs/verdicts.md``.
 
 reproduced
-    our mean is shown to be nearer to it than the margin (``MARGINS``) or than one run's own spread
+    our mean is shown to be less than ``MARGINS`` away from the printed number, which is one draw of
+    its authors' runs; ``bound`` is the distance that is shown
 higher, lower
     ours is so: the published number lies outside the 95 % prediction interval of a new run, and
-    more than the margin away
+    more than ``LEAST`` away
+compatible
+    it lies inside, but the runs are too noisy to confirm it, and more of them would be
 inconclusive
-    neither is shown. One run of a class says nothing about its spread: in an average, such
-    classes are assumed to spread as those with more runs do on average. Where no class has two
-    runs, or every image has the same score, the verdict is always inconclusive
+    neither, but so many further seeds would decide if mean and spread stayed. Where no class has
+    two runs, or every image has the same score, the verdict is always inconclusive
 short run
     fewer epochs than published (``conditions.published_epochs``); the parameter count does not
     depend on them
@@ -21,7 +20,7 @@ not run
     no number, or an average that lacks a class
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -31,34 +30,49 @@ import pandas as pd
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics.conditions import comparable_epochs, published_epochs, seeds
 from benchmark.metrics.cost import of_method
-from benchmark.published import AVERAGE, Published
+from benchmark.published import AVERAGE, GAIN, Published, Series, equal_series, series
 from benchmark.runs.command import command
-from benchmark.statistics import bootstrap, decisions, intervals, replicates
+from benchmark.statistics import decisions, replicates
 from benchmark.statistics.intervals import Array
 from benchmark.statistics.replicates import Sample
 from benchmark.utils.text import first, listed, span
-from benchmark.verdicts.reproduced import POOLED_METRICS, Quantity, Reproduced, by_inlier
+from benchmark.verdicts.reproduced import POOLED_METRICS, Quantity, Reproduced, by_run
 
 Outcome = Literal[
-    "reproduced", "higher", "lower", "inconclusive", "short run", "other settings", "not run"
+    "reproduced",
+    "higher",
+    "lower",
+    "compatible",
+    "inconclusive",
+    "short run",
+    "other settings",
+    "not run",
 ]
 
-Reason = Literal["", "no chance", "one run per class", "further seeds"]
-"""Why a verdict is inconclusive: the method gives the same in every run, nothing is known of the
-spread, or more seeds are needed."""
+Reason = Literal["", "no chance", "one run per class", "too noisy", "further seeds"]
+"""What a verdict rests on, or why there is none: the test samples alone, as the method gives the
+same in every run; nothing is known of the spread; no feasible number of seeds, or some, would
+decide."""
 
-MARGINS = {"AUROC": decisions.MARGIN, "F1": decisions.MARGIN, "parameters": 0.01, "overlap": 1.0}
-"""Largest difference that counts as none: of AUROC and F1, of parameter counts as a share of the
-published one, of overlap in percentage points."""
+MARGINS = {"AUROC": decisions.MARGIN, "F1": decisions.MARGIN, "parameters": 0.01, "overlap": 3.0}
+"""Distance up to which numbers count as equivalent: of AUROC and F1, of parameter counts as a share
+of the published one, of overlap in percentage points."""
+
+LEAST = {"AUROC": decisions.LEAST, "F1": decisions.LEAST, "overlap": 1.0}
+"""Difference under which none is called higher or lower."""
 
 OVERLAP = "overlap difference, percentage points"
 LOSSES = (("cae", "reconstruction"), ("vae", "latent"))
 """What the gradient loss of CAE + Grad is compared with in the paper's Fig. 5 and 6."""
 
+_METRICS = {OVERLAP: "overlap", GAIN: "AUROC"}
+"""Whose margins a difference has."""
+
 _OUTCOMES: dict[decisions.Decision, Outcome] = {
     "same": "reproduced",
     "above": "higher",
     "below": "lower",
+    "noisy": "compatible",
     "open": "inconclusive",
 }
 
@@ -72,7 +86,7 @@ class Verdict:
         dataset: key of our data set, empty when the configuration has none of that source.
         outcome: the verdict.
         missing: why there is no number of ours, in a few words; else empty.
-        reason: why it is inconclusive; else empty.
+        reason: what the verdict rests on, or why there is none; else empty.
         short_epochs: epochs of the runs, if one has fewer than published; else empty.
         other_settings: hyperparameters that differ from the published ones.
         constant_classes: names of the classes of which a run gives every image the same score.
@@ -82,19 +96,26 @@ class Verdict:
         values: numbers in the mean, one per run, or per seed and fold for pooled metrics.
         runs_without_number: complete runs that are not among them.
         mean: ours, over runs, then classes; NaN without.
-        low: lower end of the prediction interval of a new run; NaN without two runs of a class, or
-            where the spread of runs is not known; so are p and the mean's interval.
+        low: lower end of the prediction interval of a new run; it and all of the following are NaN
+            without two runs of a class, or where the spread of runs is not known.
         high: its upper end.
-        mean_low: lower end of the mean's own interval, by the hierarchical bootstrap.
+        mean_low: lower end of the 95 % interval of the mean over all runs and test outliers.
         mean_high: its upper end.
+        margin: up to which distance numbers count as equivalent.
+        bound: the distance from the published number under which our mean is shown to be.
         p: of the published number as a new run of ours, two-sided.
-        equivalence_p: of two one-sided tests within the margin alone.
-        further: seeds that would decide it if mean and spread stayed; None if none is known. It is
-            a lower bound unless ``spread_known``.
-        further_limit: so many seeds would not decide it; None if ``further`` is known.
+        equivalence_p: of the two one-sided tests within the margin.
+        whole: runs that have every class, where the number is of several; else 0.
+        seed_ratio: variance between their averages over that of independent classes; NaN unless
+            there are two.
+        further: seeds that would decide it if mean and spread stayed; None if none is known.
         runs: complete runs behind it.
         seeds: their seeds.
         epochs: their epochs, from least to most.
+        reported_runs: how many runs of others are behind it as well.
+        places: where they are reported.
+        equals: place and method of another published series that has the same number for every
+            class; else empty.
         command: makes the runs and everything after them.
     """
 
@@ -116,13 +137,19 @@ class Verdict:
     high: float = float("nan")
     mean_low: float = float("nan")
     mean_high: float = float("nan")
+    margin: float = float("nan")
+    bound: float = float("nan")
     p: float = float("nan")
     equivalence_p: float = float("nan")
+    whole: int = 0
+    seed_ratio: float = float("nan")
     further: int | None = None
-    further_limit: int | None = None
     runs: int = 0
     seeds: tuple[int, ...] = ()
     epochs: str = ""
+    reported_runs: int = 0
+    places: str = ""
+    equals: str = ""
     command: str = ""
 
 
@@ -131,6 +158,7 @@ PUBLISHED = {
     **{name: name for name in ("loss", "inlier_class", "metric")},
     "published": "value",
     **{name: name for name in ("confidence", "copied", "copied_from", "source")},
+    **{name: name for name in ("seen_in", "checked_value", "checked_in", "recalled")},
     **{"method": "run_method", "component": "run_component"},
     **{name: name for name in ("inlier", "outlier_ratio")},
 }
@@ -139,11 +167,17 @@ PUBLISHED = {
 
 def judge(reproduced: Reproduced, published: Sequence[Published]) -> list[Verdict]:
     """A verdict for every published number, once for each of our data sets of its source."""
+    twins = equal_series(published)
     return [
-        _judge(reproduced, number, dataset)
+        replace(_judge(reproduced, number, dataset), equals=_series_name(twins, number))
         for number in published
         for dataset in reproduced.datasets(number.data_source) or [""]
     ]
+
+
+def _series_name(twins: Mapping[Series, Series], number: Published) -> str:
+    place, method, loss, _ = twins.get(series(number), ("", "", "", ""))
+    return ", ".join(part for part in (place, method, loss) if part not in ("", "score"))
 
 
 def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
@@ -187,37 +221,56 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
     if missing:
         return replace(verdict, missing=missing)
     differences = _differences(reproduced, quantities, methods, inlier)
+    if number.settings:
+        differences |= {"other_settings": number.settings}
     if number.metric == "parameters":
         verdict = _parameters(verdict, of_method(reproduced.metrics.cost, dataset, methods[0]))
         return _not_comparable(replace(verdict, **differences | {"short_epochs": ""}))
     values, test_variance = _values(reproduced, quantities, inlier)
-    if not all(group.size for group in values):
+    if np.isnan(values).all(axis=0).any():
         return replace(verdict, missing="scores without a number")
     pooled = quantities[-1].metric in POOLED_METRICS
-    made = len(runs.drop_duplicates(["fold", "seed"])) if pooled else len(runs)
-    sample = replicates.sample(values)
+    made = len(runs.drop_duplicates(["fold", "seed", *["inlier"] * (not pooled)]))
+    number_of_values = int(np.isfinite(values).sum())
     verdict = replace(
         verdict,
         **differences,
-        spread_classes=sample.replicated,
-        spread_known=sample.spread_known,
-        classes=sample.counts.size,
-        values=int(sample.counts.sum()),
-        runs_without_number=made - int(sample.counts.sum()),
+        values=number_of_values,
+        runs_without_number=made - number_of_values,
     )
-    verdict = _decided(verdict, sample, values, test_variance)
-    if verdict.outcome == "inconclusive":
-        verdict = _with_reason(reproduced, verdict, methods, sample, test_variance)
+    if all(published_epochs(reproduced.config, name) is None for name in methods):
+        verdict = _without_chance(reproduced, verdict, values, test_variance)
+    else:
+        verdict = decided(reproduced, verdict, replicates.of_runs(values), test_variance)
     return _not_comparable(verdict)
 
 
+def _without_chance(
+    reproduced: Reproduced, verdict: Verdict, values: Array, test_variance: float
+) -> Verdict:
+    """The verdict on a method that gives the same in every run of a fold: by its test samples."""
+    folds = len(reproduced.config.datasets[verdict.dataset].folds)
+    # The runs of a seed are those of its folds, one after the other.
+    by_fold = np.nanmean(values.reshape(-1, folds, values.shape[1]), axis=0)
+    if not test_variance:
+        return decided(reproduced, verdict, replicates.of_runs(by_fold), test_variance)
+    sample = replicates.without_chance(by_fold.mean(axis=0))
+    return replace(decided(reproduced, verdict, sample, test_variance), reason="no chance")
+
+
 def _quantities(number: Published, dataset: str) -> list[Quantity]:
-    """What a published number is of: one quantity, or for an overlap its rivals, then its own."""
+    """What a published number is of: one quantity, or of a difference its rivals, then its own.
+
+    The activation-based representation of a gain is the reconstruction error of CAE.
+    """
     ratio = MAIN_RATIO if number.outlier_ratio is None else number.outlier_ratio
     if number.metric == OVERLAP:
         rivals = [pair for pair in LOSSES if "second" in number.method or pair[1] in number.method]
         pairs = [*rivals, (number.run_method, number.run_component)]
         return [Quantity(dataset, *pair, "overlap", ratio) for pair in pairs]
+    if number.metric == GAIN:
+        pairs = [("cae", "reconstruction"), (number.run_method, number.run_component)]
+        return [Quantity(dataset, *pair, ratio=ratio) for pair in pairs]
     metric = number.metric.lower()
     return [Quantity(dataset, number.run_method, number.run_component, metric, ratio)]
 
@@ -246,23 +299,31 @@ def _not_comparable(verdict: Verdict) -> Verdict:
     }
     for outcome, difference in differences.items():
         if difference:
-            return replace(verdict, outcome=outcome, reason="", further=None, further_limit=None)
+            return replace(verdict, outcome=outcome, reason="", further=None)
     return verdict
 
 
 def _values(
     reproduced: Reproduced, quantities: Sequence[Quantity], inlier: int | None
-) -> tuple[list[Array], float]:
-    """Values of the runs, an array per class, and the variance of their average by test samples."""
+) -> tuple[Array, float]:
+    """Values of the runs, (runs, classes), and the variance of their average by test outliers.
+
+    NaN stands where a run, a seed and fold, has no value. A difference of overlaps is that of the
+    rival that overlaps least.
+    """
     (*rivals, own) = quantities
     cube = reproduced.values(own)
+    if rivals and own.metric == "auroc":
+        variance = sum(reproduced.test_variance(what) for what in quantities)
+        return by_run(cube - reproduced.values(rivals[0])), variance
     if rivals:
-        least = np.min([reproduced.values(rival) for rival in rivals], axis=0)
-        variance = sum(reproduced.overlap_variance(what) for what in (rivals[0], own))
-        return by_inlier(least - cube), variance
+        cubes = [reproduced.values(rival) for rival in rivals]
+        least = rivals[int(np.argmin([np.nanmean(each) for each in cubes]))]
+        variance = sum(reproduced.overlap_variance(what, "outliers") for what in (least, own))
+        return by_run(np.min(cubes, axis=0) - cube), variance
     if inlier is not None:
         cube = cube[:, :, [list(reproduced.classes(own.dataset)).index(inlier)]]
-    return by_inlier(cube), reproduced.test_variance(own, inlier)
+    return by_run(cube), reproduced.test_variance(own, inlier)
 
 
 def _parameters(verdict: Verdict, cost: "pd.Series[Any]") -> Verdict:
@@ -273,50 +334,44 @@ def _parameters(verdict: Verdict, cost: "pd.Series[Any]") -> Verdict:
     return replace(verdict, outcome="higher" if mean > value else "lower", mean=mean)
 
 
-def _decided(
-    verdict: Verdict, sample: Sample, values: Sequence[Array], test_variance: float
+def decided(
+    reproduced: Reproduced, verdict: Verdict, sample: Sample, test_variance: float
 ) -> Verdict:
-    """The verdict by the runs' values, whatever their epochs; ``sample`` is of ``values``."""
-    value, margin = verdict.published.value, _margin(verdict.published)
-    outcome = _OUTCOMES[decisions.decide(sample, value, test_variance, margin)]
-    verdict = replace(verdict, outcome=outcome, mean=sample.mean)
-    if not test_variance and not any(np.ptp(group) for group in values):
-        return verdict
-    mean = intervals.percentiles(bootstrap.bootstrap_means(values, test_variance))
-    verdict = replace(verdict, mean_low=mean.low, mean_high=mean.high)
+    """The verdict by the runs' numbers, whatever their epochs."""
+    number = verdict.published
+    metric = _METRICS.get(number.metric, number.metric)
+    margins = {"margin": MARGINS[metric], "least": LEAST[metric]}
+    decision = decisions.decide(sample, number.value, test_variance, **margins)
+    verdict = replace(
+        verdict,
+        outcome=_OUTCOMES[decision],
+        mean=sample.mean,
+        spread_classes=sample.replicated,
+        spread_known=sample.spread_known,
+        classes=sample.counts.size,
+        whole=int(sample.whole),
+        seed_ratio=sample.seed_ratio,
+    )
     if not sample.spread_known:
-        return verdict
-    low, high = replicates.prediction_interval(sample, test_variance)
-    error = float(np.sqrt(sample.mean_variance))
+        return replace(verdict, reason="one run per class")
+    reason: Reason = "too noisy" if decision == "noisy" else ""
+    if decision == "open":
+        runs = decisions.runs_to_decide(sample, number.value, test_variance, **margins)
+        folds = len(reproduced.config.datasets[verdict.dataset].folds)
+        # A seed is a run in each fold.
+        further = None if runs is None else -(-runs // folds)
+        verdict, reason = replace(verdict, further=further), "further seeds"
+    low, high = replicates.prediction_interval(sample, 2 * test_variance)
+    mean_low, mean_high = replicates.mean_interval(sample, test_variance)
     return replace(
         verdict,
+        reason=reason,
         low=low,
         high=high,
-        p=replicates.prediction_p(sample, value, test_variance),
-        equivalence_p=decisions.tost(sample.mean - value, error, sample.freedom, margin),
+        mean_low=mean_low,
+        mean_high=mean_high,
+        margin=MARGINS[metric],
+        bound=decisions.bound(sample, number.value, test_variance),
+        p=replicates.prediction_p(sample, number.value, 2 * test_variance),
+        equivalence_p=decisions.equivalence_p(sample, number.value, test_variance, MARGINS[metric]),
     )
-
-
-def _margin(number: Published) -> float:
-    return MARGINS["overlap" if number.metric == OVERLAP else number.metric]
-
-
-def _with_reason(
-    reproduced: Reproduced,
-    verdict: Verdict,
-    methods: Sequence[str],
-    sample: Sample,
-    test_variance: float,
-) -> Verdict:
-    """An inconclusive verdict with what would decide it, as far as that is known."""
-    if all(published_epochs(reproduced.config, name) is None for name in methods):
-        return replace(verdict, reason="no chance")
-    if not test_variance and not sample.spread_known:
-        return replace(verdict, reason="one run per class")
-    number, folds = verdict.published, len(reproduced.config.datasets[verdict.dataset].folds)
-    runs = decisions.runs_to_decide(sample, number.value, test_variance, _margin(number))
-    if runs is None:
-        limit = decisions.MOST_RUNS // folds
-        return replace(verdict, reason="further seeds", further_limit=limit)
-    # A seed is a run in each fold.
-    return replace(verdict, reason="further seeds", further=-(-runs // folds))

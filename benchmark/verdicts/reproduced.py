@@ -19,7 +19,7 @@ from benchmark.metrics.conditions import comparable_epochs, differing_settings, 
 from benchmark.metrics.numbers import Cube, Numbers, spread_out
 from benchmark.published import Published, data_source
 from benchmark.statistics.intervals import Array
-from benchmark.statistics.overlap import overlap_draws
+from benchmark.statistics.overlap import Redrawn, overlap_draws
 from benchmark.utils.text import span
 
 POOLED_METRICS = ("overlap",)
@@ -108,6 +108,10 @@ class Reproduced:
         """Values by (seed, fold, class), NaN where there is none; one class for pooled metrics."""
         return self._cube(what, "value")
 
+    def missing_runs(self, dataset: str, method: str) -> bool:
+        """Whether an inlier class of the data set has no complete run of the method."""
+        return bool(self.missing(Quantity(dataset, method)))
+
     def missing(self, what: Quantity, inlier: int | None = None) -> str:
         """Why there is no number of all classes, or of one; empty if there is."""
         settings = self.config.datasets.get(what.dataset)
@@ -130,21 +134,25 @@ class Reproduced:
     def test_variance(self, what: Quantity, inlier: int | None = None) -> float:
         """Variance, over test samples, of the average AUROC of one run per class.
 
-        A new run by someone else has other test outliers than ours, but, with the official split,
-        the same inliers. Each is about half of the variance, on both sides of the comparison, so
-        that it enters once. Where runs have several folds it is part of their spread already, and
-        for other metrics than AUROC it is not known: 0.
+        All our runs share their test samples; a run by someone else has others. With the official
+        split its inliers are the same and only its outliers are drawn anew, so that only their part
+        of the variance counts. Where runs have several folds it is part of their spread already,
+        and for other metrics than AUROC it is not known: 0.
         """
-        if what.metric != "auroc" or len(self.config.datasets[what.dataset].folds) > 1:
+        settings = self.config.datasets[what.dataset]
+        if what.metric != "auroc" or len(settings.folds) > 1:
             return 0.0
-        errors = self._cube(what, "error")
+        errors = self._cube(what, "outlier_error" if settings.protocol == "official" else "error")
         if inlier is not None:
             errors = errors[:, :, [list(self.classes(what.dataset)).index(inlier)]]
         by_class = [np.mean(errors**2) for errors in by_inlier(errors) if errors.size]
         return float(np.sum(by_class)) / len(by_class) ** 2 if by_class else 0.0
 
-    def overlap_variance(self, what: Quantity) -> float:
-        """Variance of the percentage of overlap over test samples, mean over runs."""
+    def overlap_variance(self, what: Quantity, redrawn: Redrawn = "both") -> float:
+        """Variance of the percentage of overlap over test samples, mean over runs.
+
+        ``redrawn`` says which samples would be others; see ``test_variance``.
+        """
         bins = self.metrics.histograms
         rows = bins[
             (bins["dataset"] == what.dataset)
@@ -153,7 +161,9 @@ class Reproduced:
             & (bins["model"] == "best")
         ]
         variances = [
-            overlap_draws(part["inliers"].to_numpy(int), part["outliers"].to_numpy(int), 200).var()
+            overlap_draws(
+                part["inliers"].to_numpy(int), part["outliers"].to_numpy(int), 200, redrawn=redrawn
+            ).var()
             for _, part in rows.groupby(["fold", "seed"])
         ]
         return float(np.mean(variances)) if variances else 0.0
@@ -192,3 +202,8 @@ def by_inlier(cube: Cube) -> list[Array]:
     """The values of each inlier class, those of its runs that have one."""
     parts = (cube[:, :, index].ravel() for index in range(cube.shape[2]))
     return [part[np.isfinite(part)] for part in parts]
+
+
+def by_run(cube: Cube) -> Array:
+    """(seeds, folds, classes) values as (runs, classes): the folds of a seed, then the next."""
+    return cube.reshape(-1, cube.shape[2])

@@ -4,7 +4,7 @@ The last is an oracle (``metrics.averages``): it shows how much of a published n
 alone could explain.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,11 @@ def frame(reproduced: Reproduced, published: tuple[Published, ...]) -> pd.DataFr
     ratio = main_ratio(config)
     main = table[(table["metric"] == "auroc") & (table["outlier_ratio"] == ratio)]
     series = ["dataset", "method", "component"]
-    by_run = main.groupby([*series, "fold", "inlier", "seed"])["model"].nunique()
+    by_run = (
+        distinct(main, reproduced.metrics.runs)
+        .groupby([*series, "fold", "inlier", "seed"])["model"]
+        .nunique()
+    )
     models = by_run.groupby(series).max().to_dict()
 
     def row(dataset: str, method: str, component: str) -> dict[str, Any]:
@@ -63,3 +67,20 @@ def frame(reproduced: Reproduced, published: tuple[Published, ...]) -> pd.DataFr
             for component in reproduced.components(dataset, method, published)
         ]
     )
+
+
+def distinct(
+    scored: pd.DataFrame, runs: pd.DataFrame, keep: Literal["last", "milestone"] = "milestone"
+) -> pd.DataFrame:
+    """Rows of ``metrics`` in which the model of a run's last epoch stands once.
+
+    It is ``last``, and a milestone's too where one is at the last epoch.
+    """
+    key = ["dataset", "method", "fold", "inlier", "seed"]
+    names = scored[[*key, "model"]].merge(runs[[*key, "epochs"]], on=key, how="left")
+    final = "epoch-" + names["epochs"].fillna(0).astype(int).astype(str)
+    is_final, is_last = names["model"] == final, names["model"] == "last"
+    other = is_last if keep == "milestone" else is_final
+    both = [pd.MultiIndex.from_frame(names.loc[rows, key]) for rows in (is_final, is_last)]
+    own = pd.MultiIndex.from_frame(names[key])
+    return scored[~(other.to_numpy() & own.isin(both[0]) & own.isin(both[1]))]

@@ -1,80 +1,102 @@
-"""Our runs and those that others report, together, against a published number.
+"""Verdicts on all known runs: ours and those that others report of the same code and settings.
 
-The verdicts are from our scores alone; this is shown beside them and decides none of them.
+The rule and the columns are those of ``verdicts.numbers``; the verdicts there are from our own
+scores alone. Ours count where they have the published epochs and settings. What others report are
+numbers without scores: a run of theirs counts where it states every class, or, for averages, as one
+average beside those of our whole runs. They have test outliers of their own, ours share them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from benchmark.metrics.conditions import seeds
-from benchmark.published import AVERAGE, Published, by_run, data_source, find
+from benchmark import published
+from benchmark.published import AVERAGE, Published
 from benchmark.statistics import replicates
-from benchmark.verdicts.reproduced import Quantity, Reproduced, by_inlier
+from benchmark.statistics.intervals import Array
+from benchmark.verdicts.numbers import Verdict, decided
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run
 
-COLUMNS = (
-    *("dataset", "method", "published_dataset", "published_method", "published"),
-    *("seeds", "reported_runs", "places", "mean", "low", "high", "p"),
-)
-"""``seeds`` of ours and ``reported_runs`` have the average AUROC ``mean``; ``low`` to ``high`` is
-the 95 % prediction interval of a new run, ``p`` that of the published number as one."""
+ROUNDED = 0.001
+"""How far a stated average may be from that of the stated classes, by rounding."""
 
 
-def frame(
-    reproduced: Reproduced, published: Sequence[Published], reported: Sequence[Published]
-) -> pd.DataFrame:
-    """A row per data set and method of which others report runs that can be compared with ours.
+def judge(
+    reproduced: Reproduced, ours: Sequence[Verdict], reported: Sequence[Published]
+) -> list[Verdict]:
+    """A verdict for every published number of which others report runs.
 
-    Ours have to have all inlier classes, the published epochs and settings; reported runs all
-    classes. The variance over test samples is added to that between runs, which may share them.
+    Args:
+        reproduced: our numbers.
+        ours: the verdicts on our own runs.
+        reported: what others report of theirs.
     """
-    rows = [
-        row
-        for dataset in reproduced.config.datasets
-        for method in reproduced.config.methods
-        for row in _row(reproduced, dataset, method, published, reported)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return list(_judge(reproduced, ours, [row for row in reported if not row.settings]))
 
 
-def _row(
-    reproduced: Reproduced,
-    dataset: str,
-    method: str,
-    published: Sequence[Published],
-    reported: Sequence[Published],
-) -> Iterator[tuple[object, ...]]:
-    series = (data_source(reproduced.config, dataset), method, "score", "AUROC")
-    printed = find(published, *series).get(AVERAGE)
-    classes = reproduced.classes(dataset)
-    others = {
-        run: numbers
-        for run, numbers in by_run(reported, *series).items()
-        if numbers.keys() >= classes.keys()
-    }
-    what = Quantity(dataset, method)
-    if (
-        printed is None
-        or not others
-        or reproduced.missing(what)
-        or reproduced.short_epochs(dataset, method)
-        or reproduced.other_settings(dataset, method)
-        or reproduced.constant_classes(what)
-    ):
-        return
-    sample = replicates.sample(
-        [
-            np.append(ours, [numbers[inlier].value for numbers in others.values()])
-            for inlier, ours in zip(classes, by_inlier(reproduced.values(what)), strict=True)
-        ]
-    )
-    variance = reproduced.test_variance(what)
-    yield (
-        *(dataset, method, printed.dataset, printed.method, printed.value),
-        *(len(seeds(reproduced.runs(dataset, method))), len(others)),
-        ", ".join(dict.fromkeys(place for place, _ in others)),
-        sample.mean,
-        *replicates.prediction_interval(sample, variance),
-        replicates.prediction_p(sample, printed.value, variance),
-    )
+def _judge(
+    reproduced: Reproduced, ours: Sequence[Verdict], reported: Sequence[Published]
+) -> Iterator[Verdict]:
+    for own in ours:
+        number = own.published
+        if not own.dataset or number.metric != "AUROC" or number.outlier_ratio is not None:
+            continue
+        series = (number.data_source, number.run_method, number.run_component, number.metric)
+        others = {
+            run: {inlier: row.value for inlier, row in numbers.items()}
+            for run, numbers in published.by_run(reported, *series).items()
+            if number.inlier in numbers
+        }
+        if not others:
+            continue
+        counts = own.outcome not in ("not run", "short run", "other settings")
+        what = Quantity(own.dataset, number.run_method, number.run_component)
+        by_class = _by_class(reproduced, what) if counts else {}
+        values = _together(by_class, list(others.values()), number.inlier)
+        inlier = None if number.inlier == AVERAGE else number.inlier
+        variance = reproduced.test_variance(what, inlier) if counts else 0.0
+        verdict = Verdict(
+            number,
+            own.dataset,
+            "inconclusive",
+            values=int(np.isfinite(values).sum()),
+            runs=own.runs if counts else 0,
+            seeds=own.seeds if counts else (),
+            epochs=own.epochs if counts else "",
+            reported_runs=len(others),
+            places=", ".join(dict.fromkeys(place for place, _ in others)),
+        )
+        decision = decided(reproduced, verdict, replicates.of_runs(values), variance)
+        yield replace(decision, constant_classes=own.constant_classes if counts else "")
+
+
+def _by_class(reproduced: Reproduced, what: Quantity) -> dict[int, Array]:
+    """The values of our runs by inlier class, (runs,) each, NaN where a run has none."""
+    values = by_run(reproduced.values(what))
+    return dict(zip(reproduced.classes(what.dataset), values.T, strict=True))
+
+
+def _together(
+    ours: Mapping[int, Array], others: Sequence[Mapping[int, float]], inlier: int
+) -> Array:
+    """Values of all runs, (runs, classes): of one class, of all of them, or of averages alone."""
+    classes = [inlier] if inlier != AVERAGE else _classes_of_average(others)
+    if classes and (not ours or inlier != AVERAGE or set(classes) == ours.keys()):
+        theirs = np.array([[each[k] for k in classes] for each in others])
+        own = [np.stack([ours[k] for k in classes], axis=1)] if ours else []
+        return np.concatenate([*own, theirs])
+    # The average is NaN where a run of ours lacks a class.
+    averages = [np.mean(list(ours.values()), axis=0)] if ours else []
+    both = np.concatenate([*averages, [each[AVERAGE] for each in others]])
+    return both[np.isfinite(both), np.newaxis]
+
+
+def _classes_of_average(others: Sequence[Mapping[int, float]]) -> list[int]:
+    """The classes that every reported run has and that give its average; none if they do not."""
+    classes = sorted(set.intersection(*(set(each) - {AVERAGE} for each in others)))
+    if not classes:
+        return []
+    means = [np.mean([each[k] for k in classes]) for each in others]
+    averages = [each[AVERAGE] for each in others]
+    return classes if np.allclose(means, averages, atol=ROUNDED) else []

@@ -528,9 +528,10 @@ def rewritten(root: Path, place: str, **config: object) -> None:
 @pytest.mark.parametrize("path", ["config/paper.yaml", "results/reference/paper/config.yaml"])
 def test_the_configuration_of_the_paper_has_the_papers_settings(path: str) -> None:
     config = configuration.read(ROOT / path, data=False)
+    variants = {"ocsvm_unscaled": {"whiten": False}}
     for name, method in config.methods.items():
         stated = json.loads(json.dumps(method.params))
-        assert stated == defaults(method.detector), name
+        assert stated == defaults(method.detector) | variants.get(name, {}), name
         assert stated.get("epochs") == published_epochs(config, name)
 
 

@@ -27,8 +27,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from benchmark.config.methods import is_deterministic
 from benchmark.layout import MAIN_RATIO
-from benchmark.metrics.conditions import comparable_epochs, published_epochs, seeds
+from benchmark.metrics.conditions import comparable_epochs, seeds
 from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, GAIN, Published, Series, equal_series, series
 from benchmark.runs.command import command
@@ -238,7 +239,7 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
         values=number_of_values,
         runs_without_number=made - number_of_values,
     )
-    if all(published_epochs(reproduced.config, name) is None for name in methods):
+    if all(is_deterministic(reproduced.config.methods[name].detector) for name in methods):
         verdict = _without_chance(reproduced, verdict, values, test_variance)
     else:
         verdict = decided(reproduced, verdict, replicates.of_runs(values), test_variance)

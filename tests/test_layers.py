@@ -20,6 +20,7 @@ LAYERS = (
     ("benchmark.published",),
     ("benchmark.layout",),
     ("benchmark.runs", "benchmark.scores"),
+    ("benchmark.jobs",),
     ("benchmark.metrics",),
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),

@@ -15,19 +15,15 @@ from typing import Any, NamedTuple
 
 import benchmark
 from benchmark import config as configuration
-from benchmark import layout
+from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.data import fingerprint
 from benchmark.errors import InputError
+from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
-from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
-
-INDIRECT = ("benchmark.config", "benchmark.data")
-"""Packages left out of code digests: rules see what they do through parameters and input files, so
-that a new reader of data or a new method reruns nothing."""
 
 
 class Stack(NamedTuple):
@@ -119,15 +115,9 @@ class Jobs:
         here = self.workflow and self.workflow.local_exec and not self.workflow.dryrun
         return bool(here and self.workflow.is_main_process)
 
-    @property
-    def _available(self) -> list[str]:
-        return [key for key, settings in self.config.datasets.items() if settings.available]
-
     def runs(self) -> list[str]:
         """The folders of all runs; none of an optional data set that is absent."""
-        inliers = {dataset: self.inliers(dataset) for dataset in self._available}
-        keys = layout.run_keys(self.config, inliers)
-        return [str(layout.run(self.config.root, key)) for key in keys]
+        return [str(layout.run(self.config.root, key)) for key in jobs.runs(self.config)]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
         """A file of every run, as an input function."""
@@ -142,14 +132,13 @@ class Jobs:
         """The descriptions of all splits."""
         return [
             str(layout.split(self.config.root, dataset, fold, "json"))
-            for dataset in self._available
+            for dataset in jobs.available(self.config)
             for fold in self.config.datasets[dataset].folds
         ]
 
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
-        settings = self.config.datasets[dataset]
-        return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
+        return jobs.inliers(self.config, dataset)
 
     def sources(self, wildcards: Any) -> list[str]:
         """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
@@ -164,36 +153,15 @@ class Jobs:
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a prepared data set."""
-        settings = self.config.datasets[wildcards.dataset]
-        selection = settings.challenges
-        return {
-            "source": settings.source,
-            "path": None if settings.path is None else str(settings.path),
-            "image_size": self.config.image_size,
-            **({"selection": selection.model_dump()} if selection else {}),
-        }
+        return jobs.data_parameters(self.config, wildcards.dataset)
 
     def split(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a split."""
-        settings = self.config.datasets[wildcards.dataset]
-        return {
-            "protocol": settings.protocol,
-            "split_seed": self.config.split_seed,
-            "inliers": self.inliers(wildcards.dataset),
-            # Each challenge and level is tested in full, not a sample of all together.
-            "max_ratio": None if settings.challenges else max(self.config.outlier_ratios),
-        }
+        return jobs.split_parameters(self.config, wildcards.dataset)
 
     def method(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a run, beside its data and split."""
-        method = self.config.methods[wildcards.method]
-        module, _ = imports.split(method.detector)
-        return {
-            "detector": method.detector,
-            "params": method.params,
-            "milestones": self.config.milestones,
-            "code_digest": digest(module, "benchmark.runs.train", without=INDIRECT),
-        }
+        return jobs.run_parameters(self.config, wildcards.method)
 
     def analysis(self) -> dict[str, Any]:
         """The parameters of everything after the scores."""

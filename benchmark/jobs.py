@@ -77,6 +77,23 @@ def run_parameters(config: Config, method: str) -> dict[str, Any]:
     }
 
 
+def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | None:
+    """The checkpoint of runs that are trained together; None before their images are prepared."""
+    from benchmark import data as datasets
+    from benchmark.runs import train
+
+    data = layout.data(root, keys[0].dataset)
+    if not (data / "dataset.json").is_file():
+        return None
+    parameters = run_parameters(config, keys[0].method)
+    sha256 = datasets.images_sha256(data)
+    specs = [
+        train.RunSpec(**key._asdict(), class_name="", images_sha256=sha256, **parameters)
+        for key in keys
+    ]
+    return train.checkpoint(specs, layout.run(root, keys[0]))
+
+
 def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
     """Read a data set, resize it and keep it in a folder for the other jobs."""
     from benchmark import data

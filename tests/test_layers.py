@@ -25,7 +25,7 @@ LAYERS = (
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
-    ("benchmark.reference",),
+    ("benchmark.reference", "benchmark.scheduling"),
     ("benchmark.__main__",),
 )
 """From the bottom; parts of one layer do not import each other."""

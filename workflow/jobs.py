@@ -7,9 +7,10 @@ method and fold train together as one stack. Both make the same files.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,13 @@ from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
+from benchmark.scheduling import order, state
+from benchmark.utils import running
 from benchmark.utils.code_digest import digest
+from workflow import records
+
+OF_A_RUN = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
+"""The files that a job makes for each of its runs; the first of them last."""
 
 
 class Stack(NamedTuple):
@@ -106,8 +113,41 @@ class Jobs:
             configuration.check_data(self.config, self.files)
             if self.trains_here:
                 device.check(self.device)
+                if running.taken():
+                    raise InputError(f"{running.FILE}: a training runs here; wait until it ends")
+            self._adopted  # noqa: B018 -- once
         except InputError as error:
             sys.exit(str(error))
+
+    @cached_property
+    def _adopted(self) -> None:
+        """Files that were made without Snakemake are its own, or made again if others are due."""
+        if self.workflow is None or not self.workflow.is_main_process:
+            return
+        config, root = self.config, self.config.root
+        for dataset in jobs.available(config):
+            folder = layout.data(root, dataset)
+            files = [folder / name for name in ("dataset.json", "labels.npy", "images.npy")]
+            self._adopt(files, state.data_differs(config, root, dataset))
+            for fold in config.datasets[dataset].folds:
+                of = dataset, fold
+                files = [layout.split(root, *of, suffix) for suffix in ("json", "parquet")]
+                self._adopt(files, state.split_differs(config, root, *of))
+        for key in jobs.runs(config):
+            files = [layout.run(root, key) / name for name in OF_A_RUN]
+            self._adopt(files, state.run_is_outdated(config, root, key))
+
+    def _adopt(self, files: Sequence[Path], differences: Iterable[str]) -> None:
+        """Compare files of one job with the configuration if Snakemake cannot; the first is last.
+
+        On a GPU one file without a record keeps Snakemake from comparing those of the whole stack.
+        """
+        if all(file.is_file() for file in files):
+            unknown = records.made_without(self.workflow, files[:1])
+            if unknown:
+                records.accept(self.workflow, files)
+            if (unknown or self.on_gpu) and any(differences):
+                records.remake(self.workflow, files[0])
 
     @property
     def trains_here(self) -> bool:
@@ -139,6 +179,23 @@ class Jobs:
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
         return jobs.inliers(self.config, dataset)
+
+    def priority(self, stack: Stack) -> Callable[[Any], int]:
+        """The priority of the jobs of a rule: the higher, the more its first run decides."""
+
+        def priority(wildcards: Any) -> int:
+            values = dict(wildcards.items())
+            runs = [run.format_map(values) for run in stack.files(RUN)]
+            return -min(self._places.get(run, len(self._places)) for run in runs)
+
+        return priority
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each run in the order of ``benchmark.scheduling.order``, by its folder."""
+        needs = order.replicates_needed(self.config, self.config.root)
+        keys = order.ordered(self.config, jobs.runs(self.config), needs)
+        return {key.path: place for place, key in enumerate(keys)}
 
     def sources(self, wildcards: Any) -> list[str]:
         """The file that a data set is read from, if it is one; ``source_files`` tells of others."""

@@ -18,6 +18,7 @@ for stack in jobs.stacks:
             f"<logs>/runs/{stack.place}.log",
         benchmark:
             f"<benchmarks>/runs/{stack.place}.jsonl"
+        priority: jobs.priority(stack)
         conda:
             "../../environment.yml"
         threads: 4 if jobs.on_gpu else 1

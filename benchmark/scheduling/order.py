@@ -17,8 +17,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from benchmark import layout, published
 from benchmark.config import Config
 from benchmark.layout import RunKey
@@ -82,6 +80,8 @@ def replicates_needed(config: Config, root: Path) -> Needs:
     path = Path(layout.verdicts(config, root)[0])
     if not path.is_file():
         return {}
+    import pyarrow.parquet as pq  # only here, as the Snakefile reads this module
+
     columns = ["dataset", "method", "inlier", "outcome", "reason", "further", "seed_count"]
     needs: dict[tuple[str, str, int], int] = {}
     for row in pq.read_table(path, columns=columns).to_pylist():

@@ -14,9 +14,6 @@ from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 
-OF_A_RUN = ("detector", "config", "milestones")
-"""The keys of ``run.json`` that the configuration decides, beside those of the run's folder."""
-
 
 def missing(config: Config, root: Path) -> list[RunKey]:
     """The runs that have no ``run.json``, in the order of the configuration."""
@@ -50,82 +47,88 @@ def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
     """
     file = layout.data(root, dataset) / "dataset.json"
     if file.is_file():
-        made = _read(file)
-        size = [config.image_size] * 2
-        settings = config.datasets[dataset]
-        yield from _first_difference(
-            file,
-            {"source": made["source"], "size": made["shape"][1:3], "classes": made["class_names"]},
-            {"source": settings.source, "size": size, "classes": [*settings.class_names()]},
-        )
+        settings, size = config.datasets[dataset], [config.image_size] * 2
+        now = {"source": settings.source, "size": size, "classes": [*settings.class_names()]}
+        made = _read(file, "source", "shape", "class_names")
+        before = {"source": made["source"], "size": made["shape"][1:3]}
+        before["classes"] = made["class_names"]
+        for line in _first_difference(before, now):
+            yield f"{file}: {line}"
 
 
 def split_differs(config: Config, root: Path, dataset: str, fold: int) -> Iterator[str]:
     """At most one line on a split; none if it is absent."""
     file = layout.split(root, dataset, fold, "json")
     if file.is_file():
-        made, parameters = _read(file), jobs.split_parameters(config, dataset)
-        names = ("protocol", "split_seed")
-        before = {name: made[name] for name in names} | {"inliers": sorted(map(int, made["sizes"]))}
-        now = {name: parameters[name] for name in names} | {"inliers": parameters["inliers"]}
+        made = _read(file, "protocol", "split_seed", "sizes")
+        parameters, sizes = jobs.split_parameters(config, dataset), made["sizes"]
+        before = {name: made[name] for name in ("protocol", "split_seed")}
+        before["inliers"] = sorted(map(int, sizes))
+        now = {name: parameters[name] for name in before}
         if ratio := parameters["max_ratio"]:
-            sizes = [*made["sizes"].values()]
-            before["test_outliers"] = [part["test_outliers"] for part in sizes]
-            now["test_outliers"] = [
-                round(part["test_inliers"] * ratio / (1 - ratio)) for part in sizes
-            ]
-        yield from _first_difference(file, before, now)
+            from benchmark.splits import outlier_count  # only here, as the Snakefile reads this
+
+            of = "test_inliers", "test_outliers"
+            inliers, before["test_outliers"] = ([part[n] for part in sizes.values()] for n in of)
+            now["test_outliers"] = [outlier_count(n, ratio) for n in inliers]
+        for line in _first_difference(before, now):
+            yield f"{file}: {line}"
 
 
 def run_differs(config: Config, root: Path, key: RunKey) -> Iterator[str]:
     """At most one line on a run; none if it is absent. Its code is not compared."""
     file = layout.run(root, key) / "run.json"
     if file.is_file():
-        made, now = _read(file), _of_a_run(config, key)
-        yield from _first_difference(file, {name: made[name] for name in OF_A_RUN}, now)
+        for line in record_differs(config, key, _read(file)):
+            yield f"{file}: {line}"
 
 
 def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
     """At most one line on a run that Snakemake would make again; its code is compared too."""
     file = layout.run(root, key) / "run.json"
     yield from run_differs(config, root, key)
-    if file.is_file():
-        digest = jobs.run_parameters(config, key.method)["code_digest"]
-        if _read(file)["code_digest"] != digest:
-            yield f"{file}: was made by other code"
+    if file.is_file() and _read(file).get("code_digest") != code_digest(config, key):
+        yield f"{file}: was made by other code"
 
 
-def _of_a_run(config: Config, key: RunKey) -> dict[str, Any]:
+def record_differs(config: Config, key: RunKey, record: Mapping[str, Any]) -> Iterator[str]:
+    """At most one line on what the ``run.json`` of a run says of its settings."""
     method = config.methods[key.method]
     now = {"detector": method.detector, "config": method.params, "milestones": config.milestones}
-    plain: dict[str, Any] = json.loads(json.dumps(now))
-    return plain
+    made = {name: record.get(name) for name in now}
+    return _first_difference(made, json.loads(json.dumps(now)))
+
+
+def code_digest(config: Config, key: RunKey) -> str:
+    """The digest of the code that makes a run."""
+    return str(jobs.run_parameters(config, key.method)["code_digest"])
 
 
 def _first_difference(
-    file: Path, before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+    before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping) and old != new:
-            yield from _first_difference(file, old, new, f"{prefix}{name}.")
+            yield from _first_difference(old, new, f"{prefix}{name}.")
             return
         if old != new:
-            yield f"{file}: was made with {prefix}{name} {old}, the configuration has {new}"
+            yield f"was made with {prefix}{name} {old}, the configuration has {new}"
             return
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """The keys of a JSON file; a key that is absent has the value None."""
+def _read(file: Path, *needed: str) -> dict[str, Any]:
+    """The keys of a JSON file that a job has written.
+
+    Raises:
+        InputError: it is damaged, or one of the keys that are needed is absent.
+    """
     try:
         content = json.loads(file.read_text())
         if not isinstance(content, dict):
-            raise ValueError("it has no keys")
+            raise ValueError("no keys in it")
+        if absent := [name for name in needed if name not in content]:
+            raise ValueError(f"no {absent[0]!r} in it")
     except ValueError as error:
         raise InputError(f"{file}: damaged ({error}); delete it and run again") from None
-    return _Absent(content)
-
-
-class _Absent(dict[str, Any]):
-    def __missing__(self, key: str) -> None:
-        return None
+    return content

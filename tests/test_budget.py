@@ -126,6 +126,23 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     assert planned(tree) == {"splits": 1, "runs": 6, **AFTER_RUNS}
 
 
+def test_snakemake_has_the_same_order(tree):
+    edited(tree / "config/tiny.yaml", "cae_grad:\n    epochs: 3\n  ", "")
+    edited(
+        tree / "config/tiny.yaml",
+        "cae:\n    epochs: 2\n  ocsvm: {}",
+        "ocsvm: {}\n  cae: {epochs: 1}",
+    )
+    done = snakemake(tree, "all", "--until", "runs", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    root = tree / "results/tiny/runs"
+    files = sorted(root.rglob("run.json"), key=lambda path: path.stat().st_mtime_ns)
+    order = [RunKey.of(path.parent) for path in files]
+    assert [key[1::2] for key in order] == [
+        (method, inlier) for method in ("cae", "ocsvm") for inlier in (0, 1)
+    ]
+
+
 def test_what_snakemake_recorded_before_does_not_make_a_run_again(tree):
     run = f"results/tiny/runs/{TRAINED.path}"
     assert snakemake(tree, f"{run}/run.json", "--cores", "1").returncode == 0
@@ -148,7 +165,8 @@ def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, tmp_path):
 
     failed = train(tree, preexec_fn=full)
     assert failed.returncode == 1 and "Traceback" not in failed.stderr
-    assert "cannot be written (File too large)" in failed.stderr
+    for line in failed.stderr.splitlines():
+        assert "cannot be written" in line and "File too large" in line
     assert checkpoint.read_bytes() == kept
     assert not list(checkpoint.parent.glob("*.partial*"))
     assert train(tree).returncode == 0

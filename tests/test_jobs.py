@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import benchmark.jobs
 from benchmark import layout
 from benchmark.config import load
 from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
+from benchmark.scheduling import order
 from workflow.jobs import Jobs
 
 
@@ -81,6 +83,29 @@ def test_a_data_set_depends_on_the_files_that_are_read(tmp_path):
     assert own.source_files(of_own) != before
     assert jobs().sources(SimpleNamespace(dataset="digits")) == []
     assert jobs().sources(SimpleNamespace(dataset="mnist")) == []
+
+
+@pytest.mark.parametrize("on", ["cpu", "cuda"])
+def test_the_priority_is_the_order_of_the_runs(on):
+    mine = jobs(on)
+    places = {}
+    for stack in mine.stacks:
+        for key in benchmark.jobs.runs(mine.config):
+            if any(
+                key.dataset == dataset for dataset in stack.values.get("dataset", [key.dataset])
+            ):
+                wildcards = {name: str(value) for name, value in key._asdict().items()}
+                places[key] = mine.priority(stack)(wildcards)
+    ordered = order.ordered(mine.config, places, {})
+    priorities = [places[key] for key in ordered]
+    if on == "cpu":
+        assert priorities == [*range(0, -len(ordered), -1)]
+    else:
+        # A job has the priority of the first of its runs.
+        first = {}
+        for place, key in enumerate(ordered):
+            first.setdefault(key[:3], place)
+        assert priorities == [-first[key[:3]] for key in ordered]
 
 
 @pytest.mark.parametrize("on", ["cpu", "cuda"])

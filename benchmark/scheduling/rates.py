@@ -2,12 +2,13 @@
 
 A method is fitted to a few images for one epoch, twice, with one thread, and scores a few. The
 time of a run is extrapolated from that: in proportion to images and epochs, for a method without
-epochs in proportion to the square of the number of images. It is processor time: what else the
+epochs by the power of the number of images that two fits show. It is processor time: what else the
 machine does meanwhile is not in it.
 """
 
 import io
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterable, Mapping
@@ -23,13 +24,15 @@ from benchmark.detector import Images
 from benchmark.layout import RunKey
 from benchmark.runs import device as devices
 
-FEW, MORE = 32, 96
-"""How many images a method with epochs is fitted to, for the difference of the two times."""
+FEW = 32
+"""How many images a method is first fitted to, and scores. Then they are more and more, until the
+difference of two times is ``ENOUGH`` or there are no more."""
 
-MANY = 800
-"""How many images a method without epochs is fitted to."""
+MANY = 2000
+"""The most images that a method is fitted to, and scores."""
 
-SCORED = 32
+ENOUGH = 1.0
+"""Seconds that are long enough to be measured."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,28 @@ class Rate:
     Attributes:
         epochs: of a run; 0 for a method without.
         fit: seconds per training image and epoch, its share of validation included; without
-            epochs, seconds per square of the number of training images.
-        score: seconds per test image and model; without epochs per training image too.
+            epochs, seconds of a fit to ``images``.
+        score: seconds per test image and model; without epochs, after a fit to ``images``.
         memory: peak of the process that measured it, in bytes; None if not known.
+        images: how many a method without epochs was fitted to.
+        power: of the number of images, to which the time of its fit is proportional.
     """
 
     epochs: int
     fit: float
     score: float
     memory: int | None
+    images: int = 1
+    power: float = 1.0
 
     def seconds(self, size: Size, milestones: Iterable[int]) -> float:
         """The time of one run."""
-        if not self.epochs:
-            return self.fit * size.train**2 + 2 * self.score * size.train * size.test
+        growth = size.train / self.images
         models = 2 + sum(milestone <= self.epochs for milestone in milestones)
-        return self.fit * size.train * self.epochs + self.score * size.test * models
+        if self.epochs:
+            return self.fit * growth * self.epochs + self.score * size.test * models
+        fit = self.fit * float(growth**self.power)
+        return fit + self.score * growth * size.test * models
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def measure(path: str, params: Mapping[str, Any], images: Images) -> Rate:
     Args:
         path: the class, ``package.module:Class``.
         params: its hyperparameters.
-        images: of the data set, (N, H, W, C) uint8, at least ``MORE``.
+        images: of the data set, (N, H, W, C) uint8, at most ``MANY`` are used.
     """
     import torch
 
@@ -93,14 +102,21 @@ def _measure(path: str, params: Mapping[str, Any], images: Images) -> Rate:
     once = {name: 1 for name in params if name == "epochs" or name.endswith("_epochs")}
     brief = {**params, **once}
     if not once:
-        few = images[:MANY]
-        detector, took = _fit(path, brief, few)
-        score = _score(detector, images) / len(few)
-        return Rate(0, took / len(few) ** 2, score, devices.peak_memory("cpu"))
-    _fit(path, brief, images[:FEW])  # what only the first call needs
-    _, least = _fit(path, brief, images[:FEW])
-    detector, most = _fit(path, brief, images[:MORE])
-    per_image = max(most - least, 0.05 * most) / (MORE - FEW) / len(once)
+        some = images[:MANY]
+        _fit(path, brief, some[: len(some) // 2])  # what only the first call needs
+        _, half = _fit(path, brief, some[: len(some) // 2])
+        detector, whole = _fit(path, brief, some)
+        power = min(3.0, max(0.0, math.log2(whole / half)))
+        score = _score(detector, images)
+        return Rate(0, whole, score, devices.peak_memory("cpu"), len(some), power)
+    number = 3 * FEW
+    _fit(path, brief, images[:number])  # what only the first call needs
+    _, few = _fit(path, brief, images[:FEW])
+    detector, more = _fit(path, brief, images[:number])
+    while more - few < ENOUGH and number < len(images):
+        number = min(3 * number, len(images))
+        detector, more = _fit(path, brief, images[:number])
+    per_image = max(more - few, 0.05 * more) / (number - FEW) / len(once)
     epochs = _epochs(path, params, images)
     return Rate(epochs, per_image, _score(detector, images), devices.peak_memory("cpu"))
 
@@ -149,9 +165,15 @@ def _fit(path: str, params: Mapping[str, Any], images: Images) -> tuple[Any, flo
 
 def _score(detector: Any, images: Images) -> float:
     """Seconds per image."""
-    begin = time.process_time()
-    detector.score(images[:SCORED])
-    return (time.process_time() - begin) / SCORED
+    number, took = FEW, 0.0
+    detector.score(images[:number])  # what only the first call needs
+    while True:
+        begin = time.process_time()
+        detector.score(images[:number])
+        took = time.process_time() - begin
+        if took >= ENOUGH / 3 or number >= len(images):
+            return took / number
+        number = min(4 * number, len(images))
 
 
 def _epochs(path: str, params: Mapping[str, Any], images: Images) -> int:

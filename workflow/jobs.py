@@ -1,8 +1,8 @@
 """The jobs of a configuration: files and parameters of the Snakemake rules.
 
 On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
-a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
-method and fold train together as one stack. Both make the same files.
+a GPU, which one such small model leaves mostly idle, the inlier classes of a data set, method, fold
+and seed train together as one stack. Both make the same files.
 """
 
 import os
@@ -93,9 +93,9 @@ class Jobs:
         for dataset in self.config.datasets:
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
-                place = f"{dataset}/{{method}}/fold-{{fold}}"
-                stacks.append(Stack(f"runs_{dataset}", place, {"dataset": [dataset], **axes}))
+                axes = {"dataset": [dataset], "inlier": self.inliers(dataset)}
+                place = f"{dataset}/{{method}}/fold-{{fold}}/seed-{{seed}}"
+                stacks.append(Stack(f"runs_{dataset}", place, axes))
         return stacks
 
     def check(self) -> None:

@@ -1,5 +1,5 @@
 # One rule for every run on the CPU; on an accelerator one per data set, whose jobs train all inlier
-# classes and seeds of a method and fold together.
+# classes of a method, fold and seed together.
 for stack in jobs.stacks:
 
     rule:

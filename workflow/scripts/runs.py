@@ -1,4 +1,4 @@
-"""Train and score the runs of one job: one, or the classes and seeds that make up a stack."""
+"""Train and score the runs of one job: one, or the classes that make up a stack."""
 
 from pathlib import Path
 

@@ -93,7 +93,8 @@ class Jobs:
         for dataset in self.config.datasets:
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                axes = {"dataset": [dataset], "inlier": self.inliers(dataset)}
+                axes: dict[str, Iterable[str | int]] = {"dataset": [dataset]}
+                axes["inlier"] = self.inliers(dataset)
                 place = f"{dataset}/{{method}}/fold-{{fold}}/seed-{{seed}}"
                 stacks.append(Stack(f"runs_{dataset}", place, axes))
         return stacks

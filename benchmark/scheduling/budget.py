@@ -138,9 +138,11 @@ class _Session:
     def _begin(self, worker: Worker) -> None:
         """Give a worker the first runs whose images are there, or images to prepare."""
         in_preparation = {what for other, what in self.doing.items() if other.task}
+        datasets = {group[0].dataset for group in self.waiting}
+        ready = {each for each in datasets if prepared(self.config, self.root, each)}
         for group in self.waiting:
             dataset = group[0].dataset
-            if prepared(self.config, self.root, dataset):
+            if dataset in ready:
                 self.waiting.remove(group)
                 self.begun.update(group)
                 self.doing[worker] = group
@@ -292,6 +294,6 @@ def _problems(given: float, outcome: Outcome) -> Iterator[str]:
         yield f"{first}{f' and {len(others)} more' * bool(others)}: {reason}"
     if outcome.ended and not (outcome.finished or outcome.advanced or outcome.troubled):
         yield (
-            f"{given:g} minutes are too short for an epoch, and nothing has changed; give more "
-            f"({outcome.ended[0]})"
+            f"{given:g} minutes are too short for an epoch, or to prepare images, and nothing was "
+            f"trained; give more ({outcome.ended[0]})"
         )

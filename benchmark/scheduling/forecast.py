@@ -62,7 +62,8 @@ def forecast(config: Config, root: Path) -> list[Series]:
                 measured[form] = measure(settings.detector, settings.params, images)
             rate = measured[form]
             before = recorded(config, examples[dataset, method], rate)
-            seconds = rate.seconds(size, config.milestones)
+            milestones = jobs.run_parameters(config, method)["milestones"]
+            seconds = rate.seconds(size, milestones)
             memory = before.memory if before and before.memory else rate.memory
             number = counts[dataset, method]
             series.append(Series(dataset, method, number, seconds, before, memory))

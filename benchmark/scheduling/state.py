@@ -92,9 +92,10 @@ def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
 
 
 def record_differs(config: Config, key: RunKey, record: Mapping[str, Any]) -> Iterator[str]:
-    """At most one line on what the ``run.json`` of a run says of its settings."""
-    method = config.methods[key.method]
-    now = {"detector": method.detector, "config": method.params, "milestones": config.milestones}
+    """At most one line on what the ``run.json`` of a run says of its settings, but its code."""
+    parameters = jobs.run_parameters(config, key.method)
+    now = {"config" if name == "params" else name: value for name, value in parameters.items()}
+    now.pop("code_digest")
     made = {name: record.get(name) for name in now}
     return _first_difference(made, json.loads(json.dumps(now)))
 

@@ -13,7 +13,7 @@ from benchmark.utils.running import share
 from workflow import failures
 from workflow.jobs import Jobs
 
-min_version("9.12")
+min_version("9.27")
 
 running = share()
 if workflow.is_main_process:

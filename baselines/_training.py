@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from baselines._images import in_batches, to_unit
 from baselines._state import StateFile, copy_state, load_state
 from benchmark.detector import FitFailed
 from benchmark.utils.tensors import Arrays
+from benchmark.utils.time_limit import Checkpoints
 
 Losses = Mapping[str, Tensor]
 """Named losses of one batch, each a mean over its samples (0-d)."""
@@ -142,17 +144,18 @@ def run(
         seed: of batch order and noise.
         milestones: epochs whose model is kept.
         state_file: the training state to continue from. It is written between epochs, at most
-            every ``CHECKPOINT_SECONDS``.
+            every ``CHECKPOINT_SECONDS``, and after the last one.
         title: of the progress bar.
 
     Raises:
         FitFailed: a loss is NaN or infinite; the message names it and the epoch.
+        OutOfTime: see ``benchmark.utils.time_limit``.
     """
     plan = [(phase, epoch) for phase in phases for epoch in range(1, phase.epochs + 1)]
     training = Training()
     if state_file is not None and state_file.path.exists():
         _restore(state_file, training, networks, plan)
-    written = time.monotonic()
+    checkpoints = Checkpoints(None, CHECKPOINT_SECONDS)
     with tqdm(
         total=len(plan),
         initial=training.epoch,
@@ -167,10 +170,11 @@ def run(
             training.history.append(row)
             if phase is phases[-1]:
                 _keep(training, networks, milestones)
-            training.seconds += time.perf_counter() - begun
-            if state_file is not None and time.monotonic() - written >= CHECKPOINT_SECONDS:
-                _write(state_file, training, networks, phase)
-                written = time.monotonic()
+            took = time.perf_counter() - begun
+            training.seconds += took
+            if state_file is not None:
+                checkpoints.write = partial(_write, state_file, training, networks, phase)
+            checkpoints.after_epoch(took, training.epoch == len(plan))
             bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "epoch"}, refresh=False)
             bar.update()
     training.models["last"] = copy_state(networks)

@@ -12,6 +12,10 @@ from importlib import import_module
 from benchmark.errors import InputError
 
 COMMANDS = {
+    "forecast": ("benchmark.scheduling.forecast", "what the missing runs cost, and decide"),
+    "train": ("benchmark.scheduling.budget", "train missing runs within some minutes"),
+    "pack": ("benchmark.scheduling.pack", "put the scores of runs into small files"),
+    "unpack": ("benchmark.scheduling.unpack", "add the scores of packs to the results here"),
     "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
     "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),

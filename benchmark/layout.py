@@ -22,6 +22,10 @@ RUN = "{dataset}/{method}/fold-{fold}/inlier-{inlier}/seed-{seed}"
 """The folder of a run, below ``root/runs``."""
 
 
+CHECKPOINTS = "training-*.safetensors"
+"""The checkpoints in the folder of a run that is trained."""
+
+
 class RunKey(NamedTuple):
     """What identifies a run."""
 

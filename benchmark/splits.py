@@ -167,7 +167,7 @@ def write_split(
         "protocol": protocol,
         "fold": fold,
         "split_seed": split_seed,
-        "sizes": _sizes(split),
+        "sizes": sizes(split),
         "sha256": split_hash(split),
     }
     # The table gets its name first, so that no .json describes a table that is missing.
@@ -265,7 +265,8 @@ def _rows(split: pd.DataFrame, inlier: int) -> pd.DataFrame:
     return rows
 
 
-def _sizes(split: pd.DataFrame) -> dict[str, dict[str, int]]:
+def sizes(split: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """By inlier class, the sizes of its parts; those of the test part by kind."""
     kinds = split["part"].astype(str)
     kinds = kinds.mask(kinds == PARTS[_TEST], "test_inliers")
     kinds = kinds.mask(split["outlier_rank"] >= 0, "test_outliers")

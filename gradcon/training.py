@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
+from benchmark.utils.time_limit import Checkpoints
 from gradcon import training_state as states
 from gradcon.batches import batch_order, latent_noise, resident, upload
 from gradcon.epochs import Epoch
@@ -67,6 +68,7 @@ def train(
     Raises:
         InputError: a checkpoint of another training, or one past a milestone that it did not keep;
             unsupported images.
+        OutOfTime: see ``benchmark.utils.time_limit``.
     """
     channels, image_size = data[0].shape[1], data[0].shape[2]
     modules = [initialised(network, channels, image_size, seed) for seed in seeds]
@@ -77,7 +79,8 @@ def train(
         _resume(state, checkpoint, identity, settings.epochs, milestones)
     stack = _stack(modules[0], settings, device, vectorise)
     run_epoch = _epochs(stack, settings, state, data, validation, seeds, device, dtype)
-    written = time.monotonic()
+    write = None if checkpoint is None else partial(states.write, state, checkpoint, identity)
+    checkpoints = Checkpoints(write, CHECKPOINT_SECONDS)
     bar = _progress(state.epoch, settings.epochs)
     for epoch in bar:
         if all(state.failures):
@@ -88,10 +91,7 @@ def train(
             states.keep(state, f"epoch-{epoch}")
         state.seconds += time.monotonic() - begun
         bar.set_postfix_str(f"validation loss {min(state.best_loss):.4g}", refresh=False)
-        due = time.monotonic() - written > CHECKPOINT_SECONDS or epoch == settings.epochs
-        if checkpoint is not None and due:
-            states.write(state, checkpoint, identity)
-            written = time.monotonic()
+        checkpoints.after_epoch(time.monotonic() - begun, epoch == settings.epochs)
     return [states.outcome(state, k) for k in range(len(data))]
 
 

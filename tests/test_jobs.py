@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import benchmark.jobs
 from benchmark import layout
 from benchmark.config import load
 from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
+from benchmark.scheduling import order
 from workflow.jobs import Jobs
 
 
@@ -49,10 +51,10 @@ def test_stacks_make_the_files_of_single_runs():
     (single,) = jobs().stacks
     assert single.files(f"runs/{RUN}/run.json") == [f"runs/{RUN}/run.json"]
     stacked = [
-        file.format(method=method, fold=fold)
+        file.format(method=method, fold=fold, seed=seed)
         for stack, folds in zip(jobs("cuda").stacks, ([0, 4], [0]), strict=True)
         for file in stack.files(f"results/small/runs/{RUN}")
-        for method, fold in product(["cae", "cae_grad"], folds)
+        for method, fold, seed in product(["cae", "cae_grad"], folds, [0, 3])
     ]
     assert sorted(stacked) == sorted(jobs().runs())
     assert [stack.rule for stack in jobs("cuda").stacks] == ["runs_digits", "runs_mnist"]
@@ -98,6 +100,29 @@ def test_a_data_set_depends_on_the_files_that_are_read(tmp_path):
     assert own.source_files(of_own) != before
     assert jobs().sources(SimpleNamespace(dataset="digits")) == []
     assert jobs().sources(SimpleNamespace(dataset="mnist")) == []
+
+
+@pytest.mark.parametrize("on", ["cpu", "cuda"])
+def test_the_priority_is_the_order_of_the_runs(on):
+    mine = jobs(on)
+    places = {}
+    for stack in mine.stacks:
+        for key in benchmark.jobs.runs(mine.config):
+            if any(
+                key.dataset == dataset for dataset in stack.values.get("dataset", [key.dataset])
+            ):
+                wildcards = {name: str(value) for name, value in key._asdict().items()}
+                places[key] = mine.priority(stack)(wildcards)
+    ordered = order.ordered(mine.config, places, {})
+    priorities = [places[key] for key in ordered]
+    if on == "cpu":
+        assert priorities == [*range(0, -len(ordered), -1)]
+    else:
+        # A job has the priority of the first of its runs.
+        first = {}
+        for place, key in enumerate(ordered):
+            first.setdefault((*key[:3], key.seed), place)
+        assert priorities == [-first[*key[:3], key.seed] for key in ordered]
 
 
 @pytest.mark.parametrize("on", ["cpu", "cuda"])

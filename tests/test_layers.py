@@ -20,11 +20,12 @@ LAYERS = (
     ("benchmark.published",),
     ("benchmark.layout",),
     ("benchmark.runs", "benchmark.scores"),
+    ("benchmark.jobs",),
     ("benchmark.metrics",),
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
-    ("benchmark.reference",),
+    ("benchmark.reference", "benchmark.scheduling"),
     ("benchmark.__main__",),
 )
 """From the bottom; parts of one layer do not import each other."""

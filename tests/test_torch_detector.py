@@ -263,7 +263,7 @@ def test_time_of_a_resumed_fit_is_that_of_all_its_epochs(
     assert resumed.fit_seconds == resumed.facts["epochs"]
 
 
-def test_state_is_written_at_most_every_so_often(
+def test_state_is_written_at_most_every_so_often_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
@@ -272,7 +272,7 @@ def test_state_is_written_at_most_every_so_often(
     clock = iter(range(0, 1000, 11))  # read at the start, once per epoch, once per writing
     monkeypatch.setattr(_training.time, "monotonic", lambda: next(clock))
     fit(TwoPhases(), checkpoint=tmp_path / "state")
-    assert written == [3, 6]
+    assert written == [3, 6, 7]
 
 
 class Wide(Tiny):

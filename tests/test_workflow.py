@@ -203,11 +203,11 @@ def test_a_hyperparameter_reruns_its_method_and_a_beta_no_run(tree):
     assert planned(tree) == AFTER_RUNS
 
 
-def test_on_an_accelerator_the_same_files_come_from_one_job_per_method(tree):
+def test_on_an_accelerator_the_same_files_come_from_one_job_per_method_and_seed(tree):
     assert planned(tree, device="cuda") == {}
     edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
     assert planned(tree) == {"runs": 6, **AFTER_RUNS}
-    assert planned(tree, device="cuda") == {"runs_digits": 3, **AFTER_RUNS}
+    assert planned(tree, device="cuda") == {"runs_digits": 6, **AFTER_RUNS}
 
 
 def test_a_configfile_replaces_the_default(tree):

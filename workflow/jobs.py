@@ -1,33 +1,36 @@
 """The jobs of a configuration: files and parameters of the Snakemake rules.
 
 On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
-a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
-method and fold train together as one stack. Both make the same files.
+a GPU, which one such small model leaves mostly idle, the inlier classes of a data set, method, fold
+and seed train together as one stack. Both make the same files.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import benchmark
 from benchmark import config as configuration
-from benchmark import layout
+from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.data import fingerprint
 from benchmark.errors import InputError
+from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
-from benchmark.utils import imports
+from benchmark.scheduling import order, state
+from benchmark.utils import running
 from benchmark.utils.code_digest import digest
+from workflow import records
 
-INDIRECT = ("benchmark.config", "benchmark.data")
-"""Packages left out of code digests: rules see what they do through parameters and input files, so
-that a new reader of data or a new method reruns nothing."""
+OF_A_RUN = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
+"""The files that a job makes for each of its runs; the first of them last."""
 
 
 class Stack(NamedTuple):
@@ -90,9 +93,10 @@ class Jobs:
         for dataset in self.config.datasets:
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
-                place = f"{dataset}/{{method}}/fold-{{fold}}"
-                stacks.append(Stack(f"runs_{dataset}", place, {"dataset": [dataset], **axes}))
+                axes: dict[str, Iterable[str | int]] = {"dataset": [dataset]}
+                axes["inlier"] = self.inliers(dataset)
+                place = f"{dataset}/{{method}}/fold-{{fold}}/seed-{{seed}}"
+                stacks.append(Stack(f"runs_{dataset}", place, axes))
         return stacks
 
     def check(self) -> None:
@@ -110,8 +114,41 @@ class Jobs:
             configuration.check_data(self.config, self.files)
             if self.trains_here:
                 device.check(self.device)
+                if running.taken():
+                    raise InputError(f"{running.FILE}: a training runs here; wait until it ends")
+            self._adopted  # noqa: B018 -- once
         except InputError as error:
             sys.exit(str(error))
+
+    @cached_property
+    def _adopted(self) -> None:
+        """Files that were made without Snakemake are its own, or made again if others are due."""
+        if self.workflow is None or not self.workflow.is_main_process:
+            return
+        config, root = self.config, self.config.root
+        for dataset in jobs.available(config):
+            folder = layout.data(root, dataset)
+            files = [folder / name for name in ("dataset.json", "labels.npy", "images.npy")]
+            self._adopt(files, state.data_differs(config, root, dataset))
+            for fold in config.datasets[dataset].folds:
+                of = dataset, fold
+                files = [layout.split(root, *of, suffix) for suffix in ("json", "parquet")]
+                self._adopt(files, state.split_differs(config, root, *of))
+        for key in jobs.runs(config):
+            files = [layout.run(root, key) / name for name in OF_A_RUN]
+            self._adopt(files, state.run_is_outdated(config, root, key))
+
+    def _adopt(self, files: Sequence[Path], differences: Iterable[str]) -> None:
+        """Compare files of one job with the configuration if Snakemake cannot; the first is last.
+
+        On a GPU one file without a record keeps Snakemake from comparing those of the whole stack.
+        """
+        if all(file.is_file() for file in files):
+            unknown = records.made_without(self.workflow, files[:1])
+            if unknown:
+                records.accept(self.workflow, files)
+            if (unknown or self.on_gpu) and any(differences):
+                records.remake(self.workflow, files[0])
 
     @property
     def trains_here(self) -> bool:
@@ -119,15 +156,9 @@ class Jobs:
         here = self.workflow and self.workflow.local_exec and not self.workflow.dryrun
         return bool(here and self.workflow.is_main_process)
 
-    @property
-    def _available(self) -> list[str]:
-        return [key for key, settings in self.config.datasets.items() if settings.available]
-
     def runs(self) -> list[str]:
         """The folders of all runs; none of an optional data set that is absent."""
-        inliers = {dataset: self.inliers(dataset) for dataset in self._available}
-        keys = layout.run_keys(self.config, inliers)
-        return [str(layout.run(self.config.root, key)) for key in keys]
+        return [str(layout.run(self.config.root, key)) for key in jobs.runs(self.config)]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
         """A file of every run, as an input function."""
@@ -142,14 +173,30 @@ class Jobs:
         """The descriptions of all splits."""
         return [
             str(layout.split(self.config.root, dataset, fold, "json"))
-            for dataset in self._available
+            for dataset in jobs.available(self.config)
             for fold in self.config.datasets[dataset].folds
         ]
 
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
-        settings = self.config.datasets[dataset]
-        return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
+        return jobs.inliers(self.config, dataset)
+
+    def priority(self, stack: Stack) -> Callable[[Any], int]:
+        """The priority of the jobs of a rule: the higher, the more its first run decides."""
+
+        def priority(wildcards: Any) -> int:
+            values = dict(wildcards.items())
+            runs = [run.format_map(values) for run in stack.files(RUN)]
+            return -min(self._places.get(run, len(self._places)) for run in runs)
+
+        return priority
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each run in the order of ``benchmark.scheduling.order``, by its folder."""
+        needs = order.replicates_needed(self.config, self.config.root)
+        keys = order.ordered(self.config, jobs.runs(self.config), needs)
+        return {key.path: place for place, key in enumerate(keys)}
 
     def sources(self, wildcards: Any) -> list[str]:
         """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
@@ -164,36 +211,15 @@ class Jobs:
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a prepared data set."""
-        settings = self.config.datasets[wildcards.dataset]
-        selection = settings.challenges
-        return {
-            "source": settings.source,
-            "path": None if settings.path is None else str(settings.path),
-            "image_size": self.config.image_size,
-            **({"selection": selection.model_dump()} if selection else {}),
-        }
+        return jobs.data_parameters(self.config, wildcards.dataset)
 
     def split(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a split."""
-        settings = self.config.datasets[wildcards.dataset]
-        return {
-            "protocol": settings.protocol,
-            "split_seed": self.config.split_seed,
-            "inliers": self.inliers(wildcards.dataset),
-            # Each challenge and level is tested in full, not a sample of all together.
-            "max_ratio": None if settings.challenges else max(self.config.outlier_ratios),
-        }
+        return jobs.split_parameters(self.config, wildcards.dataset)
 
     def method(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a run, beside its data and split."""
-        method = self.config.methods[wildcards.method]
-        module, _ = imports.split(method.detector)
-        return {
-            "detector": method.detector,
-            "params": method.params,
-            "milestones": self.config.milestones_of(wildcards.method),
-            "code_digest": digest(module, "benchmark.runs.train", without=INDIRECT),
-        }
+        return jobs.run_parameters(self.config, wildcards.method)
 
     def analysis(self) -> dict[str, Any]:
         """The parameters of everything after the scores."""

@@ -126,6 +126,12 @@ def _class_value(path: str, name: str, default: Any) -> Any:
 
 
 @cache
+def trains_in_stacks(path: str) -> bool:
+    """Whether a method's class has ``fit_stack``; errors are those of ``hyperparameters``."""
+    return _find_member(*imports.split(path), "fit_stack") is not None
+
+
+@cache
 def defaults(path: str) -> dict[str, Any]:
     """The default values of a method's hyperparameters, in the form of ``run.json``.
 

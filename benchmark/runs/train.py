@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark import data as datasets
-from benchmark import splits
+from benchmark import layout, splits
 from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
@@ -87,6 +87,7 @@ def run_stack(
         InputError: a damaged data set or split, or a checkpoint of another training.
         OSError: a file that cannot be written.
         MemoryError, RuntimeError: the machine's trouble, see ``benchmark.utils.machine``.
+        OutOfTime: the time limit, if one is set; see ``benchmark.utils.time_limit``.
     """
     started = datetime.now(UTC)
     dataset = datasets.load(data)
@@ -112,8 +113,8 @@ def run_stack(
     for attempt in attempts:
         _write_run(attempt, split_sha256, device, started)
     for directory in directories:
-        for checkpoint in directory.glob("training-*.safetensors"):
-            checkpoint.unlink()
+        for file in directory.glob(layout.CHECKPOINTS):
+            file.unlink()
 
 
 def _remove_model(directory: Path) -> None:
@@ -167,24 +168,29 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
             attempt.seconds["fit"] = getattr(attempt.fitted, "fit_seconds", seconds)
 
 
-def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
-    """The arguments that ``fit`` and ``fit_stack`` share, for runs that are fitted together.
+def checkpoint(specs: Sequence[RunSpec], directory: Path) -> Path:
+    """The checkpoint of runs that are fitted together, in the folder of the first.
 
-    The name of the checkpoint's file has a hash of all that the training depends on, so that no
-    training continues from the checkpoint of another one.
+    Its name has a hash of all that the training depends on, so that no training continues from the
+    checkpoint of another one.
     """
-    spec = attempts[0].spec
+    first = specs[0]
     depends_on = [
-        spec.code_digest,
-        spec.images_sha256,
-        dict(spec.params),
-        list(spec.milestones),
-        [(attempt.spec.inlier, attempt.spec.seed) for attempt in attempts],
+        first.code_digest,
+        first.images_sha256,
+        dict(first.params),
+        list(first.milestones),
+        [(spec.inlier, spec.seed) for spec in specs],
     ]
     name = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:12]
+    return directory / layout.CHECKPOINTS.replace("*", name)
+
+
+def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
+    """The arguments that ``fit`` and ``fit_stack`` share, for runs that are fitted together."""
     return {
-        "checkpoint": attempts[0].directory / f"training-{name}.safetensors",
-        "milestones": spec.milestones,
+        "checkpoint": checkpoint([attempt.spec for attempt in attempts], attempts[0].directory),
+        "milestones": attempts[0].spec.milestones,
         "device": device,
     }
 

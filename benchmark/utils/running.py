@@ -7,8 +7,12 @@ Who gets this lock alone knows that nobody owns Snakemake's.
 
 import fcntl
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from benchmark.errors import InputError
 
 FILE = Path(".snakemake/running")
 """The file that the lock is on."""
@@ -35,3 +39,30 @@ def wait_alone() -> None:
             line = "Snakemake, or a job that it has left, runs here: waiting until it ends"
             print(line, file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep the lock from all others.
+
+    Raises:
+        InputError: another process has it.
+    """
+    FILE.parent.mkdir(exist_ok=True)
+    with FILE.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{FILE}: Snakemake, or another training, runs here; wait until it ends"
+            ) from None
+        yield
+
+
+def taken() -> bool:
+    """Whether a process keeps the lock from all others."""
+    file = share()
+    if file is None:
+        return FILE.exists()
+    file.close()
+    return False

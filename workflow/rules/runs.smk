@@ -1,5 +1,5 @@
 # One rule for every run on the CPU; on an accelerator one per data set, whose jobs train all inlier
-# classes and seeds of a method and fold together.
+# classes of a method, fold and seed together.
 for stack in jobs.stacks:
 
     rule:
@@ -18,6 +18,7 @@ for stack in jobs.stacks:
             f"<logs>/runs/{stack.place}.log",
         benchmark:
             f"<benchmarks>/runs/{stack.place}.jsonl"
+        priority: jobs.priority(stack)
         conda:
             "../../environment.yml"
         threads: 4 if jobs.on_gpu else 1

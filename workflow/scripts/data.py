@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from benchmark import data
+from benchmark import jobs
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
-    directory = Path(snakemake.output.description).parent
-    dataset = data.read(**snakemake.params.data, keep=directory)
-    data.prepare(dataset, directory)
+    jobs.make_data(Path(snakemake.output.description).parent, snakemake.params.data)

@@ -1,27 +1,14 @@
-"""Train and score the runs of one job: one, or the classes and seeds that make up a stack."""
+"""Train and score the runs of one job: one, or the classes that make up a stack."""
 
 from pathlib import Path
 
-from benchmark import data as datasets
-from benchmark.layout import RunKey
-from benchmark.runs import train
+from benchmark import jobs
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
-    data = Path(snakemake.input.data[0]).parent
-    names = datasets.load(data).class_names
-    directories = [Path(path).parent for path in snakemake.output.run]
-    keys = [RunKey.of(directory) for directory in directories]
-    train.run_stack(
-        [
-            train.RunSpec(
-                **key._asdict(),
-                class_name=names[key.inlier],
-                **snakemake.params.method,
-            )
-            for key in keys
-        ],
-        data,
+    jobs.make_runs(
+        [Path(path).parent for path in snakemake.output.run],
+        Path(snakemake.input.data[0]).parent,
         Path(snakemake.input.split[0]),
-        directories,
+        snakemake.params.method,
     )

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from benchmark import data, splits
+from benchmark import jobs
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
-    dataset = data.load(Path(snakemake.input.description).parent)
-    drawn = {"fold": int(snakemake.wildcards.fold), **snakemake.params.split}
-    split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)
-    made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}
-    splits.write_split(split, Path(snakemake.output.table), **made)
+    jobs.make_split(
+        Path(snakemake.output.table),
+        Path(snakemake.input.description).parent,
+        int(snakemake.wildcards.fold),
+        snakemake.params.split,
+    )

@@ -1,0 +1,140 @@
+"""The jobs before the scores: what a data set, a split and runs are made from, and how.
+
+Snakemake's rules and ``python -m benchmark train`` both take their jobs from here, so that they
+leave the same files. The Snakefile asks for parameters while it is parsed, so nothing here imports
+a large library before a job is done.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark import layout
+from benchmark.config import Config
+from benchmark.layout import RunKey
+from benchmark.utils import imports
+from benchmark.utils.code_digest import digest
+
+INDIRECT = ("benchmark.config", "benchmark.data")
+"""Packages left out of code digests: rules see what they do through parameters and input files, so
+that a new reader of data or a new method reruns nothing."""
+
+
+def available(config: Config) -> list[str]:
+    """The data sets that are run: all but optional ones whose files are absent."""
+    return [key for key, settings in config.datasets.items() if settings.available]
+
+
+def inliers(config: Config, dataset: str) -> list[int]:
+    """The inlier classes of a data set, as indices.
+
+    Raises:
+        InputError: its files, which name the classes, are missing or malformed.
+    """
+    settings = config.datasets[dataset]
+    return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
+
+
+def runs(config: Config) -> list[RunKey]:
+    """Every run of the data sets that are run; errors as ``inliers``."""
+    classes = {dataset: inliers(config, dataset) for dataset in available(config)}
+    return [*layout.run_keys(config, classes)]
+
+
+def data_parameters(config: Config, dataset: str) -> dict[str, Any]:
+    """What a prepared data set depends on, beside its files: arguments of ``make_data``."""
+    settings = config.datasets[dataset]
+    selection = settings.challenges
+    return {
+        "source": settings.source,
+        "path": None if settings.path is None else str(settings.path),
+        "image_size": config.image_size,
+        **({"selection": selection.model_dump()} if selection else {}),
+    }
+
+
+def split_parameters(config: Config, dataset: str) -> dict[str, Any]:
+    """What the splits of a data set depend on, beside its labels: arguments of ``make_split``."""
+    settings = config.datasets[dataset]
+    return {
+        "protocol": settings.protocol,
+        "split_seed": config.split_seed,
+        "inliers": inliers(config, dataset),
+        # Each challenge and level is tested in full, not a sample of all together.
+        "max_ratio": None if settings.challenges else max(config.outlier_ratios),
+    }
+
+
+def run_parameters(config: Config, method: str) -> dict[str, Any]:
+    """What a run depends on, beside its data and split: fields of ``RunSpec``."""
+    configured = config.methods[method]
+    module, _ = imports.split(configured.detector)
+    return {
+        "detector": configured.detector,
+        "params": configured.params,
+        "milestones": config.milestones_of(method),
+        "code_digest": digest(module, "benchmark.runs.train", without=INDIRECT),
+    }
+
+
+def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | None:
+    """The checkpoint of runs that are trained together; None before their images are prepared."""
+    from benchmark import data as datasets
+    from benchmark.runs import train
+
+    data = layout.data(root, keys[0].dataset)
+    if not (data / "dataset.json").is_file():
+        return None
+    parameters = run_parameters(config, keys[0].method)
+    sha256 = datasets.images_sha256(data)
+    specs = [
+        train.RunSpec(**key._asdict(), class_name="", images_sha256=sha256, **parameters)
+        for key in keys
+    ]
+    return train.checkpoint(specs, layout.run(root, keys[0]))
+
+
+def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
+    """Read a data set, resize it and keep it in a folder for the other jobs."""
+    from benchmark import data
+
+    data.prepare(data.read(**parameters, keep=directory), directory)
+
+
+def make_split(table: Path, data: Path, fold: int, parameters: Mapping[str, Any]) -> None:
+    """Draw one fold of the data set in a folder."""
+    from benchmark import data as datasets
+    from benchmark import splits
+
+    dataset = datasets.load(data)
+    drawn = {"fold": fold, **parameters}
+    split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)
+    made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}
+    splits.write_split(split, table, **made)
+
+
+def make_runs(
+    directories: Sequence[Path],
+    data: Path,
+    split: Path,
+    parameters: Mapping[str, Any],
+    device: str | None = None,
+) -> None:
+    """Train and score runs of one data set, method and fold, each in the folder of its key.
+
+    Args:
+        directories: the folder of each run.
+        data: the folder of the prepared data set.
+        split: the split table of the fold.
+        parameters: see ``run_parameters``.
+        device: a torch device; by default a GPU where there is one.
+    """
+    from benchmark import data as datasets
+    from benchmark.runs import train
+
+    names = datasets.load(data).class_names
+    keys = [RunKey.of(directory) for directory in directories]
+    specs = [
+        train.RunSpec(**key._asdict(), class_name=names[key.inlier], **parameters) for key in keys
+    ]
+    train.run_stack(specs, data, split, directories, device)

@@ -1,0 +1,135 @@
+"""What a folder of results holds, against what its configuration says.
+
+Snakemake compares parameters only where it has made a file itself. What was made without it, or
+lies in a folder before it is first called, is compared here, by what the files say of themselves.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmark import jobs, layout
+from benchmark.config import Config
+from benchmark.errors import InputError
+from benchmark.layout import RunKey
+
+
+def missing(config: Config, root: Path) -> list[RunKey]:
+    """The runs that have no ``run.json``, in the order of the configuration."""
+    return [key for key in jobs.runs(config) if not (layout.run(root, key) / "run.json").is_file()]
+
+
+def require_same_settings(config: Config, root: Path) -> None:
+    """Refuse a folder of results of another configuration.
+
+    Raises:
+        InputError: the first file that was made with other settings.
+    """
+    for line in differences(config, root):
+        raise InputError(f"{line}; name another folder of results, or delete what differs")
+
+
+def differences(config: Config, root: Path) -> Iterator[str]:
+    """A line for each prepared data set, split and run that was made with other settings."""
+    for dataset in jobs.available(config):
+        yield from data_differs(config, root, dataset)
+        for fold in config.datasets[dataset].folds:
+            yield from split_differs(config, root, dataset, fold)
+    for key in jobs.runs(config):
+        yield from run_differs(config, root, key)
+
+
+def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
+    """At most one line on a prepared data set; none if it is absent.
+
+    Where its files are is not compared: a copy on another machine has another path.
+    """
+    file = layout.data(root, dataset) / "dataset.json"
+    if file.is_file():
+        settings, size = config.datasets[dataset], [config.image_size] * 2
+        now = {"source": settings.source, "size": size, "classes": [*settings.class_names()]}
+        made = _read(file, "source", "shape", "class_names")
+        before = {"source": made["source"], "size": made["shape"][1:3]}
+        before["classes"] = made["class_names"]
+        for line in _first_difference(before, now):
+            yield f"{file}: {line}"
+
+
+def split_differs(config: Config, root: Path, dataset: str, fold: int) -> Iterator[str]:
+    """At most one line on a split; none if it is absent."""
+    file = layout.split(root, dataset, fold, "json")
+    if file.is_file():
+        made = _read(file, "protocol", "split_seed", "sizes")
+        parameters, sizes = jobs.split_parameters(config, dataset), made["sizes"]
+        before = {name: made[name] for name in ("protocol", "split_seed")}
+        before["inliers"] = sorted(map(int, sizes))
+        now = {name: parameters[name] for name in before}
+        if ratio := parameters["max_ratio"]:
+            from benchmark.splits import outlier_count  # only here, as the Snakefile reads this
+
+            of = "test_inliers", "test_outliers"
+            inliers, before["test_outliers"] = ([part[n] for part in sizes.values()] for n in of)
+            now["test_outliers"] = [outlier_count(n, ratio) for n in inliers]
+        for line in _first_difference(before, now):
+            yield f"{file}: {line}"
+
+
+def run_differs(config: Config, root: Path, key: RunKey) -> Iterator[str]:
+    """At most one line on a run; none if it is absent. Its code is not compared."""
+    file = layout.run(root, key) / "run.json"
+    if file.is_file():
+        for line in record_differs(config, key, _read(file)):
+            yield f"{file}: {line}"
+
+
+def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
+    """At most one line on a run that Snakemake would make again; its code is compared too."""
+    file = layout.run(root, key) / "run.json"
+    yield from run_differs(config, root, key)
+    if file.is_file() and _read(file).get("code_digest") != code_digest(config, key):
+        yield f"{file}: was made by other code"
+
+
+def record_differs(config: Config, key: RunKey, record: Mapping[str, Any]) -> Iterator[str]:
+    """At most one line on what the ``run.json`` of a run says of its settings, but its code."""
+    parameters = jobs.run_parameters(config, key.method)
+    now = {"config" if name == "params" else name: value for name, value in parameters.items()}
+    now.pop("code_digest")
+    made = {name: record.get(name) for name in now}
+    return _first_difference(made, json.loads(json.dumps(now)))
+
+
+def code_digest(config: Config, key: RunKey) -> str:
+    """The digest of the code that makes a run."""
+    return str(jobs.run_parameters(config, key.method)["code_digest"])
+
+
+def _first_difference(
+    before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping) and old != new:
+            yield from _first_difference(old, new, f"{prefix}{name}.")
+            return
+        if old != new:
+            yield f"was made with {prefix}{name} {old}, the configuration has {new}"
+            return
+
+
+def _read(file: Path, *needed: str) -> dict[str, Any]:
+    """The keys of a JSON file that a job has written.
+
+    Raises:
+        InputError: it is damaged, or one of the keys that are needed is absent.
+    """
+    try:
+        content = json.loads(file.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("no keys in it")
+        if absent := [name for name in needed if name not in content]:
+            raise ValueError(f"no {absent[0]!r} in it")
+    except ValueError as error:
+        raise InputError(f"{file}: damaged ({error}); delete it and run again") from None
+    return content

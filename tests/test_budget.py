@@ -1,0 +1,282 @@
+"""Training within a given time, by real calls on a copy of the tree; what Snakemake then makes."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmark import config as configuration
+from benchmark import jobs, layout
+from benchmark.layout import RunKey
+from benchmark.scheduling import units
+from benchmark.utils import time_limit
+from benchmark.utils.time_limit import OutOfTime
+from tests.test_workflow import AFTER_RUNS, COPIED, ROOT, edited, planned, snakemake
+
+CONFIG = {
+    "name": "tiny",
+    "seeds": [0],
+    "milestones": [1],
+    "beta_multiples": [0, 1],
+    "datasets": {"digits": {"source": "digits", "protocol": "folds", "inliers": [0, 1]}},
+    "methods": {"cae": {"epochs": 2}, "cae_grad": {"epochs": 3}, "ocsvm": {}},
+}
+TRAINED = RunKey("digits", "cae", 0, 0, 0)
+
+
+def train(tree, *options, minutes=5.0, config="config/tiny.yaml", **keywords):
+    command = [sys.executable, "-m", "benchmark", "train", "--configfile", config]
+    return call(tree, [*command, "--minutes", str(minutes), "--cores", "2", *options], **keywords)
+
+
+def call(tree, command, path="", **keywords):
+    environment = os.environ | {"GRADCON_DEVICE": "cpu", "PYTHONPATH": str(path)}
+    return subprocess.run(
+        command, cwd=tree, env=environment, capture_output=True, text=True, **keywords
+    )
+
+
+def made(root):
+    """The content and time of every file of the runs."""
+    files = [path for path in sorted((root / "runs").rglob("*")) if path.is_file()]
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def stop_after_an_epoch(tree, key, config="config/tiny.yaml"):
+    """Begin to train a run, and stop it after its first epoch; its checkpoint."""
+    settings = configuration.read(tree / config)
+    root = tree / settings.root
+    units.prepare(settings, root, key.dataset)
+    time_limit.end_at(lambda: 0.0)
+    try:
+        with pytest.raises(OutOfTime):
+            jobs.make_runs(
+                [layout.run(root, key)],
+                layout.data(root, key.dataset),
+                layout.split(root, key.dataset, key.fold),
+                jobs.run_parameters(settings, key.method),
+                "cpu",
+            )
+    finally:
+        time_limit.end_at()
+    (checkpoint,) = layout.run(root, key).glob(layout.CHECKPOINTS)
+    return checkpoint
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the tree without results."""
+    tree = tmp_path / "tree"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in (*COPIED, "profiles", "workflow", "results/published"):
+        source, target = ROOT / name, tree / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=ignore)
+        else:
+            shutil.copy2(source, target)
+    (tree / "config/tiny.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    return tree
+
+
+def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
+    """In three calls, without Snakemake and without a compiler; then edits make the runs again."""
+    poison = tmp_path / "poison"
+    poison.mkdir()
+    # What a bare GPU machine does not have.
+    for name in ("snakemake", "matplotlib", "seaborn", "jinja2"):
+        (poison / f"{name}.py").write_text("raise RuntimeError('poison was imported')")
+    root = tree / "results/tiny"
+    for _ in range(2):
+        before = made(root)
+        done = train(tree, minutes=0.1, path=poison)
+        assert "poison was imported" not in done.stderr
+        after = made(root)
+        finished = {p: f for p, f in before.items() if (p.parent / "run.json") in before}
+        assert finished.items() <= after.items()
+        missing = 6 - len([*root.rglob("run.json")])
+        assert f"{missing} are missing" in done.stdout
+        if list(root.rglob("fold-0.json")):
+            assert planned(tree).get("runs", 0) == missing
+    done = train(tree)
+    assert done.returncode == 0, done.stderr
+    assert planned(tree) == AFTER_RUNS
+    shutil.rmtree(layout.run(root, TRAINED))
+    kept = made(root)
+    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
+    assert snakemake(tree, "all", "--cores", "2").returncode == 0
+    assert kept.items() <= made(root).items()
+    assert planned(tree) == {}
+    # Snakemake has a record of one run only, and notices what is due of the others too.
+    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
+    assert planned(tree) == {"runs": 2, **AFTER_RUNS}
+    assert planned(tree, device="cuda") == {"runs_digits": 1, **AFTER_RUNS}
+    edited(tree / "config/tiny.yaml", "epochs: 1", "epochs: 2")
+    path = tree / "gradcon/networks.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert planned(tree) == {"runs": 4, **AFTER_RUNS}
+    path.write_text(path.read_text().replace("\nEDITED = True\n", ""))
+    assert planned(tree) == {}
+    edited(tree / "config/tiny.yaml", "seeds:", "split_seed: 1\nseeds:")
+    assert planned(tree) == {"splits": 1, "runs": 6, **AFTER_RUNS}
+
+
+def test_snakemake_has_the_same_order(tree):
+    edited(tree / "config/tiny.yaml", "cae_grad:\n    epochs: 3\n  ", "")
+    edited(
+        tree / "config/tiny.yaml",
+        "cae:\n    epochs: 2\n  ocsvm: {}",
+        "ocsvm: {}\n  cae: {epochs: 1}",
+    )
+    done = snakemake(tree, "all", "--until", "runs", "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    root = tree / "results/tiny/runs"
+    files = sorted(root.rglob("run.json"), key=lambda path: path.stat().st_mtime_ns)
+    order = [RunKey.of(path.parent) for path in files]
+    assert [key[1::2] for key in order] == [
+        (method, inlier) for method in ("cae", "ocsvm") for inlier in (0, 1)
+    ]
+
+
+def test_what_snakemake_recorded_before_does_not_make_a_run_again(tree):
+    run = f"results/tiny/runs/{TRAINED.path}"
+    assert snakemake(tree, f"{run}/run.json", "--cores", "1").returncode == 0
+    shutil.rmtree(tree / run)
+    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
+    # As if Snakemake had been killed while it trained the run.
+    for record in (tree / ".snakemake/metadata").rglob("*"):
+        if record.is_file() and "run.json" in record.read_text():
+            shutil.copy(record, tree / ".snakemake/incomplete" / record.name)
+    assert train(tree).returncode == 0
+    assert planned(tree) == AFTER_RUNS
+
+
+def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, tmp_path):
+    checkpoint = stop_after_an_epoch(tree, TRAINED)
+    kept = checkpoint.read_bytes()
+
+    def full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+
+    failed = train(tree, preexec_fn=full)
+    assert failed.returncode == 1 and "Traceback" not in failed.stderr
+    for line in failed.stderr.splitlines():
+        assert "cannot be written" in line and "File too large" in line
+    assert checkpoint.read_bytes() == kept
+    assert not list(checkpoint.parent.glob("*.partial*"))
+    assert train(tree).returncode == 0
+    assert not checkpoint.exists()
+    history = (checkpoint.parent / "history.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in history] == ["epoch", "1", "2"]
+    edited(tree / "config/tiny.yaml", "name: tiny", "name: whole")
+    assert train(tree).returncode == 0
+    for key in ("cae", "cae_grad"):
+        run = layout.run(Path("results/whole"), TRAINED._replace(method=key))
+        other = layout.run(Path("results/tiny"), TRAINED._replace(method=key))
+        for name in ("scores.parquet", "weights/last.safetensors"):
+            assert (tree / run / name).read_bytes() == (tree / other / name).read_bytes()
+
+
+def problem(done):
+    """The one line of a call that did not succeed."""
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_one_line_for_what_cannot_be_trained(tree):
+    root = tree / "results/tiny"
+    too_short = problem(train(tree, minutes=0.00001))
+    assert too_short.startswith("1e-05 minutes are too short for an epoch, or to prepare images")
+    checkpoint = stop_after_an_epoch(tree, TRAINED)
+    before = made(root)
+    assert "too short for an epoch" in problem(train(tree, minutes=0.00001))
+    assert made(root) == before
+    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 4")
+    path = checkpoint.relative_to(tree)
+    assert problem(train(tree)) == (
+        f"{path}: begun with other settings, images or code than there are here; restore those to "
+        "go on, or delete the file to start over"
+    )
+    edited(tree / "config/tiny.yaml", "epochs: 4", "epochs: 2")
+    assert train(tree).returncode == 0
+    before = made(root)
+    for old, new, line in (
+        ("epochs: 2", "epochs: 4", f"runs/{TRAINED.path}/run.json: was made with config.epochs 2"),
+        ("seeds:", "image_size: 12\nseeds:", "data/digits/dataset.json: was made with size"),
+        ("seeds:", "split_seed: 1\nseeds:", "fold-0.json: was made with split_seed 0"),
+        ("milestones:\n- 1", "milestones: [2]", "run.json: was made with milestones [1]"),
+    ):
+        edited(tree / "config/tiny.yaml", old, new)
+        said = problem(train(tree, minutes=0.1))
+        assert line in said and said.endswith("or delete what differs")
+        edited(tree / "config/tiny.yaml", new, old)
+    assert made(root) == before
+
+
+def test_a_training_and_snakemake_do_not_meet(tree):
+    script = "import sys, time; from benchmark.utils.running import alone\n"
+    script += "with alone():\n    print('here', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tree,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+    ) as other:
+        assert other.stdout.readline() == b"here\n"
+        assert "wait until it ends" in problem(train(tree))
+        done = snakemake(tree, "all", "--cores", "1")
+        assert done.returncode == 1 and "a training runs here" in done.stderr.splitlines()[-1]
+        assert planned(tree)["runs"] == 6
+        other.stdin.close()
+
+
+def test_an_interruption_leaves_checkpoints(tree):
+    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1000000")
+    command = [sys.executable, "-m", "benchmark", "train", "--configfile", "config/tiny.yaml"]
+    with subprocess.Popen(
+        [*command, "--minutes", "60", "--cores", "1"],
+        cwd=tree,
+        env=os.environ | {"GRADCON_DEVICE": "cpu", "PYTHONPATH": str(tree)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        folder = tree / "results/tiny/runs" / TRAINED.path
+        while not list(folder.glob(layout.CHECKPOINTS)):
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.terminate()
+        output, errors = running.communicate()
+    assert running.returncode == 0 and errors == ""
+    assert "0 runs trained and scored, 1 stopped with a checkpoint; 6 are missing" in output
+
+
+def test_packs_carry_scores_to_another_machine(tree, tmp_path):
+    assert train(tree).returncode == 0
+    there = tmp_path / "there"
+    shutil.copytree(tree, there, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    shutil.copytree(tree / "results/published", there / "results/published")
+    command = [sys.executable, "-m", "benchmark"]
+    files = ["--configfile", "config/tiny.yaml"]
+    packed = call(tree, [*command, "pack", *files, "--to", str(tmp_path / "packs")])
+    assert packed.returncode == 0, packed.stderr
+    packs = sorted(map(str, (tmp_path / "packs").iterdir()))
+    unpacked = call(there, [*command, "unpack", *files, "--packs", *packs])
+    assert unpacked.returncode == 0, unpacked.stderr
+    assert "6 runs added" in unpacked.stdout
+    assert planned(there) == AFTER_RUNS
+    again = call(there, [*command, "unpack", *files, "--packs", *packs])
+    assert "0 runs added to results/tiny/runs; 6 were there" in again.stdout
+    tables = call(there, [*command, "reanalyse", *files])
+    assert tables.returncode == 0, tables.stderr
+    record = json.loads((there / f"results/tiny/runs/{TRAINED.path}/run.json").read_text())
+    assert record["status"] == "complete"

@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ class ShallowDetector(BaseDetector):
 
     A subclass has the two abstract methods and, among its hyperparameters, ``variance``.
     """
+
+    uses_gpu: ClassVar[bool] = False
+    precision: str = "float64"
 
     variance: float | None
     """Share of the variance that PCA keeps; None for the pixels themselves."""

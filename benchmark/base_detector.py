@@ -69,6 +69,10 @@ class BaseDetector(metaclass=Checked):
     """Supported image heights (= widths) in pixels; empty for any."""
     least_images: ClassVar[int] = 2
     """Training images that the method needs at least."""
+    uses_gpu: ClassVar[bool] = True
+    """Whether it is to be given a GPU where there is one; not so without a network."""
+    precision: str = "float32"
+    """Of the arithmetic of training, for ``run.json``."""
 
     _fitted: Fitted | None = None
 

@@ -26,9 +26,9 @@ from benchmark.detector import (
     Scores,
 )
 from benchmark.errors import InputError
+from benchmark.utils.precision import full_float32
 from benchmark.utils.tensors import Arrays
 from gradcon.batches import to_unit
-from gradcon.kernels.runtime import full_float32
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.scoring import CHUNK, score_images

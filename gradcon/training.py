@@ -18,12 +18,14 @@ from tqdm import tqdm
 
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
+from benchmark.utils.precision import full_float32
+from benchmark.utils.stacking import stacked
 from gradcon import training_state as states
 from gradcon.batches import batch_order, latent_noise, resident, upload
 from gradcon.epochs import Epoch
 from gradcon.iteration import iterate, validate
 from gradcon.kernels.cuda_graphs import captured
-from gradcon.kernels.runtime import full_float32, keep_freed_memory, warn_of_slow_bfloat16
+from gradcon.kernels.runtime import keep_freed_memory, warn_of_slow_bfloat16
 from gradcon.networks import Autoencoder, initialised
 from gradcon.settings import Settings
 from gradcon.stack import Stack
@@ -58,8 +60,8 @@ def train(
         milestones: epochs (from 1) whose model is kept.
         device: where to train.
         dtype: of weights and activations.
-        vectorise: run the stack as one batched network rather than model by model; the default
-            does so on an accelerator.
+        vectorise: run the stack as one batched network rather than model by model; by default as
+            ``benchmark.utils.stacking`` says.
 
     Returns:
         Per model its outcome, or the reason why it failed; the others are not affected.
@@ -125,7 +127,7 @@ def _stack(module: Autoencoder, settings: Settings, device: str, vectorise: bool
         keep_freed_memory()
     if on_cpu and precision is not None:
         warn_of_slow_bfloat16()
-    batched = not on_cpu if vectorise is None else vectorise
+    batched = stacked("cpu" if on_cpu else device) if vectorise is None else vectorise
     return Stack(module, vectorise=batched, precision=precision)
 
 

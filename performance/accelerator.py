@@ -6,13 +6,13 @@ from functools import partial
 
 import torch
 
+from benchmark.utils.precision import full_float32
 from gradcon import reference as plain
 from gradcon import training_state as states
 from gradcon.batches import batch_order, resident, to_unit, upload
 from gradcon.epochs import Epoch
 from gradcon.iteration import iterate
 from gradcon.kernels.cuda_graphs import captured
-from gradcon.kernels.runtime import full_float32
 from gradcon.networks import Autoencoder, initialised
 from gradcon.scoring import score_images
 from gradcon.stack import Stack

@@ -2,12 +2,13 @@
 
 On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
 a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
-method and fold train together as one stack. Both make the same files.
+method and fold train together as one stack; methods that use no GPU keep to the CPU. Both make the
+same files.
 """
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ import benchmark
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.config import Config
+from benchmark.config.methods import uses_gpu
 from benchmark.data import fingerprint
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
-from benchmark.utils import imports
+from benchmark.utils import imports, stacking
 from benchmark.utils.code_digest import digest
 
 INDIRECT = ("benchmark.config", "benchmark.data")
@@ -34,14 +36,18 @@ class Stack(NamedTuple):
     """The rule of runs that train in one job.
 
     Attributes:
+        methods: those whose runs it makes.
         rule: the name of the rule.
         place: the name of the job's log: ``RUN`` or the part of it that the runs share.
-        values: the wildcards of ``RUN`` that the rule fills in.
+        values: the wildcards of ``RUN`` that the rule fills in; none for a single run.
+        gpus: how many a job takes.
     """
 
+    methods: Sequence[str]
     rule: str = "runs"
     place: str = RUN
     values: Mapping[str, Iterable[str | int]] = {}
+    gpus: int = 0
 
     def files(self, pattern: str) -> list[str]:
         """The files of a pattern for all runs; the other wildcards stay."""
@@ -77,22 +83,21 @@ class Jobs:
     workflow: Any = None
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether runs train in stacks."""
-        return self.device != "cpu"
-
-    @property
     def stacks(self) -> list[Stack]:
-        """One for any run on the CPU; on a GPU one per data set."""
-        if not self.on_gpu:
-            return [Stack()]
-        stacks = []
-        for dataset in self.config.datasets:
+        """One for any single run; on a GPU one per data set for the methods that use it."""
+        single, together = [], []
+        for method, settings in self.config.methods.items():
+            stack = stacking.stacked(self.device) and uses_gpu(settings.detector)
+            (together if stack else single).append(method)
+        stacks = [Stack(single)] if single else []
+        gpus = int(self.device != "cpu")
+        for dataset in self.config.datasets if together else ():
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
                 axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
                 place = f"{dataset}/{{method}}/fold-{{fold}}"
-                stacks.append(Stack(f"runs_{dataset}", place, {"dataset": [dataset], **axes}))
+                values = {"dataset": [dataset], **axes}
+                stacks.append(Stack(together, f"runs_{dataset}", place, values, gpus))
         return stacks
 
     def check(self) -> None:

@@ -115,11 +115,25 @@ def image_sizes(path: str) -> Sequence[int]:
 
     Errors are those of ``hyperparameters``.
     """
-    module, node = _find_member(*imports.split(path), "sizes") or ("", None)
-    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
-        return ()
-    sizes: Sequence[int] = _Namespace(module).evaluate(node.value)
+    sizes: Sequence[int] = _class_value(path, "sizes", ())
     return sizes
+
+
+@cache
+def uses_gpu(path: str) -> bool:
+    """Whether a method is to be given a GPU: ``uses_gpu`` of its class; True if it does not say.
+
+    Errors are those of ``hyperparameters``.
+    """
+    return bool(_class_value(path, "uses_gpu", True))
+
+
+def _class_value(path: str, name: str, default: Any) -> Any:
+    """The value of a class's own or inherited attribute, read from the source."""
+    module, node = _find_member(*imports.split(path), name) or ("", None)
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return default
+    return _Namespace(module).evaluate(node.value)
 
 
 @cache

@@ -29,7 +29,7 @@ class Gradients(NamedTuple):
     """Of the reconstruction loss by the decoder's kernels, for the reference to average; empty if
     the reference averages those of the total loss."""
     total: Tensors
-    """Of the total loss by all parameters."""
+    """Of the total loss by all parameters; of a stack that is computed at once, in one buffer."""
 
 
 class _Encoding(NamedTuple):

@@ -17,6 +17,7 @@ An iteration is that of the official code (paper, section 4):
 import torch
 from torch import Tensor
 
+from gradcon.flat import Flat
 from gradcon.gradients import Gradients, batch_gradients
 from gradcon.kernels.adam import adam_step
 from gradcon.losses import RECONSTRUCTION, gradient_loss
@@ -128,7 +129,8 @@ def _by_autograd(
     noise: Tensor | None,
 ) -> Gradients:
     """Steps 1 to 3, all models at once."""
-    parameters = {n: value.detach().requires_grad_() for n, value in state.parameters.items()}
+    leaf = state.parameters.buffer.detach().requires_grad_()
+    parameters = state.parameters.at(leaf)
     reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
     gradient = torch.zeros_like(reconstruction)
     by_kernels: tuple[Tensor, ...] = ()
@@ -139,11 +141,11 @@ def _by_autograd(
         )
         gradient = gradient_loss(by_kernels, list(state.reference.values()))
     total = reconstruction + latent + settings.alpha * gradient
-    by_parameters = torch.autograd.grad(total.sum(), list(parameters.values()))
+    (by_parameters,) = torch.autograd.grad(total.sum(), leaf)
     return Gradients(
         torch.stack([total, reconstruction, latent, gradient], 1).detach(),
         by_kernels if settings.reference == "reconstruction" else (),
-        dict(zip(parameters, by_parameters, strict=True)),
+        state.parameters.at(by_parameters),
     )
 
 
@@ -166,7 +168,11 @@ def _batch_losses(
 
 def _update_reference(state: State, gradients: Gradients, active: Tensor) -> None:
     """Step 4, mean += (gradient - mean) / count, for models whose ``active``, (K,), is 1, not 0."""
-    averaged = gradients.reconstruction or [gradients.total[name] for name in state.reference]
     share = active / state.iterations.clamp_min(1)
+    if isinstance(gradients.total, Flat) and not gradients.reconstruction:
+        mean = state.reference.buffer
+        mean.lerp_(gradients.total.buffer[: len(mean)], state.reference.per_element(share))
+        return
+    averaged = gradients.reconstruction or [gradients.total[name] for name in state.reference]
     for mean, gradient in zip(state.reference.values(), averaged, strict=True):
         mean.lerp_(gradient.detach(), share.view(-1, *[1] * (mean.dim() - 1)))

@@ -48,7 +48,7 @@ class Stack:
         if self.vectorise:
             dimensions = (0, 0, None if noise is None else 0)
             return Output(
-                *torch.vmap(self._call_one, in_dims=dimensions)(parameters, images, noise)
+                *torch.vmap(self._call_one, in_dims=dimensions)(dict(parameters), images, noise)
             )
         outputs = [
             self._call_one(

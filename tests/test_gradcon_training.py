@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.detector import FitFailed
 from gradcon import iteration, training
@@ -17,7 +18,8 @@ from gradcon import reference as plain
 from gradcon import training_state as states
 from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
 from gradcon.epochs import Epoch
-from gradcon.kernels.adam import adam_step, by_formula
+from gradcon.flat import ALIGNMENT, Flat
+from gradcon.kernels.adam import adam_step
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.settings import Settings
@@ -228,37 +230,85 @@ def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
                 assert relative(stacked.models[model].reference[name], value) < 1e-8
 
 
-@pytest.mark.parametrize("take_step", [adam_step, by_formula])
-def test_adam_is_torch_adam_for_each_model_that_steps(take_step):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_adam_is_torch_adam_for_each_model_that_steps(at_once):
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
-    state = {name: {"w": torch.zeros_like(start)} for name in ("first", "second")}
-    ours = {"w": start.clone()}
+    draw = partial(torch.randn, generator=generator, dtype=torch.float64)
+    shapes = {"w": (2, 3, 4), "v": (2, 5)}
+    start = {name: draw(shape) for name, shape in shapes.items()}
+    ours = Flat.of(start)
+    moments = [ours.at(torch.zeros_like(ours.buffer)) for _ in range(2)]
     iterations = torch.zeros(2, dtype=torch.float64)
-    theirs = [torch.nn.Parameter(start[k].clone()) for k in range(2)]
-    optimisers = [torch.optim.Adam([p], lr=0.01) for p in theirs]
+    theirs = [{n: torch.nn.Parameter(start[n][k].clone()) for n in start} for k in range(2)]
+    optimisers = [torch.optim.Adam(each.values(), lr=0.01) for each in theirs]
     for step in range(6):
         active = torch.tensor([1.0, float(step % 2)], dtype=torch.float64)
-        gradient = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+        gradient = {name: draw(shape) for name, shape in shapes.items()}
         iterations += active
-        take_step(ours, {"w": gradient}, state["first"], state["second"], iterations, active, 0.01)
+        given = Flat.of(gradient) if at_once else gradient
+        adam_step(ours, given, *moments, iterations, active, 0.01)
         for k in range(2):
             if active[k]:
-                theirs[k].grad = gradient[k]
+                for name, parameter in theirs[k].items():
+                    parameter.grad = gradient[name][k]
                 optimisers[k].step()
-    for k in range(2):
-        torch.testing.assert_close(ours["w"][k], theirs[k].data, rtol=1e-12, atol=1e-12)
+    for name in shapes:
+        for k in range(2):
+            expected = theirs[k][name].data
+            torch.testing.assert_close(ours[name][k], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_adam_by_formula_loses_nothing_in_float32():
+def test_adam_at_once_loses_nothing_in_float32():
     generator = torch.Generator().manual_seed(0)
     start, gradient = torch.randn(2, 1, 50, generator=generator).unbind()
     theirs = torch.nn.Parameter(start.clone())
     theirs.grad = gradient
     torch.optim.Adam([theirs], lr=0.01).step()
-    ours, moments = start.clone(), [{"w": torch.zeros_like(start)} for _ in range(2)]
-    by_formula({"w": ours}, {"w": gradient}, *moments, torch.ones(1), torch.ones(1), 0.01)
-    torch.testing.assert_close(ours - start, theirs.detach() - start, rtol=5e-6, atol=2e-7)
+    ours, moments = Flat.of({"w": start}), [Flat.of({"w": torch.zeros(1, 50)}) for _ in range(2)]
+    adam_step(ours, Flat.of({"w": gradient}), *moments, torch.ones(1), torch.ones(1), 0.01)
+    torch.testing.assert_close(ours["w"] - start, theirs.detach() - start, rtol=5e-6, atol=2e-7)
+
+
+class Calls(TorchDispatchMode):
+    """Counts the kernels of an accelerator: the calls that are no views."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        if not function.is_view:
+            self.names.append(str(function))
+        return function(*arguments, **(named or {}))
+
+
+def test_the_update_of_a_stack_takes_two_dozen_kernels():
+    modules = [initialised(Autoencoder, 3, 28, seed) for seed in range(3)]
+    state = states.initial(modules)
+    gradients = state.parameters.at(torch.randn_like(state.parameters.buffer))
+    moments = state.first_moment, state.second_moment
+    arguments = state.parameters, gradients, *moments, torch.ones(3), torch.ones(3), 0.01
+    adam_step(*arguments)
+    with Calls() as calls:
+        adam_step(*arguments)
+    assert len(calls.names) <= 24, calls.names
+
+
+def test_tensors_in_one_buffer_are_those_given():
+    tensors = {"a": torch.randn(2, 3, 4), "b": torch.randn(2, 64), "c": torch.randn(2, 1)}
+    flat = Flat.of(tensors)
+    assert flat.buffer.numel() == 64 + 128 + 64
+    for k, (name, value) in enumerate(tensors.items()):
+        assert flat[name].equal(value) and not flat[name].storage_offset() % ALIGNMENT, name
+        flat[name].fill_(k + 1)
+    assert flat.buffer.unique().tolist() == [0, 1, 2, 3]
+    values = flat.at(flat.per_element(torch.tensor([7.0, 8.0])))
+    assert all((part[0] == 7).all() and (part[1] == 8).all() for part in values.values())
+    leaf = flat.buffer.detach().requires_grad_()
+    parts = flat.at(leaf)
+    (gradient,) = torch.autograd.grad((parts["a"] * 2).sum() + parts["c"].sum(), leaf)
+    by_name = flat.at(gradient)
+    assert [by_name[name].unique().tolist() for name in tensors] == [[2], [0], [1]]
 
 
 def recorded(body, changed):
@@ -273,7 +323,7 @@ def recorded(body, changed):
 
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
 @pytest.mark.parametrize("counts", [(20,), (20, 40)])
-def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, monkeypatch):
+def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts):
     chosen, dtype = settings(), torch.float64
     data = [tensor(1, count) for count in counts]
     held = [tensor(2, 5 + k) for k in range(len(counts))]
@@ -282,7 +332,6 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, m
         train(network, chosen, [d], [h], seeds=[s], dtype=dtype)[0]
         for d, h, s in zip(data, held, seeds, strict=True)
     ]
-    monkeypatch.setattr(iteration, "adam_step", by_formula)
     modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
     state, stack = states.initial(modules), Stack(modules[0], vectorise=True)
     images, _ = resident(data, "cpu")

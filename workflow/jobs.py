@@ -46,7 +46,7 @@ class Stack(NamedTuple):
     methods: Sequence[str]
     rule: str = "runs"
     place: str = RUN
-    values: Mapping[str, Iterable[str | int]] = {}
+    values: Mapping[str, Sequence[Any]] = {}
     gpus: int = 0
 
     def files(self, pattern: str) -> list[str]:
@@ -85,7 +85,8 @@ class Jobs:
     @property
     def stacks(self) -> list[Stack]:
         """One for any single run; on a GPU one per data set for the methods that use it."""
-        single, together = [], []
+        single: list[str] = []
+        together: list[str] = []
         for method, settings in self.config.methods.items():
             stack = stacking.stacked(self.device) and uses_gpu(settings.detector)
             (together if stack else single).append(method)
@@ -94,9 +95,9 @@ class Jobs:
         for dataset in self.config.datasets if together else ():
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                axes = {"inlier": self.inliers(dataset), "seed": self.config.seeds}
+                inliers, seeds = self.inliers(dataset), self.config.seeds
                 place = f"{dataset}/{{method}}/fold-{{fold}}"
-                values = {"dataset": [dataset], **axes}
+                values = {"dataset": (dataset,), "inlier": inliers, "seed": seeds}
                 stacks.append(Stack(together, f"runs_{dataset}", place, values, gpus))
         return stacks
 

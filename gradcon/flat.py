@@ -29,12 +29,14 @@ class Flat(dict[str, Tensor]):
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Self:
         """A copy of tensors of one type, on one device."""
+        gap = next(iter(tensors.values())).new_zeros(ALIGNMENT)
+        pieces = [
+            piece
+            for tensor in tensors.values()
+            for piece in (tensor.reshape(-1), gap[: _padded(tensor.numel()) - tensor.numel()])
+        ]
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        size = sum(_padded(shape.numel()) for shape in shapes.values())
-        flat = cls(shapes, next(iter(tensors.values())).new_zeros(size))
-        for name, tensor in tensors.items():
-            flat[name].copy_(tensor)
-        return flat
+        return cls(shapes, torch.cat(pieces))
 
     def at(self, buffer: Tensor) -> Self:
         """Tensors of the same names and shapes in another buffer of the same size."""

@@ -99,10 +99,14 @@ def _by_explicit_passes(
     weight: Tensor,
     noise: Tensor | None,
 ) -> Gradients:
-    """Steps 1 to 3, one model after the other."""
+    """Steps 1 to 3, all models at once or one after the other."""
+    if stack.vectorise:
+        of_all = state.parameters, state.reference
+        every = batch_gradients(stack.passes, settings, *of_all, batch, weight, noise)
+        return every._replace(total=Flat.of(every.total))
     models = [
         batch_gradients(
-            stack.module,
+            stack.passes,
             settings,
             {name: value[k] for name, value in state.parameters.items()},
             {name: value[k] for name, value in state.reference.items()},

@@ -1,5 +1,6 @@
 """A stack of K networks of one architecture as one function of stacked weights."""
 
+from copy import deepcopy
 from typing import cast
 
 import torch
@@ -17,21 +18,31 @@ class Stack:
         module: gives the architecture; its own weights are not used.
         vectorise: run all models in one batched call, since one such small model leaves an
             accelerator idle; otherwise one call per model, in the form that is fastest on a CPU.
+        products: train a stack that is vectorised by the explicit passes of ``gradcon.gradients``,
+            whose products are batched, rather than by grouped convolutions and autograd.
         precision: of the passes; none for that of the parameters.
     """
 
     def __init__(
-        self, module: Autoencoder, *, vectorise: bool, precision: torch.dtype | None = None
+        self,
+        module: Autoencoder,
+        *,
+        vectorise: bool,
+        products: bool = False,
+        precision: torch.dtype | None = None,
     ) -> None:
         self.module = module
         self.vectorise = vectorise
         self.precision = precision
         on_cpu = next(module.parameters()).device.type == "cpu"
-        self.explicit = on_cpu and not vectorise
-        """Whether training uses the explicit passes of ``gradcon.gradients``, made for a CPU."""
+        self.explicit = products if vectorise else on_cpu
+        """Whether training uses the explicit passes."""
+        self.passes = deepcopy(module) if vectorise else module
+        """The architecture for them; validation by a batched call has none of their encoder."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
                 layer.closed, layer.channels_last = True, not vectorise
+        for layer in self.passes.modules():
             if isinstance(layer, Encoder):
                 layer.explicit = self.explicit
 

@@ -320,6 +320,7 @@ def _fitted(trained: Trained, settings: Settings, shape: Shape, device: str) -> 
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
         "alpha": settings.alpha,
+        "form": trained.form,
         "best_validation_loss": best["validation_loss"],
     }
     models = {name: _arrays(model) for name, model in trained.models.items()}

@@ -59,7 +59,7 @@ class Flat(dict[str, Tensor]):
         """The tensors of a buffer. They come from one split, whose derivative is one kernel."""
         sizes = [shape.numel() for shape in self.shapes.values()]
         pieces = [part for size in sizes for part in (size, _padded(size) - size) if part]
-        parts = iter(buffer.split(pieces))
+        parts = iter(torch.split(buffer, pieces))
         for (name, shape), size in zip(self.shapes.items(), sizes, strict=True):
             yield name, next(parts).view(shape)
             if _padded(size) > size:

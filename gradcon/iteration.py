@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from gradcon.flat import Flat
+from gradcon.forms import algorithm_search
 from gradcon.gradients import Gradients, batch_gradients
 from gradcon.kernels.adam import adam_step
 from gradcon.losses import RECONSTRUCTION, gradient_loss
@@ -48,7 +49,8 @@ def iterate(
         Losses before the update, (K, 4): total, reconstruction, latent, gradient.
     """
     compute = _by_explicit_passes if stack.explicit else _by_autograd
-    gradients = compute(stack, settings, state, batch, weight, noise)
+    with algorithm_search(stack.form.search):
+        gradients = compute(stack, settings, state, batch, weight, noise)
     with torch.no_grad():
         active = (weight.sum(1) > 0).to(gradients.losses.dtype)
         state.iterations += active
@@ -81,12 +83,13 @@ def validate(
         name: value.detach().requires_grad_(settings.alpha > 0 and name in state.reference)
         for name, value in state.parameters.items()
     }
-    reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
-    gradient = torch.zeros_like(reconstruction)
-    if settings.alpha > 0:
-        kernels = [parameters[name] for name in state.reference]
-        gradients = torch.autograd.grad(reconstruction.sum(), kernels)
-        gradient = gradient_loss(gradients, list(state.reference.values()))
+    with algorithm_search(stack.form.search):
+        reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
+        gradient = torch.zeros_like(reconstruction)
+        if settings.alpha > 0:
+            kernels = [parameters[name] for name in state.reference]
+            gradients = torch.autograd.grad(reconstruction.sum(), kernels)
+            gradient = gradient_loss(gradients, list(state.reference.values()))
     total = reconstruction + latent + settings.alpha * gradient
     return torch.stack([total, reconstruction, latent, gradient], 1).detach()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from gradcon.forms import FORMS, Form
 from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, Encoder, Output
 
@@ -18,8 +19,7 @@ class Stack:
         module: gives the architecture; its own weights are not used.
         vectorise: run all models in one batched call, since one such small model leaves an
             accelerator idle; otherwise one call per model, in the form that is fastest on a CPU.
-        products: train a stack that is vectorised by the explicit passes of ``gradcon.gradients``,
-            whose products are batched, rather than by grouped convolutions and autograd.
+        form: of the batched calls.
         precision: of the passes; none for that of the parameters.
     """
 
@@ -28,15 +28,16 @@ class Stack:
         module: Autoencoder,
         *,
         vectorise: bool,
-        products: bool = False,
+        form: Form = FORMS["convolutions"],
         precision: torch.dtype | None = None,
     ) -> None:
         self.module = module
         self.vectorise = vectorise
         self.precision = precision
         on_cpu = next(module.parameters()).device.type == "cpu"
-        self.explicit = products if vectorise else on_cpu
-        """Whether training uses the explicit passes."""
+        self.form = form
+        self.explicit = form.products if vectorise else on_cpu
+        """Whether training uses the explicit passes of ``gradcon.gradients``."""
         self.passes = deepcopy(module) if vectorise else module
         """The architecture for them; validation by a batched call has none of their encoder."""
         for layer in module.modules():

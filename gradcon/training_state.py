@@ -39,6 +39,8 @@ class Trained:
     best_epoch: int
     seconds: float
     """Time spent in epochs, over all sessions; of a stack, the share of one model."""
+    form: str
+    """How its passes were computed in this session; see ``gradcon.forms``."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class State:
     history: list[list[dict[str, float]]] = field(default_factory=list)
     failures: list[str | None] = field(default_factory=list)
     """Per model why its training ended early, or none."""
+    form: str = ""
+    """As in ``Trained``."""
 
 
 def initial(modules: Sequence[Autoencoder]) -> State:
@@ -173,7 +177,7 @@ def outcome(state: State, k: int) -> Trained | FitFailed:
         for name, (parameters, reference) in kept.items()
     }
     seconds = state.seconds / len(state.failures)
-    return Trained(models, state.history[k], state.best_epoch[k], seconds)
+    return Trained(models, state.history[k], state.best_epoch[k], seconds, state.form)
 
 
 def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, Encoder, decoder_weights, initialised
 from gradcon.scoring import CHUNK, score_images
-from gradcon.settings import Settings
+from gradcon.settings import Precision, Settings
 from gradcon.stack import Stack
 from gradcon.training import train
 from performance.timing import alternate
@@ -46,15 +46,14 @@ class Sizes:
     gpu_epoch: int = 4500
     gpu_epochs: int = 5
     gpu_scored: int = 20000
+    gpu_repeats: int = 3
 
 
-SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6)
+SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6, 1)
 """For a test that everything runs."""
 
 
-def settings(
-    alpha: float = 0.03, precision: Literal["float32", "bfloat16"] = "float32"
-) -> Settings:
+def settings(alpha: float = 0.03, precision: Precision = "float32") -> Settings:
     """The paper's hyperparameters."""
     return Settings(
         epochs=1,

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import threading
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -13,10 +14,19 @@ from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.detector import FitFailed
-from gradcon import iteration, training
+from benchmark.errors import InputError
+from benchmark.utils import machine
+from gradcon import forms, iteration, training
 from gradcon import reference as plain
 from gradcon import training_state as states
-from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
+from gradcon.batches import (
+    DrawnAhead,
+    batch_order,
+    latent_noise,
+    resident,
+    take_batch,
+    without_padding,
+)
 from gradcon.epochs import Epoch
 from gradcon.flat import ALIGNMENT, Flat
 from gradcon.kernels.adam import adam_step
@@ -83,8 +93,12 @@ def test_training_follows_the_plain_reference(channels):
     assert weighted[1] < -0.01
 
 
-@pytest.mark.parametrize("vectorise", [False, True])
-def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise):
+FORMS = [(False, None), (True, "convolutions"), (True, "products")]
+"""Whether a stack is computed at once, and in which form."""
+
+
+@pytest.mark.parametrize(("vectorise", "form"), FORMS)
+def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise, form):
     """``reference: reconstruction`` against plain lines; the two settings part after a step."""
     images, seed = tensor(3, 40), 5
     ours = {
@@ -96,6 +110,7 @@ def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise)
             seeds=[seed],
             dtype=torch.float64,
             vectorise=vectorise,
+            form=form,
         )[0].models["last"]
         for kind in ("reconstruction", "total")
     }
@@ -202,16 +217,16 @@ def test_gradient_loss_by_hand():
 
 
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
-@pytest.mark.parametrize("vectorise", [False, True])
-def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
+@pytest.mark.parametrize(("vectorise", "form"), FORMS)
+def test_a_stack_gives_the_numbers_of_its_members(network, vectorise, form):
     data = [tensor(0, 30), tensor(1, 50), tensor(1, 50)]
     validation = [tensor(0, 5), tensor(1, 9), tensor(1, 9)]
     seeds = [1, 1, 2]
     begun = time.monotonic()
-    together = train(
-        network, settings(), data, validation, seeds=seeds, dtype=torch.float64, vectorise=vectorise
-    )
+    how = {"dtype": torch.float64, "vectorise": vectorise, "form": form}
+    together = train(network, settings(), data, validation, seeds=seeds, **how)
     assert 0 < sum(trained.seconds for trained in together) <= time.monotonic() - begun
+    assert {trained.form for trained in together} == {form or "model by model"}
     for k, stacked in enumerate(together):
         (alone,) = train(
             network, settings(), [data[k]], [validation[k]], seeds=[seeds[k]], dtype=torch.float64
@@ -322,8 +337,8 @@ def recorded(body, changed):
 
 
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
-@pytest.mark.parametrize("counts", [(20,), (20, 40)])
-def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts):
+@pytest.mark.parametrize("counts, form", [((20,), "convolutions"), ((20, 40), "products")])
+def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, form):
     chosen, dtype = settings(), torch.float64
     data = [tensor(1, count) for count in counts]
     held = [tensor(2, 5 + k) for k in range(len(counts))]
@@ -333,7 +348,8 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts):
         for d, h, s in zip(data, held, seeds, strict=True)
     ]
     modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
-    state, stack = states.initial(modules), Stack(modules[0], vectorise=True)
+    state = states.initial(modules)
+    stack = Stack(modules[0], vectorise=True, form=forms.FORMS[form])
     images, _ = resident(data, "cpu")
     held_images, held_counts = resident(held, "cpu")
     changed = states.updated_tensors(state)
@@ -360,6 +376,104 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts):
             assert relative(state.parameters[name][k], value) < 1e-8
         for name, value in single.models["last"].reference.items():
             assert relative(state.reference[name][k], value) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "fastest, lacking", [("convolutions", ()), ("products", ()), ("products", ("convolutions",))]
+)
+def test_the_fastest_form_is_taken_and_trying_leaves_no_trace(fastest, lacking, monkeypatch):
+    """On a GPU each form is tried; here the clock says which one is fast."""
+    images, time_of, called = tensor(1, 40), {"convolutions": 2.0, "products": 3.0}, []
+    time_of[fastest] = 1.0
+    inner = training.iterate
+
+    def iterate(stack, *rest):
+        called.append("products" if stack.explicit else "convolutions")
+        if called[-1] in lacking:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(stack, *rest)
+
+    def choose(candidates, changed):
+        ticks = iter(range(1000))
+        return forms.fastest(candidates, changed, lambda: time_of[called[-1]] * (next(ticks) % 2))
+
+    make = training._stacks
+
+    def two(module, chosen, vectorise, form):
+        return {name: make(module, chosen, True, name)[name] for name in time_of}
+
+    monkeypatch.setattr(training, "iterate", iterate)
+    monkeypatch.setattr(training, "fastest", choose)
+    arguments = {"seeds": [0], "dtype": torch.float64, "vectorise": True}
+    monkeypatch.setattr(training, "_stacks", two)
+    (chosen,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
+    assert chosen.form == fastest and called[-3:] == [fastest] * 3
+    monkeypatch.undo()
+    (alone,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
+    for name, value in alone.models["last"].parameters.items():
+        assert relative(chosen.models["last"].parameters[name], value) < 1e-8
+
+
+def test_without_memory_for_any_form_the_job_stops():
+    def lacks():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        forms.fastest({"a": lacks, "b": lacks}, [torch.ones(1)])
+    assert machine.advice(caught.value).startswith("free memory")
+
+
+def test_cudnn_searches_where_the_form_says_so(monkeypatch):
+    seen = []
+    inner = iteration._batch_losses
+    monkeypatch.setattr(
+        iteration,
+        "_batch_losses",
+        lambda *rest: (seen.append(torch.backends.cudnn.benchmark), inner(*rest))[1],
+    )
+    images = tensor(4, 4)
+    for form, search in (("convolutions", False), ("convolutions, searched", True)):
+        how = {"seeds": [0], "vectorise": True, "form": form}
+        train(Autoencoder, settings(epochs=1), [images], [images], **how)
+        assert seen == [search, search]  # in training and in validation
+        seen.clear()
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_tf32_is_refused_on_a_cpu_and_set_on_a_gpu(monkeypatch):
+    images, chosen = tensor(4, 4), settings(epochs=1, precision="tf32")
+    with pytest.raises(InputError, match=r"^precision is tf32, which only a GPU has: set it"):
+        train(Autoencoder, chosen, [images], [images], seeds=[0])
+    monkeypatch.setattr(training, "_require_precision", lambda *rest: None)
+    seen, inner = [], training.iterate
+    backends = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    monkeypatch.setattr(
+        training,
+        "iterate",
+        lambda *rest: (seen.append([b.fp32_precision for b in backends]), inner(*rest))[1],
+    )
+    before = [each.fp32_precision for each in backends]
+    train(Autoencoder, chosen, [images], [images], seeds=[0])
+    train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
+    assert seen == [["tf32"] * 2, ["ieee"] * 2]
+    assert [each.fp32_precision for each in backends] == before
+
+
+def test_the_next_epoch_is_drawn_while_this_one_trains():
+    begun, may_end = threading.Event(), threading.Event()
+
+    def draw(epoch, counts):
+        if epoch == 2 and counts == [3]:
+            begun.set()
+            assert may_end.wait(60)
+        return torch.tensor([epoch, *counts]), None
+
+    ahead = DrawnAhead(draw, 3)
+    assert ahead(1, [3])[0].tolist() == [1, 3]
+    assert begun.wait(60)  # nobody has asked for it yet
+    may_end.set()
+    assert ahead(2, [3])[0].tolist() == [2, 3]
+    assert ahead(3, [0])[0].tolist() == [3, 0], "of a model that has failed since"
 
 
 def test_padding_has_no_weight():

@@ -36,7 +36,8 @@ class _ConvolutionReLU(Function):
         dx = None
         if ctx.needs_input_grad[0]:
             dx = layer.inner_t(product(right, matrix.mT))  # (5) of im2col
-        by_kernel = layer.kernel(inner_product(left, right, models(matrix)), kernel)  # (4) of im2col
+        by_matrix = inner_product(left, right, models(matrix))  # (4) of im2col
+        by_kernel = layer.kernel(by_matrix, kernel)
         return dx, by_kernel, layer.bias_gradient(dy, bias), None
 
 

@@ -1,4 +1,4 @@
-"""What one step of training asks of an accelerator, counted without one: on tensors without data."""
+"""What a step of training asks of an accelerator, counted without one: on tensors without data."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

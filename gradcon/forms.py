@@ -4,6 +4,7 @@ All of them compute the same; which one takes least time depends on the GPU, the
 number of models, so that a training tries them on its first batches.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,9 @@ def fastest(
     changed: Sequence[Tensor],
     clock: Callable[[], float] = time.perf_counter,
 ) -> str:
-    """The name of the candidate that takes the least time; one that lacks memory is left out.
+    """The name of the candidate that takes the least time.
+
+    One that the device cannot do, as it lacks memory for it, is left out with a line to stderr.
 
     Args:
         candidates: each takes the same steps and returns a tensor of their result, which is waited
@@ -60,21 +63,23 @@ def fastest(
         clock: seconds.
 
     Raises:
-        torch.OutOfMemoryError: there is not enough memory for any.
+        RuntimeError: the device can do none of them; the last one's error.
     """
     before = [tensor.clone() for tensor in changed]
     seconds: dict[str, float] = {}
-    lacking: torch.OutOfMemoryError | None = None
+    failed: RuntimeError | None = None
     for name, call in candidates.items():
         try:
             call().cpu()
             begun = clock()
             call().cpu()
             seconds[name] = clock() - begun
-        except torch.OutOfMemoryError as error:
-            lacking = error
+        except RuntimeError as error:  # a lack of memory is one
+            failed = error
+            reason = str(error).partition("\n")[0]
+            print(f"{name}: left out, the device cannot do it ({reason})", file=sys.stderr)
         for tensor, value in zip(changed, before, strict=True):
             tensor.copy_(value)
-    if lacking is not None and not seconds:
-        raise lacking
+    if failed is not None and not seconds:
+        raise failed
     return min(seconds, key=seconds.__getitem__)

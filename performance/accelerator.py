@@ -139,9 +139,9 @@ def table(
     limits = measure_limits(device) if device else None
     for count in models:
         # The products are the least arithmetic; it is the same in all forms.
-        flops = _work(sizes, count, "float32", "products").flops
+        flops = work_of_step(sizes, count, "float32", "products").flops
         for precision, form in product(PRECISIONS, FORMS):
-            asked = _work(sizes, count, precision, form)._replace(flops=flops)
+            asked = work_of_step(sizes, count, precision, form)._replace(flops=flops)
             taken = limit = None
             if device and limits and time.monotonic() < end:
                 taken = _seconds_per_step(sizes, count, precision, form, device)
@@ -186,7 +186,8 @@ def _epoch(
     return epoch, upload(batch_order(counts, sizes.batch), device)
 
 
-def _work(sizes: Sizes, models: int, precision: Precision, form: str) -> Work:
+def work_of_step(sizes: Sizes, models: int, precision: Precision, form: str) -> Work:
+    """What a step of a stack asks for, with three channels."""
     epoch, _ = _epoch(sizes, models, precision, form, DEVICE, 1)
     epoch.capture = lambda body, changed: body  # as on a GPU: batches keep their padding
     return work(epoch._take_step)

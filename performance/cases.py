@@ -74,11 +74,11 @@ def training_step(sizes: Sizes) -> Iterator[Row]:
         batch = torch.rand(sizes.batch, channels, 28, 28)
         candidates = {
             "official formulation": _plain_step(batch, 0.03),
-            "one gradient call for all layers": _step(batch, explicit=False, closed=False),
-            "closed convolutions, channels last": _step(batch, explicit=False),
-            "explicit passes": _step(batch),
-            "explicit passes, bfloat16": _step(batch, settings(precision="bfloat16")),
-            "explicit passes, no constraint (CAE)": _step(batch, settings(alpha=0.0)),
+            "one gradient call for all layers": step(batch, explicit=False, closed=False),
+            "closed convolutions, channels last": step(batch, explicit=False),
+            "explicit passes": step(batch),
+            "explicit passes, bfloat16": step(batch, settings(precision="bfloat16")),
+            "explicit passes, no constraint (CAE)": step(batch, settings(alpha=0.0)),
         }
         yield from rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
 
@@ -105,8 +105,8 @@ def stacks(sizes: Sizes) -> Iterator[Row]:
     for models in sizes.models:
         batch = torch.rand(sizes.batch, 3, 28, 28)
         candidates = {
-            "model by model": _step(batch, models=models),
-            "batched": _step(batch, models=models, vectorise=True),
+            "model by model": step(batch, models=models),
+            "batched": step(batch, models=models, vectorise=True),
         }
         per_model = dict.fromkeys(candidates, models)
         yield from rows("stack, per model and step", candidates, sizes, per_model, models=models)
@@ -138,7 +138,7 @@ def growth(sizes: Sizes) -> Iterator[Row]:
     for side in sizes.image_sizes:
         batch = torch.rand(sizes.batch, 3, side, side)
         yield from rows(
-            "training step by image size", {"GradCon": _step(batch)}, sizes, image_size=side
+            "training step by image size", {"GradCon": step(batch)}, sizes, image_size=side
         )
 
 
@@ -201,7 +201,7 @@ def _plain_step(batch: Tensor, alpha: float) -> Callable[[], object]:
     return partial(plain.training_step, network, optimiser, reference, batch, alpha)
 
 
-def _step(
+def step(
     batch: Tensor,
     chosen: Settings | None = None,
     *,
@@ -210,6 +210,7 @@ def _step(
     models: int = 1,
     vectorise: bool = False,
 ) -> Callable[[], object]:
+    """One iteration of models from the paper's settings, or others, on a batch (B, C, H, H)."""
     networks = [
         initialised(Autoencoder, batch.shape[1], batch.shape[2], seed) for seed in range(models)
     ]

@@ -7,7 +7,7 @@ import torch
 
 from gradcon.forms import FORMS
 from gradcon.settings import Precision
-from performance import accelerator, counting, timing
+from performance import accelerator, counting, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
 
@@ -88,3 +88,7 @@ def test_the_work_of_a_product_is_counted():
     assert asked.flops == 2 * 3 * 4 * 4 * 5
     assert asked.kernels == 2
     assert asked.bytes == 4 * (2 * 60 + 48) + 4 * (48 + 48)
+
+
+def test_the_share_of_the_peak_is_measured():
+    assert min(peak.rates(batch=2, side=16, repeats=1)) > 0

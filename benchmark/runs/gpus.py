@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 POLL_SECONDS = 1.0
 
@@ -32,6 +32,15 @@ def taken(device: str) -> Iterator[str]:
         return
     with _first_free(visible(device)) as name:
         yield name
+
+
+def current(device: str) -> AbstractContextManager[object]:
+    """A context in which torch does nothing on another GPU, not even for memory that it pins."""
+    if device == "cpu":
+        return nullcontext()
+    import torch
+
+    return torch.cuda.device(device)
 
 
 def visible(device: str) -> dict[str, str]:

@@ -110,7 +110,7 @@ def run_stack(
     device = device or devices.choose()
     if not methods.uses_gpu(attempts[0].spec.detector):
         device = "cpu"
-    with gpus.taken(device) as own:
+    with gpus.taken(device) as own, gpus.current(own):
         _make(attempts, data, split, split_sha256, own)
 
 

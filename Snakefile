@@ -9,6 +9,7 @@ from benchmark import layout
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.runs import device
+from benchmark.utils import stacking
 from benchmark.utils.running import share
 from workflow import failures
 from workflow.jobs import Jobs
@@ -35,10 +36,12 @@ except InputError as error:
 
 # Jobs on other machines parse this file again: there the choice must be the same.
 os.environ["GRADCON_DEVICE"] = jobs.device
+os.environ.setdefault(stacking.VARIABLE, "0")
 
 
 envvars:
     "GRADCON_DEVICE",
+    stacking.VARIABLE,
 
 
 pathvars:

@@ -34,6 +34,8 @@ class ShallowDetector(BaseDetector):
     """
 
     deterministic: ClassVar[bool] = True
+    uses_gpu: ClassVar[bool] = False
+    precision: str = "float64"
 
     variance: float | None
     """Share of the variance that PCA keeps; None for the pixels themselves."""

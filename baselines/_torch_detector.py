@@ -21,6 +21,7 @@ from baselines._state import StateFile, copy_state, load_state
 from baselines._training import Phase, own_generators, run, seed_generators
 from benchmark.base_detector import BaseDetector, Fitted, class_path
 from benchmark.detector import Images, Scores
+from benchmark.utils.precision import full_float32
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -67,6 +68,7 @@ class TorchDetector(BaseDetector, Generic[N]):
         """
         return None  # most scores need nothing but the trained weights
 
+    @full_float32()
     def fit(
         self,
         train: Images,
@@ -147,7 +149,7 @@ class TorchDetector(BaseDetector, Generic[N]):
         device = self.fitted_to(images, model).device
         networks = self._networks(model)
         for batch in in_batches(to_pixels(images, device), self.score_batch):
-            with own_generators(device), torch.no_grad():
+            with own_generators(device), torch.no_grad(), full_float32():
                 seed_generators(device, 0)
                 yield function(networks, batch)
 

@@ -71,6 +71,10 @@ class BaseDetector(metaclass=Checked):
     """Whether it gives the same scores for every seed, so that one is enough."""
     least_images: ClassVar[int] = 2
     """Training images that the method needs at least."""
+    uses_gpu: ClassVar[bool] = True
+    """Whether it is to be given a GPU where there is one; not so without a network."""
+    precision: str = "float32"
+    """Of the arithmetic of training, for ``run.json``."""
 
     _fitted: Fitted | None = None
 

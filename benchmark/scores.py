@@ -138,7 +138,7 @@ def collect(config: Config, root: Path) -> list[Run]:
     """Every run that the configuration asks for, in its order, whatever its status."""
     classes = {dataset: inlier_classes(config, root, dataset) for dataset in config.datasets}
     runs = [
-        _load_run(key, classes[key.dataset][key.inlier], root)
+        _load_run(key, classes[key.dataset][key.inlier], root, config.methods[key.method].params)
         for key in layout.run_keys(config, classes)
     ]
     return _refuse_other_splits(runs, root)
@@ -184,7 +184,7 @@ def read_key(path: Path, key: str) -> Any:
         raise InputError(f"{path}: damaged, no {key!r} in it; delete it and run again") from None
 
 
-def _load_run(key: RunKey, class_name: str, root: Path) -> Run:
+def _load_run(key: RunKey, class_name: str, root: Path, params: Mapping[str, Any]) -> Run:
     run = Run(key, class_name, layout.run(root, key), "missing", "not run")
     path = run.directory / "run.json"
     if not path.is_file():
@@ -205,6 +205,14 @@ def _load_run(key: RunKey, class_name: str, root: Path) -> Run:
     description /= "dataset.json"
     if images and description.is_file() and images != read_key(description, "sha256")["images"]:
         return run.refused(f"{path}: made with other images than {description} has: run it again")
+    # The first published runs state their precision among their hyperparameters only.
+    precision = manifest.get("precision") or (manifest.get("config") or {}).get("precision")
+    configured = params.get("precision")
+    if precision and configured and precision != configured:
+        return run.refused(
+            f"{path}: trained in {precision}, the configuration says {configured}: run it again, "
+            "or keep runs of another precision in a configuration of their own"
+        )
     status = manifest.get("status")
     if status == "complete":
         return replace(run, status="complete", reason="")

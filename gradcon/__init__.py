@@ -4,9 +4,10 @@ In the order in which to read them:
 
 - ``reference``: the whole method in plain lines, against which the tests compare the rest;
 - ``networks``, ``losses``, ``settings``: the autoencoders, what is minimised, the hyperparameters;
-- ``iteration``: one training iteration; ``gradients``: its gradients on a CPU, by ``kernels``;
-- ``training``, with ``stack``, ``batches``, ``epochs``, ``training_state``: all epochs, for one
-  model or several at once;
+- ``iteration``: one training iteration; ``gradients``: its gradients by explicit passes, which
+  ``kernels`` has;
+- ``training``, with ``stack``, ``forms``, ``flat``, ``batches``, ``epochs`` and
+  ``training_state``: all epochs, for one model or several at once;
 - ``scoring``: the losses of test images; ``detectors``: the four detectors that users call.
 
 The detectors are imported on first use, so that importing the package does not import torch.

@@ -5,7 +5,8 @@ batches of one that is not.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -67,6 +68,38 @@ def latent_noise(
     for k, (count, seed) in enumerate(zip(counts, seeds, strict=True)):
         noise[k, :count] = torch.randn(count, size, generator=_generator(seed, epoch, 1))
     return noise.view(len(counts), batches, batch_size, size)
+
+
+Batches = tuple[Tensor, Tensor | None]
+"""Of an epoch: ``batch_order`` and ``latent_noise``."""
+
+
+class DrawnAhead:
+    """The batches of each epoch, drawn in a thread while the epoch before trains.
+
+    Args:
+        draw: draws those of an epoch, by its number, for numbers of images, (K,).
+        last: number of the last epoch.
+    """
+
+    def __init__(self, draw: Callable[[int, Sequence[int]], Batches], last: int) -> None:
+        self._draw = draw
+        self._last = last
+        self._thread = ThreadPoolExecutor(1)
+        self._next: tuple[object, Future[Batches]] | None = None
+
+    def __call__(self, epoch: int, counts: Sequence[int]) -> Batches:
+        """The batches of an epoch; a model that fails in between has none in the next."""
+        asked, future = self._next or (None, None)
+        if future is not None and asked == (epoch, counts):
+            batches = future.result()
+        else:
+            batches = self._draw(epoch, counts)
+        self._next = None
+        if epoch < self._last:
+            following = epoch + 1, counts
+            self._next = following, self._thread.submit(self._draw, *following)
+        return batches
 
 
 def without_padding(numbers: Tensor) -> Tensor:

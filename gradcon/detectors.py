@@ -26,9 +26,9 @@ from benchmark.detector import (
     Scores,
 )
 from benchmark.errors import InputError
+from benchmark.utils.precision import full_float32
 from benchmark.utils.tensors import Arrays
 from gradcon.batches import to_unit
-from gradcon.kernels.runtime import full_float32
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.scoring import CHUNK, score_images
@@ -320,6 +320,7 @@ def _fitted(trained: Trained, settings: Settings, shape: Shape, device: str) -> 
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
         "alpha": settings.alpha,
+        "form": trained.form,
         "best_validation_loss": best["validation_loss"],
     }
     models = {name: _arrays(model) for name, model in trained.models.items()}

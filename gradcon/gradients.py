@@ -1,4 +1,4 @@
-"""The losses of a model for a batch and their gradients, by the explicit passes for a CPU.
+"""The losses for a batch and their gradients, by the explicit passes: of a model, or of a stack.
 
 The decoder's gradients, and the gradient constraint, are those of ``kernels.double_backward``. The
 encoder sees both losses of the decoder only through their derivative by the code, so one ordinary
@@ -29,7 +29,7 @@ class Gradients(NamedTuple):
     """Of the reconstruction loss by the decoder's kernels, for the reference to average; empty if
     the reference averages those of the total loss."""
     total: Tensors
-    """Of the total loss by all parameters."""
+    """Of the total loss by all parameters; of a stack that is computed at once, in one buffer."""
 
 
 class _Encoding(NamedTuple):
@@ -52,7 +52,9 @@ def batch_gradients(
     weight: Tensor,
     noise: Tensor | None,
 ) -> Gradients:
-    """Losses and gradients of one model.
+    """Losses and gradients of one model, or of the models of a stack at once.
+
+    For a stack all tensors have a leading dimension, given and returned.
 
     Args:
         network: gives the architecture; its encoder is ``explicit``.
@@ -63,10 +65,11 @@ def batch_gradients(
         weight: (B,), 1 for an image and 0 for padding.
         noise: (B, Z) standard normal, or none.
     """
-    share = weight / weight.sum().clamp_min(1)
+    share = weight / weight.sum(-1, keepdim=True).clamp_min(1)
     encoding = _encode(network, settings, parameters, images, share, noise)
     convolutions = [m for m in network.decoder if isinstance(m, nn.ConvTranspose2d)]
-    layers = decoder_layers(convolutions, len(images), encoding.code.shape[2])
+    side = encoding.code.shape[-1]
+    layers = decoder_layers(convolutions, weight.numel(), side, images.device)
     kernels = [parameters[name] for name in reference]
     biases = [parameters[_bias(name)] for name in reference]
     loss = _loss(settings, layers[-1], int(convolutions[-1].padding[0]), images, share)
@@ -75,10 +78,10 @@ def batch_gradients(
         means = [f.matrix(mean) for f, mean in zip(layers, reference.values(), strict=True)]
         constraint = _constraint(settings.alpha, means)
     with torch.no_grad():
-        code = encoding.code.detach().permute(0, 2, 3, 1)
-        flat = code.reshape(-1, code.shape[3])
+        code = encoding.code.detach().movedim(-3, -1)
+        flat = code.reshape(-1, code.shape[-1])
         decoder = decoder_gradients(layers, flat, kernels, biases, loss, constraint)
-        by_code = decoder.code.view(code.shape).permute(0, 3, 1, 2)
+        by_code = decoder.code.view(code.shape).movedim(-1, -3)
     total = _encoder_gradients(encoding, by_code)
     total |= dict(zip(reference, decoder.kernels, strict=True))
     total |= dict(zip(map(_bias, reference), decoder.biases, strict=True))
@@ -127,20 +130,23 @@ def _encode(
         cast = {f"network.{name}": value.to(precision) for name, value in leaves.items()}
         inputs = (images.to(precision), None if noise is None else noise.to(precision))
         code, latent = functional_call(_EncodeModule(network), cast, inputs)
-        per_pixel = settings.latent_weight / images[0].numel()
-        return _Encoding(leaves, code, per_pixel * (latent.to(images.dtype) @ share))
+        per_pixel = settings.latent_weight / images.shape[-3:].numel()
+        latent_loss = torch.linalg.vecdot(latent.to(images.dtype), share)
+        return _Encoding(leaves, code, per_pixel * latent_loss)
 
 
 def _loss(settings: Settings, last: Layer, padding: int, images: Tensor, share: Tensor) -> Loss:
     """The reconstruction loss of logits that are stored by blocks, as the last layer gives them."""
-    targets = to_blocks(images, padding)
-    is_pixel = last.is_pixel.to(images.dtype).expand(-1, images.shape[1]).reshape(1, -1)
-    scale = (share.unsqueeze(1) / images[0].numel() * is_pixel).view_as(targets)
+    targets = to_blocks(images.flatten(0, -4), padding)
+    channels, pixels = images.shape[-3], images.shape[-3:].numel()
+    is_pixel = last.is_pixel.to(images.dtype).expand(-1, channels).reshape(1, -1)
+    scale = (share.reshape(-1, 1) / pixels * is_pixel).view_as(targets)
     derivatives = RECONSTRUCTION_DERIVATIVES[settings.reconstruction_loss]
 
     def loss(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         value, first, second = derivatives(logits.view_as(targets).to(targets.dtype), targets)
-        return (value * scale).sum(), first.mul_(scale), second.mul_(scale)
+        total = (value * scale).view(*share.shape[:-1], -1).sum(-1)
+        return total, first.mul_(scale), second.mul_(scale)
 
     return loss
 
@@ -170,7 +176,7 @@ def _losses(settings: Settings, reconstruction: Tensor, latent: Tensor, gradient
     """(4,): the total and its parts."""
     latent = latent.detach()
     total = reconstruction + latent + settings.alpha * gradient
-    return torch.stack([total, reconstruction, latent, gradient])
+    return torch.stack([total, reconstruction, latent, gradient], -1)
 
 
 def _bias(kernel: str) -> str:

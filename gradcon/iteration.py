@@ -17,6 +17,8 @@ An iteration is that of the official code (paper, section 4):
 import torch
 from torch import Tensor
 
+from gradcon.flat import Flat
+from gradcon.forms import algorithm_search
 from gradcon.gradients import Gradients, batch_gradients
 from gradcon.kernels.adam import adam_step
 from gradcon.losses import RECONSTRUCTION, gradient_loss
@@ -47,7 +49,8 @@ def iterate(
         Losses before the update, (K, 4): total, reconstruction, latent, gradient.
     """
     compute = _by_explicit_passes if stack.explicit else _by_autograd
-    gradients = compute(stack, settings, state, batch, weight, noise)
+    with algorithm_search(stack.form.search):
+        gradients = compute(stack, settings, state, batch, weight, noise)
     with torch.no_grad():
         active = (weight.sum(1) > 0).to(gradients.losses.dtype)
         state.iterations += active
@@ -80,12 +83,13 @@ def validate(
         name: value.detach().requires_grad_(settings.alpha > 0 and name in state.reference)
         for name, value in state.parameters.items()
     }
-    reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
-    gradient = torch.zeros_like(reconstruction)
-    if settings.alpha > 0:
-        kernels = [parameters[name] for name in state.reference]
-        gradients = torch.autograd.grad(reconstruction.sum(), kernels)
-        gradient = gradient_loss(gradients, list(state.reference.values()))
+    with algorithm_search(stack.form.search):
+        reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
+        gradient = torch.zeros_like(reconstruction)
+        if settings.alpha > 0:
+            kernels = [parameters[name] for name in state.reference]
+            gradients = torch.autograd.grad(reconstruction.sum(), kernels)
+            gradient = gradient_loss(gradients, list(state.reference.values()))
     total = reconstruction + latent + settings.alpha * gradient
     return torch.stack([total, reconstruction, latent, gradient], 1).detach()
 
@@ -98,10 +102,14 @@ def _by_explicit_passes(
     weight: Tensor,
     noise: Tensor | None,
 ) -> Gradients:
-    """Steps 1 to 3, one model after the other."""
+    """Steps 1 to 3, all models at once or one after the other."""
+    if stack.vectorise:
+        of_all = state.parameters, state.reference
+        every = batch_gradients(stack.passes, settings, *of_all, batch, weight, noise)
+        return every._replace(total=Flat.of(every.total))
     models = [
         batch_gradients(
-            stack.module,
+            stack.passes,
             settings,
             {name: value[k] for name, value in state.parameters.items()},
             {name: value[k] for name, value in state.reference.items()},
@@ -128,7 +136,8 @@ def _by_autograd(
     noise: Tensor | None,
 ) -> Gradients:
     """Steps 1 to 3, all models at once."""
-    parameters = {n: value.detach().requires_grad_() for n, value in state.parameters.items()}
+    leaf = state.parameters.buffer.detach().requires_grad_()
+    parameters = state.parameters.at(leaf)
     reconstruction, latent = _batch_losses(stack, settings, parameters, batch, weight, noise)
     gradient = torch.zeros_like(reconstruction)
     by_kernels: tuple[Tensor, ...] = ()
@@ -139,11 +148,11 @@ def _by_autograd(
         )
         gradient = gradient_loss(by_kernels, list(state.reference.values()))
     total = reconstruction + latent + settings.alpha * gradient
-    by_parameters = torch.autograd.grad(total.sum(), list(parameters.values()))
+    (by_parameters,) = torch.autograd.grad(total.sum(), leaf)
     return Gradients(
         torch.stack([total, reconstruction, latent, gradient], 1).detach(),
         by_kernels if settings.reference == "reconstruction" else (),
-        dict(zip(parameters, by_parameters, strict=True)),
+        state.parameters.at(by_parameters),
     )
 
 
@@ -166,7 +175,11 @@ def _batch_losses(
 
 def _update_reference(state: State, gradients: Gradients, active: Tensor) -> None:
     """Step 4, mean += (gradient - mean) / count, for models whose ``active``, (K,), is 1, not 0."""
-    averaged = gradients.reconstruction or [gradients.total[name] for name in state.reference]
     share = active / state.iterations.clamp_min(1)
+    if isinstance(gradients.total, Flat) and not gradients.reconstruction:
+        mean = state.reference.buffer
+        mean.lerp_(gradients.total.buffer[: len(mean)], state.reference.per_element(share))
+        return
+    averaged = gradients.reconstruction or [gradients.total[name] for name in state.reference]
     for mean, gradient in zip(state.reference.values(), averaged, strict=True):
         mean.lerp_(gradient.detach(), share.view(-1, *[1] * (mean.dim() - 1)))

@@ -73,19 +73,25 @@ def gradient_loss(gradients: Sequence[Tensor], reference: Sequence[Tensor]) -> T
 def gradient_loss_derivatives(
     gradients: Sequence[Tensor], reference: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
-    """The gradient loss of one model, (), and its derivative by each layer's gradient.
+    """The gradient loss of one model, or (S,) of a stack, and its derivative by each gradient.
 
     With c the cosine of g and r, the derivative of c by g is (r / |r| - c g / |g|) / |g|.
 
     Args:
-        gradients: per decoder layer, of any shape.
+        gradients: per decoder layer, as a matrix, or (S, ...) matrices.
         reference: per decoder layer, in the same shapes.
     """
     cosines, derivatives = [], []
     for gradient, mean in zip(gradients, reference, strict=True):
-        norm = torch.linalg.vector_norm(gradient).clamp_min(EPSILON)
-        direction = mean / torch.linalg.vector_norm(mean).clamp_min(EPSILON)
-        cosine = (gradient * direction).sum() / norm
+        norm = _norm(gradient)
+        direction = mean / _norm(mean)
+        cosine = (gradient * direction).sum((-2, -1), keepdim=True) / norm
         cosines.append(cosine)
         derivatives.append((direction - gradient * (cosine / norm)) / (-len(gradients) * norm))
-    return -torch.stack(cosines).mean(), derivatives
+    return -torch.stack(cosines).mean(0)[..., 0, 0], derivatives
+
+
+def _norm(matrix: Tensor) -> Tensor:
+    """The norm of each matrix, (..., 1, 1), or the least that a cosine divides by."""
+    norm: Tensor = torch.linalg.vector_norm(matrix, dim=(-2, -1), keepdim=True)
+    return norm.clamp_min(EPSILON)

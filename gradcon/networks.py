@@ -54,6 +54,16 @@ class Encoder(nn.Sequential):
         return encode([layer for layer in self if isinstance(layer, nn.Conv2d)], images)
 
 
+class Linear(nn.Linear):
+    """A linear layer of one model, or of a stack, whose weights have a leading dimension."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, in) to (B, out)."""
+        if self.weight.dim() == 2:
+            return super().forward(features)
+        return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.mT)
+
+
 def encoder(channels: int) -> Encoder:
     """Images in [0, 1], (B, C, H, W), to the latent map, (B, 64, n, n)."""
     widths = ((channels, 32), (32, 32), (32, 64), (64, 64))
@@ -102,9 +112,13 @@ class Autoencoder(nn.Module):
         return 0
 
     def encode(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The decoder's input and the latent loss, (B,)."""
+        """The decoder's input and the latent loss, (B,).
+
+        With explicit passes, weights and arguments may have a leading dimension for the models of
+        a stack; then the results have it too.
+        """
         code: Tensor = self.encoder(images)
-        return code, images.new_zeros(len(images))
+        return code, images.new_zeros(images.shape[:-3])
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Output:
         """Logits and latent loss of images in [0, 1], (B, C, H, W)."""
@@ -121,9 +135,9 @@ class VariationalAutoencoder(Autoencoder):
     def __init__(self, channels: int, image_size: int = 28) -> None:
         super().__init__(channels, image_size)
         size = self.noise_size(image_size)
-        self.mean = nn.Linear(size, size)
-        self.log_variance = nn.Linear(size, size)
-        self.from_latent = nn.Linear(size, size)
+        self.mean = Linear(size, size)
+        self.log_variance = Linear(size, size)
+        self.from_latent = Linear(size, size)
 
     @staticmethod
     def noise_size(image_size: int) -> int:
@@ -133,9 +147,10 @@ class VariationalAutoencoder(Autoencoder):
     def encode(self, images: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Sample the posterior with standard normal ``noise``, (B, 64 n^2)."""
         features: Tensor = self.encoder(images)
-        mean, log_variance = self.mean(features.flatten(1)), self.log_variance(features.flatten(1))
+        flat = features.flatten(-3)
+        mean, log_variance = self.mean(flat), self.log_variance(flat)
         latent = mean if noise is None else mean + noise * torch.exp(0.5 * log_variance)
-        latent_loss = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
+        latent_loss = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(-1)
         return self.from_latent(latent).view_as(features), latent_loss
 
 

@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmark.utils.precision import full_float32
 from gradcon.batches import to_unit, upload
-from gradcon.kernels.runtime import full_float32, keep_freed_memory
+from gradcon.kernels.runtime import keep_freed_memory
 from gradcon.losses import EPSILON
 from gradcon.networks import Autoencoder, decoder_weights
 

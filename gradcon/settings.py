@@ -9,7 +9,7 @@ from benchmark.errors import InputError
 
 AveragedLoss = Literal["total", "reconstruction"]
 ReconstructionLoss = Literal["squared_error", "cross_entropy"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Settings:
     """Weight of the latent loss per pixel: the sum of the losses over an image is
     reconstruction + latent_weight * latent."""
     precision: Precision
-    """Of the forward and backward passes; weights, losses and Adam are float32 in both."""
+    """Of the forward and backward passes; weights, losses and Adam are float32 in all. ``tf32``
+    rounds the factors of products and convolutions to 10 bits, which only a GPU can."""
     checkpoint_every: int
     """An epoch can become the best model only if its index (from 0) is a multiple of this, or if
     it is the last; 1 considers all, 5 is the official code's rule."""

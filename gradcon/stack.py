@@ -1,11 +1,13 @@
 """A stack of K networks of one architecture as one function of stacked weights."""
 
+from copy import deepcopy
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from gradcon.forms import FORMS, Form
 from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.networks import Autoencoder, Encoder, Output
 
@@ -17,21 +19,31 @@ class Stack:
         module: gives the architecture; its own weights are not used.
         vectorise: run all models in one batched call, since one such small model leaves an
             accelerator idle; otherwise one call per model, in the form that is fastest on a CPU.
+        form: of the batched calls.
         precision: of the passes; none for that of the parameters.
     """
 
     def __init__(
-        self, module: Autoencoder, *, vectorise: bool, precision: torch.dtype | None = None
+        self,
+        module: Autoencoder,
+        *,
+        vectorise: bool,
+        form: Form = FORMS["convolutions"],
+        precision: torch.dtype | None = None,
     ) -> None:
         self.module = module
         self.vectorise = vectorise
         self.precision = precision
         on_cpu = next(module.parameters()).device.type == "cpu"
-        self.explicit = on_cpu and not vectorise
-        """Whether training uses the explicit passes of ``gradcon.gradients``, made for a CPU."""
+        self.form = form
+        self.explicit = form.products if vectorise else on_cpu
+        """Whether training uses the explicit passes of ``gradcon.gradients``."""
+        self.passes = deepcopy(module) if vectorise else module
+        """The architecture for them; validation by a batched call has none of their encoder."""
         for layer in module.modules():
             if isinstance(layer, TransposedConvolution):
                 layer.closed, layer.channels_last = True, not vectorise
+        for layer in self.passes.modules():
             if isinstance(layer, Encoder):
                 layer.explicit = self.explicit
 
@@ -48,7 +60,7 @@ class Stack:
         if self.vectorise:
             dimensions = (0, 0, None if noise is None else 0)
             return Output(
-                *torch.vmap(self._call_one, in_dims=dimensions)(parameters, images, noise)
+                *torch.vmap(self._call_one, in_dims=dimensions)(dict(parameters), images, noise)
             )
         outputs = [
             self._call_one(

@@ -8,9 +8,10 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +19,16 @@ from tqdm import tqdm
 
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
+from benchmark.utils.precision import float32_arithmetic
+from benchmark.utils.stacking import stacked
 from benchmark.utils.time_limit import Checkpoints
 from gradcon import training_state as states
-from gradcon.batches import batch_order, latent_noise, resident, upload
+from gradcon.batches import Batches, DrawnAhead, batch_order, latent_noise, resident, upload
 from gradcon.epochs import Epoch
+from gradcon.forms import FORMS, STEPS, fastest
 from gradcon.iteration import iterate, validate
 from gradcon.kernels.cuda_graphs import captured
-from gradcon.kernels.runtime import full_float32, keep_freed_memory, warn_of_slow_bfloat16
+from gradcon.kernels.runtime import keep_freed_memory, warn_of_slow_bfloat16
 from gradcon.networks import Autoencoder, initialised
 from gradcon.settings import Settings
 from gradcon.stack import Stack
@@ -33,7 +37,6 @@ from gradcon.training_state import State, Trained
 CHECKPOINT_SECONDS = 30.0
 
 
-@full_float32()
 def train(
     network: type[Autoencoder],
     settings: Settings,
@@ -46,6 +49,7 @@ def train(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
     vectorise: bool | None = None,
+    form: str | None = None,
 ) -> list[Trained | FitFailed]:
     """Train one model per entry of ``data``.
 
@@ -59,17 +63,49 @@ def train(
         milestones: epochs (from 1) whose model is kept.
         device: where to train.
         dtype: of weights and activations.
-        vectorise: run the stack as one batched network rather than model by model; the default
-            does so on an accelerator.
+        vectorise: run the stack as one batched network rather than model by model; by default as
+            ``benchmark.utils.stacking`` says.
+        form: of a batched network, from ``gradcon.forms``; by default the fastest on a GPU.
 
     Returns:
         Per model its outcome, or the reason why it failed; the others are not affected.
 
     Raises:
         InputError: a checkpoint of another training, or one past a milestone that it did not keep;
-            unsupported images.
+            unsupported images; a precision that the device does not have.
         OutOfTime: see ``benchmark.utils.time_limit``.
     """
+    _require_precision(settings, device)
+    with float32_arithmetic("tf32" if settings.precision == "tf32" else "ieee"):
+        return _train(
+            network,
+            settings,
+            data,
+            validation,
+            seeds,
+            checkpoint,
+            milestones,
+            device,
+            dtype,
+            stacked(device) if vectorise is None else vectorise,
+            form,
+        )
+
+
+def _train(
+    network: type[Autoencoder],
+    settings: Settings,
+    data: Sequence[Tensor],
+    validation: Sequence[Tensor],
+    seeds: Sequence[int],
+    checkpoint: Path | None,
+    milestones: Sequence[int],
+    device: str,
+    dtype: torch.dtype,
+    vectorise: bool,
+    form: str | None,
+) -> list[Trained | FitFailed]:
+    """``train`` with everything chosen but the form."""
     channels, image_size = data[0].shape[1], data[0].shape[2]
     modules = [initialised(network, channels, image_size, seed) for seed in seeds]
     modules = [module.to(device, dtype) for module in modules]
@@ -77,8 +113,9 @@ def train(
     identity = _identity(network, settings, data, validation, seeds)
     if checkpoint is not None and checkpoint.exists():
         _resume(state, checkpoint, identity, settings.epochs, milestones)
-    stack = _stack(modules[0], settings, device, vectorise)
-    run_epoch = _epochs(stack, settings, state, data, validation, seeds, device, dtype)
+    stacks = _stacks(modules[0], settings, vectorise, form)
+    state.form = next(iter(stacks)) if len(stacks) == 1 else ""
+    run_epoch = _epochs(stacks, settings, state, data, validation, seeds, device, dtype)
     write = None if checkpoint is None else partial(states.write, state, checkpoint, identity)
     checkpoints = Checkpoints(write, CHECKPOINT_SECONDS)
     bar = _progress(state.epoch, settings.epochs)
@@ -117,20 +154,42 @@ def _resume(
         )
 
 
-def _stack(module: Autoencoder, settings: Settings, device: str, vectorise: bool | None) -> Stack:
-    """The stack in the form and precision that the device and the settings ask for."""
-    on_cpu = torch.device(device).type == "cpu"
+def _require_precision(settings: Settings, device: str) -> None:
+    """Refuse a precision that the device does not have; warn of one that is slow there."""
+    if torch.device(device).type != "cpu":
+        return
+    if settings.precision == "tf32":
+        raise InputError("precision is tf32, which only a GPU has: set it to float32 on a CPU")
+    if settings.precision == "bfloat16":
+        warn_of_slow_bfloat16()
+
+
+def _stacks(
+    module: Autoencoder, settings: Settings, vectorise: bool, form: str | None
+) -> dict[str, Stack]:
+    """The stack in the form that is asked for, or in those that the device can choose from."""
     precision = torch.bfloat16 if settings.precision == "bfloat16" else None
+    on_cpu = next(module.parameters()).device.type == "cpu"
     if on_cpu:
         keep_freed_memory()
-    if on_cpu and precision is not None:
-        warn_of_slow_bfloat16()
-    batched = not on_cpu if vectorise is None else vectorise
-    return Stack(module, vectorise=batched, precision=precision)
+    if not vectorise:
+        return {"model by model": Stack(module, vectorise=False, precision=precision)}
+    names = [form] if form else ["convolutions"] if on_cpu else [*FORMS]
+    return {
+        name: Stack(deepcopy(module), vectorise=True, form=FORMS[name], precision=precision)
+        for name in names
+    }
+
+
+class _Passes(NamedTuple):
+    """An epoch of training and one of validation."""
+
+    train: Epoch
+    validate: Epoch
 
 
 def _epochs(
-    stack: Stack,
+    stacks: Mapping[str, Stack],
     settings: Settings,
     state: State,
     data: Sequence[Tensor],
@@ -141,27 +200,55 @@ def _epochs(
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """A function that runs the epoch of a number (from 1) for all models that have not failed.
 
-    It returns the losses of training and of validation, (K, 4) each.
+    It returns the losses of training and of validation, (K, 4) each. On its first call it chooses
+    the fastest of several stacks.
     """
     size = settings.batch_size
     images, counts = resident(data, device)
     validation_images, validation_counts = resident(validation, device)
     validation_order = upload(batch_order(validation_counts, size), device)
     capture = captured if images.is_cuda else None
-    train_step = partial(iterate, stack, settings, state)
-    train_epoch = Epoch(train_step, images, size, dtype, states.updated_tensors(state), capture)
-    validation_step = partial(validate, stack, settings, state)
-    validation_epoch = Epoch(validation_step, validation_images, size, dtype, [], capture)
-    noise_size = stack.module.noise_size(images.shape[-1])
+    changed = states.updated_tensors(state)
+    forms = {
+        name: _Passes(
+            Epoch(partial(iterate, stack, settings, state), images, size, dtype, changed, capture),
+            Epoch(
+                partial(validate, stack, settings, state),
+                validation_images,
+                size,
+                dtype,
+                [],
+                capture,
+            ),
+        )
+        for name, stack in stacks.items()
+    }
+    noise_size = next(iter(stacks.values())).module.noise_size(images.shape[-1])
+
+    def draw(epoch: int, counts: Sequence[int]) -> Batches:
+        noise = latent_noise(counts, size, noise_size, seeds, epoch, dtype)
+        return batch_order(counts, size, seeds, epoch), noise
+
+    batched = next(iter(stacks.values())).vectorise
+    batches = DrawnAhead(draw, settings.epochs) if batched else draw
 
     def run(epoch: int) -> tuple[Tensor, Tensor]:
         remaining = [
             0 if failure else count for count, failure in zip(counts, state.failures, strict=True)
         ]
-        order = upload(batch_order(remaining, size, seeds, epoch), device)
-        noise = latent_noise(remaining, size, noise_size, seeds, epoch, dtype)
-        losses = train_epoch(order, None if noise is None else upload(noise, device))
-        return losses, validation_epoch(validation_order, None)
+        drawn_order, drawn_noise = batches(epoch, remaining)
+        order = upload(drawn_order, device)
+        noise = None if drawn_noise is None else upload(drawn_noise, device)
+        if len(forms) > 1:
+            few = order[:, :STEPS], None if noise is None else noise[:, :STEPS]
+            calls = {name: partial(passes.train, *few) for name, passes in forms.items()}
+            chosen = fastest(calls, changed)
+            for name in [*forms]:
+                if name != chosen:
+                    del forms[name]
+        ((state.form, passes),) = forms.items()
+        losses = passes.train(order, noise)
+        return losses, passes.validate(validation_order, None)
 
     return run
 

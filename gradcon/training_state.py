@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmark.detector import FitFailed
 from benchmark.utils.tensors import read_tensors, write_tensors
+from gradcon.flat import Flat
 from gradcon.networks import Autoencoder, decoder_weights
 from gradcon.settings import Settings
 
@@ -38,16 +39,20 @@ class Trained:
     best_epoch: int
     seconds: float
     """Time spent in epochs, over all sessions; of a stack, the share of one model."""
+    form: str
+    """How its passes were computed in this session; see ``gradcon.forms``."""
 
 
 @dataclass
 class State:
     """Everything that a checkpoint holds; tensors are (K, ...), lists have K entries."""
 
-    parameters: Tensors
-    first_moment: Tensors
-    second_moment: Tensors
-    reference: Tensors
+    parameters: Flat
+    """The constrained weights first."""
+    first_moment: Flat
+    second_moment: Flat
+    reference: Flat
+    """Of the constrained weights, in their order."""
     iterations: Tensor
     """(K,) iterations of each model so far: the number of gradients that its reference averages."""
     kept: dict[str, tuple[Tensors, Tensors]] = field(default_factory=dict)
@@ -60,24 +65,29 @@ class State:
     history: list[list[dict[str, float]]] = field(default_factory=list)
     failures: list[str | None] = field(default_factory=list)
     """Per model why its training ended early, or none."""
+    form: str = ""
+    """As in ``Trained``."""
 
 
 def initial(modules: Sequence[Autoencoder]) -> State:
     """The state before training, with the modules' weights."""
-    parameters = {
-        name: torch.stack([dict(m.named_parameters())[name].detach() for m in modules])
-        for name, _ in modules[0].named_parameters()
-    }
+    constrained = decoder_weights(modules[0])
+    names = [name for name, _ in modules[0].named_parameters()]
+    own = [dict(module.named_parameters()) for module in modules]
+    parameters = Flat.of(
+        {
+            name: torch.stack([each[name].detach() for each in own])
+            for name in (*constrained, *(name for name in names if name not in constrained))
+        }
+    )
     count = len(modules)
-    any_parameter = next(iter(parameters.values()))
+    buffer = parameters.buffer
     return State(
         parameters=parameters,
-        first_moment={name: torch.zeros_like(value) for name, value in parameters.items()},
-        second_moment={name: torch.zeros_like(value) for name, value in parameters.items()},
-        reference={
-            name: torch.zeros_like(parameters[name]) for name in decoder_weights(modules[0])
-        },
-        iterations=any_parameter.new_zeros(count),
+        first_moment=parameters.at(torch.zeros_like(buffer)),
+        second_moment=parameters.at(torch.zeros_like(buffer)),
+        reference=Flat.of({name: torch.zeros_like(parameters[name]) for name in constrained}),
+        iterations=buffer.new_zeros(count),
         best_loss=[float("inf")] * count,
         best_epoch=[0] * count,
         history=[[] for _ in modules],
@@ -87,8 +97,7 @@ def initial(modules: Sequence[Autoencoder]) -> State:
 
 def updated_tensors(state: State) -> list[Tensor]:
     """The tensors that an iteration updates in place."""
-    groups = (getattr(state, group).values() for group in _STACKED)
-    return [state.iterations, *(tensor for group in groups for tensor in group)]
+    return [state.iterations, *(getattr(state, group).buffer for group in _STACKED)]
 
 
 def record(
@@ -168,7 +177,7 @@ def outcome(state: State, k: int) -> Trained | FitFailed:
         for name, (parameters, reference) in kept.items()
     }
     seconds = state.seconds / len(state.failures)
-    return Trained(models, state.history[k], state.best_epoch[k], seconds)
+    return Trained(models, state.history[k], state.best_epoch[k], seconds, state.form)
 
 
 def write(state: State, path: Path, identity: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from gradcon.kernels.convolution import TransposedConvolution
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, Encoder, decoder_weights, initialised
 from gradcon.scoring import CHUNK, score_images
-from gradcon.settings import Settings
+from gradcon.settings import Precision, Settings
 from gradcon.stack import Stack
 from gradcon.training import train
 from performance.timing import alternate
@@ -46,15 +46,14 @@ class Sizes:
     gpu_epoch: int = 4500
     gpu_epochs: int = 5
     gpu_scored: int = 20000
+    gpu_repeats: int = 3
 
 
-SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6)
+SMALL = Sizes(1, 4, 6, 2, 8, (1, 2), (4, 8), (12, 28), (8,), (1, 2), 9, 1, 6, 1)
 """For a test that everything runs."""
 
 
-def settings(
-    alpha: float = 0.03, precision: Literal["float32", "bfloat16"] = "float32"
-) -> Settings:
+def settings(alpha: float = 0.03, precision: Precision = "float32") -> Settings:
     """The paper's hyperparameters."""
     return Settings(
         epochs=1,
@@ -75,11 +74,11 @@ def training_step(sizes: Sizes) -> Iterator[Row]:
         batch = torch.rand(sizes.batch, channels, 28, 28)
         candidates = {
             "official formulation": _plain_step(batch, 0.03),
-            "one gradient call for all layers": _step(batch, explicit=False, closed=False),
-            "closed convolutions, channels last": _step(batch, explicit=False),
-            "explicit passes": _step(batch),
-            "explicit passes, bfloat16": _step(batch, settings(precision="bfloat16")),
-            "explicit passes, no constraint (CAE)": _step(batch, settings(alpha=0.0)),
+            "one gradient call for all layers": step(batch, explicit=False, closed=False),
+            "closed convolutions, channels last": step(batch, explicit=False),
+            "explicit passes": step(batch),
+            "explicit passes, bfloat16": step(batch, settings(precision="bfloat16")),
+            "explicit passes, no constraint (CAE)": step(batch, settings(alpha=0.0)),
         }
         yield from rows("training step", candidates, sizes, channels=channels, images=sizes.batch)
 
@@ -106,8 +105,8 @@ def stacks(sizes: Sizes) -> Iterator[Row]:
     for models in sizes.models:
         batch = torch.rand(sizes.batch, 3, 28, 28)
         candidates = {
-            "model by model": _step(batch, models=models),
-            "batched": _step(batch, models=models, vectorise=True),
+            "model by model": step(batch, models=models),
+            "batched": step(batch, models=models, vectorise=True),
         }
         per_model = dict.fromkeys(candidates, models)
         yield from rows("stack, per model and step", candidates, sizes, per_model, models=models)
@@ -139,7 +138,7 @@ def growth(sizes: Sizes) -> Iterator[Row]:
     for side in sizes.image_sizes:
         batch = torch.rand(sizes.batch, 3, side, side)
         yield from rows(
-            "training step by image size", {"GradCon": _step(batch)}, sizes, image_size=side
+            "training step by image size", {"GradCon": step(batch)}, sizes, image_size=side
         )
 
 
@@ -202,7 +201,7 @@ def _plain_step(batch: Tensor, alpha: float) -> Callable[[], object]:
     return partial(plain.training_step, network, optimiser, reference, batch, alpha)
 
 
-def _step(
+def step(
     batch: Tensor,
     chosen: Settings | None = None,
     *,
@@ -211,6 +210,7 @@ def _step(
     models: int = 1,
     vectorise: bool = False,
 ) -> Callable[[], object]:
+    """One iteration of models from the paper's settings, or others, on a batch (B, C, H, H)."""
     networks = [
         initialised(Autoencoder, batch.shape[1], batch.shape[2], seed) for seed in range(models)
     ]

@@ -1,46 +1,69 @@
-#!/bin/sh
-# What to do with a borrowed GPU, in the seconds that there are:
+#!/usr/bin/env bash
+# Some minutes of a borrowed GPU, in the root of this project: the equality tests, the table of
+# speeds, then as much of a configuration as fits.
 #
-#   sh performance/on_gpu.sh FOLDER SECONDS CONFIGFILE...
+#     performance/on_gpu.sh FOLDER SECONDS CONFIGFILE [PACKED ...]
 #
-# The results of a GPU are compared with those of the CPU (60 s at most), its speed is measured (60 s
-# at most), then missing runs of the configuration are trained and their scores packed. All that is
-# written lies under FOLDER: equality.txt, speed.txt, train.txt, results/ and packs/. Called again
-# with the same FOLDER it goes on. DEVICE=cpu rehearses it without a GPU.
-set -u
+# FOLDER      takes everything that is written: equality.txt, speed.txt, training.txt, results/ and,
+#             with the scores in files to bring home, packs/
+# SECONDS     for the training; the tests take up to 60 before, the table up to 60
+# CONFIGFILE  such as config/paper.yaml
+# PACKED      prepared data sets, each a folder of `python -m performance.travel pack` that has the
+#             data set's name; others are downloaded
+#
+# PYTHON, DEVICE and WHEELS (a folder of packages that the machine lacks) may be set. Called again
+# with the same FOLDER, the training goes on.
+set -euo pipefail
 
-began=$(date +%s)
-project=$(cd "$(dirname "$0")/.." && pwd)
-folder=$1 seconds=$2
-shift 2
-device=${DEVICE:-cuda} python=${PYTHON:-python3}
-end=$((began + seconds))
-to_import=25 to_pack=10
+if [ $# -lt 3 ]; then
+    sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+mkdir -p "$1/tmp" "$1/results"
+folder=$(cd "$1" && pwd)
+seconds=$2
+config=$3
+shift 3
+python=${PYTHON:-python3}
+device=${DEVICE:-cuda}
 
-mkdir -p "$folder" || exit 1
-for file; do # the paths, as seen from the folder
-    shift
-    set -- "$@" "$(cd "$(dirname "$file")" && pwd)/$(basename "$file")"
-done
-cd "$folder" || exit 1
-export PYTHONPATH="$project${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1
-
-if [ "$device" != cpu ]; then
-    timeout 60 "$python" -m pytest -q -W default -p no:cacheprovider \
-        "$project/tests/test_gradcon_cuda.py" >equality.txt 2>&1
-    echo "exit status $?" >>equality.txt
-    tail -n 2 equality.txt
-    timeout 60 "$python" -m performance.accelerator >speed.txt 2>&1
-    echo "exit status $?" >>speed.txt
-    cat speed.txt
+# Whatever is written by default elsewhere.
+export TMPDIR="$folder/tmp" XDG_CACHE_HOME="$folder/tmp" PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+if [ -n "${WHEELS:-}" ]; then
+    "$python" -m pip install --quiet --no-index --no-deps --upgrade --target "$folder/tmp/site" \
+        "$WHEELS"/*.whl
+    export PYTHONPATH="$folder/tmp/site:$PYTHONPATH"
 fi
 
-left=$((end - $(date +%s) - to_import - to_pack))
-[ $left -gt 0 ] || { echo "$seconds s are too short: nothing is left to train" >&2; exit 1; }
-minutes=$("$python" -c "print($left / 60)")
-"$python" -m benchmark train --configfile "$@" --minutes "$minutes" --device "$device" >train.txt 2>&1
-status=$?
-cat train.txt
-rm -rf packs
-"$python" -m benchmark pack --configfile "$@" --to packs || status=1
-exit $status
+# A GPU that computes something else trains nothing. Any new warning of CUDA is none of that.
+status=0
+timeout 60 "$python" -m pytest -q -W default --noconftest -p no:cacheprovider -rs \
+    --basetemp "$folder/tmp/pytest" tests/test_gradcon_cuda.py >"$folder/equality.txt" 2>&1 ||
+    status=$?
+tail -n 3 "$folder/equality.txt"
+case $status in
+0) ;;
+124) echo "equality tests: not finished in 60 seconds, see $folder/equality.txt" ;;
+*)
+    echo "equality tests: failed, so nothing is trained; see $folder/equality.txt" >&2
+    exit 1
+    ;;
+esac
+
+"$python" -m performance.accelerator ${TABLE:-} | tee "$folder/speed.txt"
+
+if ! "$python" -m benchmark train --help >/dev/null 2>&1; then
+    echo "training: skipped, as this version has no command for it"
+    exit 0
+fi
+name=$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["name"])' "$config")
+printf 'results: %s\n' "$folder/results" >"$folder/tmp/here.yaml"
+for packed in "$@"; do
+    data="$folder/results/$name/data/$(basename "$packed")"
+    [ -f "$data/dataset.json" ] || "$python" -m performance.travel unpack "$packed" "$data"
+done
+minutes=$("$python" -c 'import sys; print(float(sys.argv[1]) / 60)' "$seconds")
+"$python" -m benchmark train --configfile "$config" "$folder/tmp/here.yaml" --minutes "$minutes" \
+    --device "$device" 2>&1 | tee "$folder/training.txt"
+"$python" -m benchmark pack --configfile "$config" "$folder/tmp/here.yaml" --to "$folder/packs"

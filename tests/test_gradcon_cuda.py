@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gradcon import GradCon, GradConVAE
+from gradcon.forms import FORMS
 from gradcon.kernels.cuda_graphs import captured
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, decoder_weights
@@ -35,12 +36,13 @@ def test_a_recording_runs_on_its_device_and_leaves_no_trace(device):
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
-@pytest.mark.parametrize("counts", [(20,), (20, 40)])
-def test_a_stack_gives_the_numbers_of_single_trainings_on_the_cpu(network, counts, device):
+@pytest.mark.parametrize("counts, form", [((20,), "convolutions"), *(((20, 40), f) for f in FORMS)])
+def test_a_stack_gives_the_numbers_of_single_trainings_on_the_cpu(network, counts, form, device):
     data = [tensor(1, count) for count in counts]
     held = [tensor(2, 5 + k) for k in range(len(counts))]
     seeds, dtype = list(range(len(counts))), torch.float64
-    together = train(network, settings(), data, held, seeds=seeds, device=device, dtype=dtype)
+    how = {"device": device, "dtype": dtype, "form": form}
+    together = train(network, settings(), data, held, seeds=seeds, **how)
     for k, stacked in enumerate(together):
         (alone,) = train(network, settings(), [data[k]], [held[k]], seeds=[k], dtype=dtype)
         for ours, theirs in zip(stacked.history, alone.history, strict=True):
@@ -48,6 +50,26 @@ def test_a_stack_gives_the_numbers_of_single_trainings_on_the_cpu(network, count
         for group in ("parameters", "reference"):
             for name, value in getattr(alone.models["last"], group).items():
                 assert relative(getattr(stacked.models["last"], group)[name], value) < 1e-8
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_fastest_form_is_chosen_on_the_gpu(device):
+    images = [tensor(1, 40), tensor(2, 20)]
+    (first, _) = train(Autoencoder, settings(), images, images, seeds=[0, 1], device=device)
+    assert first.form in FORMS and len(first.history) == 2
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("precision, tolerance", [("tf32", 0.01), ("bfloat16", 0.05)])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_of_lower_precision_is_close(device, precision, tolerance, form):
+    images = [tensor(1, 16)]
+    losses = {}
+    for chosen in ("float32", precision):
+        once = settings(epochs=1, precision=chosen)
+        (ours,) = train(Autoencoder, once, images, images, seeds=[0], device=device, form=form)
+        losses[chosen] = ours.history[0]["train_reconstruction"]
+    assert losses[precision] == pytest.approx(losses["float32"], rel=tolerance)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -27,7 +27,7 @@ def test_a_layer_is_the_convolution(small, large, padding, large_channels, trans
         pytest.skip("a transposed convolution gives even sides")
     torch.manual_seed(0)
     channels = (5, large_channels)
-    f = make_layer(2, (small, large), padding, None, channels, transposed)
+    f = make_layer(2, (small, large), padding, None, channels, transposed, torch.device("cpu"))
     kernel = torch.randn(*channels, 4, 4, dtype=torch.float64)
     if transposed:
         x = torch.randn(2, 5, small, small, dtype=torch.float64)
@@ -150,6 +150,43 @@ def test_the_variational_autoencoder_and_padding(reconstruction_loss, reference,
     if reference == "reconstruction":
         for value, other in zip(ours.reconstruction, own, strict=True):
             torch.testing.assert_close(value, other.detach(), rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
+@pytest.mark.parametrize("channels, size", [(1, 12), (3, 28)])
+@pytest.mark.parametrize("reference", ["total", "reconstruction"])
+def test_the_passes_of_a_stack_are_those_of_its_models(network, channels, size, reference):
+    """Which the tests above compare with the plain reference."""
+    torch.manual_seed(0)
+    modules = [initialised(network, channels, size, seed).double() for seed in (1, 2)]
+    modules[0].encoder.explicit = True
+    names = dict(modules[0].named_parameters())
+    own = [{n: v.detach() for n, v in module.named_parameters()} for module in modules]
+    parameters = {name: torch.stack([each[name] for each in own]) for name in names}
+    means = {f"decoder.{2 * k}.weight": None for k in range(4)}
+    means = {name: torch.randn_like(parameters[name]) for name in means}
+    images = torch.rand(2, 5, channels, size, size, dtype=torch.float64)
+    weight = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 1, 0]], dtype=torch.float64)
+    noise_size = network.noise_size(size)
+    noise = torch.randn(2, 5, noise_size, dtype=torch.float64) if noise_size else None
+    chosen = settings(reference=reference)
+    stack = batch_gradients(modules[0], chosen, parameters, means, images, weight, noise)
+    for k in range(2):
+        of_one = {name: mean[k] for name, mean in means.items()}
+        single = batch_gradients(
+            modules[0],
+            chosen,
+            own[k],
+            of_one,
+            images[k],
+            weight[k],
+            None if noise is None else noise[k],
+        )
+        torch.testing.assert_close(stack.losses[k], single.losses, rtol=1e-12, atol=0)
+        for name, value in single.total.items():
+            torch.testing.assert_close(stack.total[name][k], value, rtol=1e-8, atol=1e-14)
+        for ours, theirs in zip(stack.reconstruction, single.reconstruction, strict=True):
+            torch.testing.assert_close(ours[k], theirs, rtol=1e-8, atol=1e-14)
 
 
 def test_bfloat16_is_close():

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import threading
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -10,14 +11,25 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark.detector import FitFailed
-from gradcon import iteration, training
+from benchmark.errors import InputError
+from benchmark.utils import machine
+from gradcon import forms, iteration, training
 from gradcon import reference as plain
 from gradcon import training_state as states
-from gradcon.batches import batch_order, latent_noise, resident, take_batch, without_padding
+from gradcon.batches import (
+    DrawnAhead,
+    batch_order,
+    latent_noise,
+    resident,
+    take_batch,
+    without_padding,
+)
 from gradcon.epochs import Epoch
-from gradcon.kernels.adam import adam_step, by_formula
+from gradcon.flat import ALIGNMENT, Flat
+from gradcon.kernels.adam import adam_step
 from gradcon.losses import gradient_loss
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
 from gradcon.settings import Settings
@@ -81,8 +93,12 @@ def test_training_follows_the_plain_reference(channels):
     assert weighted[1] < -0.01
 
 
-@pytest.mark.parametrize("vectorise", [False, True])
-def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise):
+FORMS = [(False, None), (True, "convolutions"), (True, "products")]
+"""Whether a stack is computed at once, and in which form."""
+
+
+@pytest.mark.parametrize(("vectorise", "form"), FORMS)
+def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise, form):
     """``reference: reconstruction`` against plain lines; the two settings part after a step."""
     images, seed = tensor(3, 40), 5
     ours = {
@@ -94,6 +110,7 @@ def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise)
             seeds=[seed],
             dtype=torch.float64,
             vectorise=vectorise,
+            form=form,
         )[0].models["last"]
         for kind in ("reconstruction", "total")
     }
@@ -200,16 +217,16 @@ def test_gradient_loss_by_hand():
 
 
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
-@pytest.mark.parametrize("vectorise", [False, True])
-def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
+@pytest.mark.parametrize(("vectorise", "form"), FORMS)
+def test_a_stack_gives_the_numbers_of_its_members(network, vectorise, form):
     data = [tensor(0, 30), tensor(1, 50), tensor(1, 50)]
     validation = [tensor(0, 5), tensor(1, 9), tensor(1, 9)]
     seeds = [1, 1, 2]
     begun = time.monotonic()
-    together = train(
-        network, settings(), data, validation, seeds=seeds, dtype=torch.float64, vectorise=vectorise
-    )
+    how = {"dtype": torch.float64, "vectorise": vectorise, "form": form}
+    together = train(network, settings(), data, validation, seeds=seeds, **how)
     assert 0 < sum(trained.seconds for trained in together) <= time.monotonic() - begun
+    assert {trained.form for trained in together} == {form or "model by model"}
     for k, stacked in enumerate(together):
         (alone,) = train(
             network, settings(), [data[k]], [validation[k]], seeds=[seeds[k]], dtype=torch.float64
@@ -228,37 +245,85 @@ def test_a_stack_gives_the_numbers_of_its_members(network, vectorise):
                 assert relative(stacked.models[model].reference[name], value) < 1e-8
 
 
-@pytest.mark.parametrize("take_step", [adam_step, by_formula])
-def test_adam_is_torch_adam_for_each_model_that_steps(take_step):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_adam_is_torch_adam_for_each_model_that_steps(at_once):
     generator = torch.Generator().manual_seed(0)
-    start = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
-    state = {name: {"w": torch.zeros_like(start)} for name in ("first", "second")}
-    ours = {"w": start.clone()}
+    draw = partial(torch.randn, generator=generator, dtype=torch.float64)
+    shapes = {"w": (2, 3, 4), "v": (2, 5)}
+    start = {name: draw(shape) for name, shape in shapes.items()}
+    ours = Flat.of(start)
+    moments = [ours.at(torch.zeros_like(ours.buffer)) for _ in range(2)]
     iterations = torch.zeros(2, dtype=torch.float64)
-    theirs = [torch.nn.Parameter(start[k].clone()) for k in range(2)]
-    optimisers = [torch.optim.Adam([p], lr=0.01) for p in theirs]
+    theirs = [{n: torch.nn.Parameter(start[n][k].clone()) for n in start} for k in range(2)]
+    optimisers = [torch.optim.Adam(each.values(), lr=0.01) for each in theirs]
     for step in range(6):
         active = torch.tensor([1.0, float(step % 2)], dtype=torch.float64)
-        gradient = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+        gradient = {name: draw(shape) for name, shape in shapes.items()}
         iterations += active
-        take_step(ours, {"w": gradient}, state["first"], state["second"], iterations, active, 0.01)
+        given = Flat.of(gradient) if at_once else gradient
+        adam_step(ours, given, *moments, iterations, active, 0.01)
         for k in range(2):
             if active[k]:
-                theirs[k].grad = gradient[k]
+                for name, parameter in theirs[k].items():
+                    parameter.grad = gradient[name][k]
                 optimisers[k].step()
-    for k in range(2):
-        torch.testing.assert_close(ours["w"][k], theirs[k].data, rtol=1e-12, atol=1e-12)
+    for name in shapes:
+        for k in range(2):
+            expected = theirs[k][name].data
+            torch.testing.assert_close(ours[name][k], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_adam_by_formula_loses_nothing_in_float32():
+def test_adam_at_once_loses_nothing_in_float32():
     generator = torch.Generator().manual_seed(0)
     start, gradient = torch.randn(2, 1, 50, generator=generator).unbind()
     theirs = torch.nn.Parameter(start.clone())
     theirs.grad = gradient
     torch.optim.Adam([theirs], lr=0.01).step()
-    ours, moments = start.clone(), [{"w": torch.zeros_like(start)} for _ in range(2)]
-    by_formula({"w": ours}, {"w": gradient}, *moments, torch.ones(1), torch.ones(1), 0.01)
-    torch.testing.assert_close(ours - start, theirs.detach() - start, rtol=5e-6, atol=2e-7)
+    ours, moments = Flat.of({"w": start}), [Flat.of({"w": torch.zeros(1, 50)}) for _ in range(2)]
+    adam_step(ours, Flat.of({"w": gradient}), *moments, torch.ones(1), torch.ones(1), 0.01)
+    torch.testing.assert_close(ours["w"] - start, theirs.detach() - start, rtol=5e-6, atol=2e-7)
+
+
+class Calls(TorchDispatchMode):
+    """Counts the kernels of an accelerator: the calls that are no views."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        if not function.is_view:
+            self.names.append(str(function))
+        return function(*arguments, **(named or {}))
+
+
+def test_the_update_of_a_stack_takes_two_dozen_kernels():
+    modules = [initialised(Autoencoder, 3, 28, seed) for seed in range(3)]
+    state = states.initial(modules)
+    gradients = state.parameters.at(torch.randn_like(state.parameters.buffer))
+    moments = state.first_moment, state.second_moment
+    arguments = state.parameters, gradients, *moments, torch.ones(3), torch.ones(3), 0.01
+    adam_step(*arguments)
+    with Calls() as calls:
+        adam_step(*arguments)
+    assert len(calls.names) <= 24, calls.names
+
+
+def test_tensors_in_one_buffer_are_those_given():
+    tensors = {"a": torch.randn(2, 3, 4), "b": torch.randn(2, 64), "c": torch.randn(2, 1)}
+    flat = Flat.of(tensors)
+    assert flat.buffer.numel() == 64 + 128 + 64
+    for k, (name, value) in enumerate(tensors.items()):
+        assert flat[name].equal(value) and not flat[name].storage_offset() % ALIGNMENT, name
+        flat[name].fill_(k + 1)
+    assert flat.buffer.unique().tolist() == [0, 1, 2, 3]
+    values = flat.at(flat.per_element(torch.tensor([7.0, 8.0])))
+    assert all((part[0] == 7).all() and (part[1] == 8).all() for part in values.values())
+    leaf = flat.buffer.detach().requires_grad_()
+    parts = flat.at(leaf)
+    (gradient,) = torch.autograd.grad((parts["a"] * 2).sum() + parts["c"].sum(), leaf)
+    by_name = flat.at(gradient)
+    assert [by_name[name].unique().tolist() for name in tensors] == [[2], [0], [1]]
 
 
 def recorded(body, changed):
@@ -272,8 +337,8 @@ def recorded(body, changed):
 
 
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
-@pytest.mark.parametrize("counts", [(20,), (20, 40)])
-def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, monkeypatch):
+@pytest.mark.parametrize("counts, form", [((20,), "convolutions"), ((20, 40), "products")])
+def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, form):
     chosen, dtype = settings(), torch.float64
     data = [tensor(1, count) for count in counts]
     held = [tensor(2, 5 + k) for k in range(len(counts))]
@@ -282,9 +347,9 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, m
         train(network, chosen, [d], [h], seeds=[s], dtype=dtype)[0]
         for d, h, s in zip(data, held, seeds, strict=True)
     ]
-    monkeypatch.setattr(iteration, "adam_step", by_formula)
     modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
-    state, stack = states.initial(modules), Stack(modules[0], vectorise=True)
+    state = states.initial(modules)
+    stack = Stack(modules[0], vectorise=True, form=forms.FORMS[form])
     images, _ = resident(data, "cpu")
     held_images, held_counts = resident(held, "cpu")
     changed = states.updated_tensors(state)
@@ -311,6 +376,104 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, m
             assert relative(state.parameters[name][k], value) < 1e-8
         for name, value in single.models["last"].reference.items():
             assert relative(state.reference[name][k], value) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "fastest, lacking", [("convolutions", ()), ("products", ()), ("products", ("convolutions",))]
+)
+def test_the_fastest_form_is_taken_and_trying_leaves_no_trace(fastest, lacking, monkeypatch):
+    """On a GPU each form is tried; here the clock says which one is fast."""
+    images, time_of, called = tensor(1, 40), {"convolutions": 2.0, "products": 3.0}, []
+    time_of[fastest] = 1.0
+    inner = training.iterate
+
+    def iterate(stack, *rest):
+        called.append("products" if stack.explicit else "convolutions")
+        if called[-1] in lacking:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(stack, *rest)
+
+    def choose(candidates, changed):
+        ticks = iter(range(1000))
+        return forms.fastest(candidates, changed, lambda: time_of[called[-1]] * (next(ticks) % 2))
+
+    make = training._stacks
+
+    def two(module, chosen, vectorise, form):
+        return {name: make(module, chosen, True, name)[name] for name in time_of}
+
+    monkeypatch.setattr(training, "iterate", iterate)
+    monkeypatch.setattr(training, "fastest", choose)
+    arguments = {"seeds": [0], "dtype": torch.float64, "vectorise": True}
+    monkeypatch.setattr(training, "_stacks", two)
+    (chosen,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
+    assert chosen.form == fastest and called[-3:] == [fastest] * 3
+    monkeypatch.undo()
+    (alone,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
+    for name, value in alone.models["last"].parameters.items():
+        assert relative(chosen.models["last"].parameters[name], value) < 1e-8
+
+
+def test_without_memory_for_any_form_the_job_stops():
+    def lacks():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError) as caught:
+        forms.fastest({"a": lacks, "b": lacks}, [torch.ones(1)])
+    assert machine.advice(caught.value).startswith("free memory")
+
+
+def test_cudnn_searches_where_the_form_says_so(monkeypatch):
+    seen = []
+    inner = iteration._batch_losses
+    monkeypatch.setattr(
+        iteration,
+        "_batch_losses",
+        lambda *rest: (seen.append(torch.backends.cudnn.benchmark), inner(*rest))[1],
+    )
+    images = tensor(4, 4)
+    for form, search in (("convolutions", False), ("convolutions, searched", True)):
+        how = {"seeds": [0], "vectorise": True, "form": form}
+        train(Autoencoder, settings(epochs=1), [images], [images], **how)
+        assert seen == [search, search]  # in training and in validation
+        seen.clear()
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_tf32_is_refused_on_a_cpu_and_set_on_a_gpu(monkeypatch):
+    images, chosen = tensor(4, 4), settings(epochs=1, precision="tf32")
+    with pytest.raises(InputError, match=r"^precision is tf32, which only a GPU has: set it"):
+        train(Autoencoder, chosen, [images], [images], seeds=[0])
+    monkeypatch.setattr(training, "_require_precision", lambda *rest: None)
+    seen, inner = [], training.iterate
+    backends = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    monkeypatch.setattr(
+        training,
+        "iterate",
+        lambda *rest: (seen.append([b.fp32_precision for b in backends]), inner(*rest))[1],
+    )
+    before = [each.fp32_precision for each in backends]
+    train(Autoencoder, chosen, [images], [images], seeds=[0])
+    train(Autoencoder, settings(epochs=1), [images], [images], seeds=[0])
+    assert seen == [["tf32"] * 2, ["ieee"] * 2]
+    assert [each.fp32_precision for each in backends] == before
+
+
+def test_the_next_epoch_is_drawn_while_this_one_trains():
+    begun, may_end = threading.Event(), threading.Event()
+
+    def draw(epoch, counts):
+        if epoch == 2 and counts == [3]:
+            begun.set()
+            assert may_end.wait(60)
+        return torch.tensor([epoch, *counts]), None
+
+    ahead = DrawnAhead(draw, 3)
+    assert ahead(1, [3])[0].tolist() == [1, 3]
+    assert begun.wait(60)  # nobody has asked for it yet
+    may_end.set()
+    assert ahead(2, [3])[0].tolist() == [2, 3]
+    assert ahead(3, [0])[0].tolist() == [3, 0], "of a model that has failed since"
 
 
 def test_padding_has_no_weight():

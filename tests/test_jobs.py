@@ -15,6 +15,7 @@ from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
 from benchmark.scheduling import order
+from benchmark.utils import stacking
 from workflow.jobs import Jobs
 
 
@@ -61,6 +62,22 @@ def test_stacks_make_the_files_of_single_runs():
     assert jobs("cuda").stacks[1].files("data/{dataset}/dataset.json") == [
         "data/mnist/dataset.json"
     ]
+
+
+def test_methods_without_a_network_take_no_gpu():
+    single, digits, mnist = jobs("cuda", methods={"cae": {}, "kde": {}, "dae": {}}).stacks
+    assert (single.methods, single.gpus, single.values) == (["kde"], 0, {})
+    assert [(s.methods, s.gpus) for s in (digits, mnist)] == [(["cae", "dae"], 1)] * 2
+    assert [stack.rule for stack in jobs("cuda", methods={"kde": {}}).stacks] == ["runs"]
+
+
+def test_stacks_can_be_forced_on_a_cpu(monkeypatch):
+    on_gpu = jobs("cuda").stacks
+    monkeypatch.setenv(stacking.VARIABLE, "1")
+    assert jobs().stacks == [stack._replace(gpus=0) for stack in on_gpu]
+    monkeypatch.setenv(stacking.VARIABLE, "yes")
+    with pytest.raises(InputError, match=r"^GRADCON_STACKS=yes: set it to 1"):
+        jobs().stacks  # noqa: B018
 
 
 def test_a_folder_gives_back_its_run():
@@ -128,7 +145,7 @@ def test_the_priority_is_the_order_of_the_runs(on):
 @pytest.mark.parametrize("on", ["cpu", "cuda"])
 def test_images_are_asked_for_with_the_jobs_that_need_them(on):
     gone = {"source": "npz", "path": "gone.npz", "protocol": "folds"}
-    mapping = {"name": "n", "seeds": [0], "datasets": {"own": gone}, "methods": {"kde": {}}}
+    mapping = {"name": "n", "seeds": [0], "datasets": {"own": gone}, "methods": {"cae": {}}}
     without_data = Jobs(load(mapping, data=False), on, "my.yaml")
     assert len(without_data.stacks) == (on == "cpu")
     for ask in (without_data.in_runs("run.json"), without_data.sources):

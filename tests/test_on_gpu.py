@@ -1,44 +1,135 @@
-"""The script for a borrowed GPU, rehearsed on the CPU with a tiny configuration."""
+"""What goes along to a borrowed GPU: data in small files, and the script that uses its minutes."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from benchmark import data as datasets
+from benchmark import layout
+from benchmark.__main__ import COMMANDS
+from benchmark.errors import InputError
+from benchmark.layout import RunKey
+from performance import travel
 
 ROOT = Path(__file__).parents[1]
-CONFIG = {
-    "name": "tiny",
-    "seeds": [0],
-    "datasets": {"digits": {"source": "digits", "protocol": "folds", "inliers": [0]}},
-    "methods": {"ocsvm": {}},
-}
 
 
-def rehearse(folder, seconds):
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
-    return subprocess.run(
-        ["sh", ROOT / "performance/on_gpu.sh", "out", str(seconds), "tiny.yaml"],
-        cwd=folder,
-        env=os.environ | {"DEVICE": "cpu", "PYTHON": sys.executable},
+@pytest.mark.parametrize("encoding", travel.ENCODERS)
+@settings(max_examples=20)
+@given(
+    st.tuples(
+        st.integers(1, 10), st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])
+    ).flatmap(lambda shape: arrays.arrays(np.uint8, shape))
+)
+def test_every_encoding_gives_the_images_back(encoding, images):
+    content = travel.ENCODERS[encoding](images)
+    assert np.array_equal(travel.DECODERS[encoding](content, images.shape), images)
+
+
+def test_a_data_set_travels(prepared, tmp_path):
+    data, _ = prepared
+    travel.pack(data, tmp_path / "packed", block=700)
+    assert travel.main(["unpack", str(tmp_path / "packed"), str(tmp_path / "there")]) == 0
+    for file in data.iterdir():
+        assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes(), file.name
+    size = sum(file.stat().st_size for file in (tmp_path / "packed").glob("images-*"))
+    assert 0 < size < 0.6 * (data / "images.npy").stat().st_size
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_a_damaged_pack_is_one_line_and_no_data_set(prepared, tmp_path, damage, capsys):
+    packed = tmp_path / "packed"
+    travel.pack(prepared[0], packed, block=700)
+    first, second, *_ = sorted(packed.glob("images-*"))
+    if damage == "missing":
+        first.unlink()
+    elif damage == "cut":
+        first.write_bytes(first.read_bytes()[:100])
+    else:
+        first.unlink()
+        first.with_suffix(second.suffix).write_bytes(second.read_bytes())
+    assert travel.main(["unpack", str(packed), str(tmp_path / "there")]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"{packed}: ") and line.endswith("; pack it again\n")
+    assert line.count("\n") == 1
+    with pytest.raises(InputError):
+        datasets.load(tmp_path / "there")
+
+
+def test_a_pack_overwrites_nothing(prepared, tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(InputError, match="not empty; name a new folder"):
+        travel.pack(prepared[0], tmp_path)
+
+
+def test_the_script_of_a_borrowed_gpu_runs_through(prepared, tmp_path):
+    """On the CPU, with an epoch of one class; every file is under its folder."""
+    packed, folder = tmp_path / "digits", tmp_path / "out"
+    travel.pack(prepared[0], packed)
+    config = {
+        "name": "tiny",
+        "seeds": [0],
+        "beta_multiples": [0, 1],
+        "datasets": {"digits": {"source": "digits", "protocol": "folds", "inliers": [0]}},
+        "methods": {"cae": {"epochs": 1}},
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    before = changed()
+    done = subprocess.run(
+        ["performance/on_gpu.sh", folder, "60", tmp_path / "tiny.yaml", packed],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "PYTHON": sys.executable,
+            "DEVICE": "cpu",
+            "CUDA_VISIBLE_DEVICES": "",
+            "TABLE": "--models 1 --batch 4",
+        },
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "SKIPPED" in (folder / "equality.txt").read_text()
+    assert "no GPU here: times are not measured" in (folder / "speed.txt").read_text()
+    if "train" in COMMANDS:
+        run = layout.run(folder / "results/tiny", RunKey("digits", "cae", 0, 0, 0))
+        assert json.loads((run / "run.json").read_text())["status"] == "complete"
+        assert list((folder / "packs").iterdir())
+    else:
+        assert "training: skipped" in done.stdout
+    assert changed() == before
 
 
-def test_runs_are_trained_and_packed_in_one_folder(tmp_path):
-    before = {path for path in ROOT.rglob("*") if ".git" not in path.parts}
-    done = rehearse(tmp_path, 600)
-    assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"tiny.yaml", "out"}
-    assert [path.name for path in (tmp_path / "out/packs").iterdir()] == ["tiny-001.zip"]
-    assert "1 runs trained and scored" in (tmp_path / "out/train.txt").read_text()
-    written = {path for path in ROOT.rglob("*") if ".git" not in path.parts} - before
-    assert [path for path in written if "__pycache__" not in path.parts] == []
+def test_the_script_trains_nothing_on_a_gpu_that_computes_something_else(tmp_path):
+    wrong = tmp_path / "python"
+    wrong.write_text("#!/bin/sh\necho 1 failed\nexit 1\n")
+    wrong.chmod(0o755)
+    done = subprocess.run(
+        ["performance/on_gpu.sh", tmp_path / "out", "60", "config/demo.yaml"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHON": str(wrong)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == "1 failed\n"
+    assert done.stderr.startswith("equality tests: failed, so nothing is trained; see ")
 
 
-def test_too_short_a_time_is_one_line(tmp_path):
-    done = rehearse(tmp_path, 30)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "30 s are too short: nothing is left to train\n"
+def test_the_script_says_how_it_is_called():
+    done = subprocess.run(["performance/on_gpu.sh"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "on_gpu.sh FOLDER SECONDS CONFIGFILE" in done.stderr
+
+
+def changed():
+    """Files of the working tree, with their times, that Git would see."""
+    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout

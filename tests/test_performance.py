@@ -1,9 +1,13 @@
 """The measurements run and their comparisons are right; no test depends on how fast anything is."""
 
+from typing import get_args
+
 import pandas as pd
 import torch
 
-from performance import accelerator, timing
+from gradcon.forms import FORMS
+from gradcon.settings import Precision
+from performance import accelerator, counting, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
 
@@ -39,11 +43,51 @@ def test_what_is_measured_on_a_gpu_runs_without_one():
     sections = (accelerator.stack_steps, accelerator.epochs, accelerator.scoring)
     table = [row for section in sections for row in section(SMALL, "cpu")]
     assert [(row["section"], row["case"], row.get("models")) for row in table] == [
-        ("stack, per step (cpu)", "batched", 1),
-        ("stack, per step (cpu)", "batched", 2),
+        *(("stack, per step (cpu)", form, models) for models in (1, 2) for form in FORMS),
         ("ten classes (cpu)", "one epoch", 10),
         ("ten classes (cpu)", "1000 epochs, extrapolated", 10),
         ("scoring, per image (cpu)", "one backward pass per image", None),
         ("scoring, per image (cpu)", "batched, exact", None),
     ]
     assert all(row.keys() <= set(COLUMNS) for row in table)
+
+
+def test_the_table_of_a_gpu_counts_without_one(capsys):
+    accelerator.main(["--models", "1", "2", "--batch", "4"])
+    head, _, *rows, foot = capsys.readouterr().out.splitlines()
+    if not torch.cuda.is_available():
+        assert head.startswith("no GPU here: times are not measured;")
+        assert all("not measured" in row for row in rows)
+    assert len(rows) == 2 * len(FORMS) * len(get_args(Precision)) and foot.startswith("limit: ms")
+
+
+def test_a_row_of_the_table_measured(monkeypatch):
+    """On the CPU: its times are positive, its limit follows from the rates."""
+    monkeypatch.setattr(
+        accelerator,
+        "measure_limits",
+        lambda device: accelerator.Limits(dict.fromkeys(accelerator.PRECISIONS, 1e9), 1e9),
+    )
+    first = next(accelerator.table(SMALL, "cpu", 600, [2]))
+    assert first.seconds > 0 and first.limit == max(first.work.flops, first.work.bytes) / 1e9
+    (line, *_) = list(accelerator.lines([first]))[1:]
+    assert f"{1000 * first.seconds:.3f}" in line and f" {first.work.kernels} " in line
+    late = next(accelerator.table(SMALL, "cpu", 0, [2]))
+    assert late.work == first.work and late.seconds is None, "the time was over"
+
+
+def test_rates_of_a_device_are_measured():
+    limits = accelerator.measure_limits("cpu", side=16, repeats=1)
+    assert min(*limits.flops.values(), limits.bandwidth) > 0
+
+
+def test_the_work_of_a_product_is_counted():
+    left, right = (torch.empty(3, 4, 5, device=counting.DEVICE) for _ in range(2))
+    asked = counting.work(lambda: torch.bmm(left, right.mT).add_(1))
+    assert asked.flops == 2 * 3 * 4 * 4 * 5
+    assert asked.kernels == 2
+    assert asked.bytes == 4 * (2 * 60 + 48) + 4 * (48 + 48)
+
+
+def test_the_share_of_the_peak_is_measured():
+    assert min(peak.rates(batch=2, side=16, repeats=1)) > 0

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmark import data as datasets
 from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
 from benchmark.runs.train import RunSpec, run_stack
+from benchmark.utils import machine
 from benchmark.utils.logs import logged
 from gradcon import GradCon
 
@@ -314,3 +316,103 @@ def test_a_killed_process_goes_on_to_the_same_weights(prepared, tmp_path):
     subprocess.run([*command, str(killed)], check=True, env=environment, capture_output=True)
     for name in ("weights/best.safetensors", "weights/last.safetensors", "scores.parquet"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def mtimes(directory):
+    return {path.name: path.stat().st_mtime_ns for path in directory.iterdir() if path.is_file()}
+
+
+def test_runs_that_are_there_are_left_as_they_are(prepared, tmp_path):
+    first, second = spec(seed=4), spec(seed=5)
+    run(first, *prepared, tmp_path / "a")
+    before = mtimes(tmp_path / "a")
+    run_stack([first, second], *prepared, [tmp_path / "a", tmp_path / "b"], "cpu")
+    run_stack([first, second], *prepared, [tmp_path / "a", tmp_path / "b"], "cpu")
+    assert mtimes(tmp_path / "a") == before
+    run(second, *prepared, tmp_path / "alone")
+    scores = [(tmp_path / name / "scores.parquet").read_bytes() for name in ("b", "alone")]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("kind", ["", "fit"])
+def test_a_finished_run_of_a_stack_is_not_made_again_whatever_became_of_it(
+    prepared, tmp_path, kind
+):
+    run(broken(kind), *prepared, tmp_path)
+    before = mtimes(tmp_path)
+    run(broken(kind), *prepared, tmp_path)
+    assert mtimes(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"params": PARAMS | {"epochs": 2}}, {"milestones": (1,)}, {"code_digest": "edited"}],
+)
+def test_a_run_of_other_settings_or_code_is_made_again(prepared, tmp_path, change):
+    run(spec(), *prepared, tmp_path)
+    before = mtimes(tmp_path)
+    run(spec(**change), *prepared, tmp_path)
+    after = mtimes(tmp_path)
+    assert all(after[name] > before[name] for name in ("run.json", "scores.parquet"))
+
+
+@pytest.mark.parametrize("file", ["run.json", "scores.parquet", "epochs.parquet", "history.csv"])
+def test_a_run_with_a_damaged_or_missing_file_is_made_again(prepared, tmp_path, file):
+    run(broken(""), *prepared, tmp_path)
+    content = (tmp_path / file).read_bytes()
+    for damage in (lambda path: path.write_bytes(b"junk"), Path.unlink):
+        if file == "history.csv" and damage is not Path.unlink:
+            continue  # no number comes from it, and run.json does not state its hash
+        damage(tmp_path / file)
+        run(broken(""), *prepared, tmp_path)
+        assert json.loads((tmp_path / "run.json").read_text())["status"] == "complete"
+        if file != "run.json":
+            assert (tmp_path / file).read_bytes() == content
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(prepared, tmp_path, monkeypatch):
+    """Else the runs without ``run.json`` would not find the checkpoint of all of them."""
+    specs, directories = [spec(seed=4), spec(seed=5)], [tmp_path / "a", tmp_path / "b"]
+    write, epochs = Path.write_text, []
+
+    def full(path, text):
+        if "run.json" in path.name or path.name.startswith(".run"):
+            epochs.append(path.parent.name)
+            if path.parent.name == "b":
+                raise OSError(28, "No space left on device")
+        return write(path, text)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="free disk space"):
+        run_stack(specs, *prepared, directories, "cpu")
+    assert epochs == ["a", "b"] and not list(tmp_path.rglob("run.json"))
+    monkeypatch.undo()
+    before = [path.stat().st_mtime_ns for path in tmp_path.rglob("training-*")]
+    assert len(before) == 1
+    monkeypatch.setattr("gradcon.training.iterate", lambda *rest: pytest.fail("trained again"))
+    run_stack(specs, *prepared, directories, "cpu")
+    assert len(list(tmp_path.rglob("run.json"))) == 2 and not list(tmp_path.rglob("training-*"))
+
+
+def test_a_run_says_its_device_and_precision(prepared, tmp_path):
+    for detector, params, precision in (
+        ("gradcon.detectors:CAE", {"epochs": 1}, "float32"),
+        ("baselines.kde:KDE", {}, "float64"),
+        ("tests.test_runs:Broken", {}, None),
+    ):
+        # A method without a network never asks for the GPU, which is not there.
+        device = "cuda" if "kde" in detector else "cpu"
+        run_stack(
+            [spec(detector, params=params, milestones=())], *prepared, [tmp_path / detector], device
+        )
+        record = json.loads((tmp_path / detector / "run.json").read_text())
+        assert record["status"] == "complete", record["reason"]
+        assert (record["precision"], record["environment"]["device"]) == (precision, "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+def test_a_gpu_that_is_not_there_stops_the_job(prepared, tmp_path):
+    with pytest.raises((RuntimeError, AssertionError)) as caught:
+        run_stack([spec()], *prepared, [tmp_path], "cuda")
+    assert "see that the GPU is free" in machine.advice(caught.value)
+    assert not (tmp_path / "run.json").exists()

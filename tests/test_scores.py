@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,6 +161,19 @@ def test_run_of_another_split_is_refused(made: tuple[Config, Path]) -> None:
     assert run.status == "refused"
     assert "split ffffffffffff" in run.reason
     assert find(*made, "cae_grad", 2).usable
+
+
+@pytest.mark.parametrize(
+    "said", [{"precision": "tf32"}, {"config": {"epochs": 20, "precision": "tf32"}}]
+)
+def test_a_run_of_another_precision_is_refused(made: tuple[Config, Path], said: Any) -> None:
+    run = find(*made, "cae_grad", 1)
+    write_manifest(run.directory, run.key, "1", 20, **said)
+    refused = find(*made, "cae_grad", 1)
+    assert refused.status == "refused"
+    assert "run.json: trained in tf32, the configuration says float32: run it" in refused.reason
+    write_manifest(run.directory, run.key, "1", 20, precision="float32")
+    assert find(*made, "cae_grad", 1).usable
 
 
 def test_split_on_disk_decides(made: tuple[Config, Path]) -> None:

@@ -65,7 +65,7 @@ class Toy:
 AFTER_RUNS = {"metrics": 1, "verdicts": 1, "tables": 1, "figures": 1, "report": 1, "all": 1}
 
 
-def snakemake(tree, *arguments, device="cpu", config="config/tiny.yaml", path=""):
+def snakemake(tree, *arguments, device="cpu", config="config/tiny.yaml", path="", stacks="0"):
     files = ["--configfile", config] if config else []
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments, "--nocolor", *files],
@@ -73,6 +73,7 @@ def snakemake(tree, *arguments, device="cpu", config="config/tiny.yaml", path=""
         env={
             **os.environ,
             "GRADCON_DEVICE": device,
+            "GRADCON_STACKS": stacks,
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(path),
         },
@@ -208,6 +209,65 @@ def test_on_an_accelerator_the_same_files_come_from_one_job_per_method_and_seed(
     edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
     assert planned(tree) == {"runs": 6, **AFTER_RUNS}
     assert planned(tree, device="cuda") == {"runs_digits": 6, **AFTER_RUNS}
+
+
+def test_stacks_train_what_is_missing_and_leave_the_rest(tree):
+    """The stacked path of an accelerator, on a CPU: all stages, then a new seed, then new code."""
+    own = {"name": "stacked", "methods": {"cae": {"epochs": 1}, "kde": {}}}
+    path = tree / "config/stacked.yaml"
+    path.write_text(yaml.safe_dump(CONFIG | own))
+    options = {"stacks": "1", "config": "config/stacked.yaml"}
+    plan = {"data": 1, "splits": 1, "runs": 1, "runs_digits": 1, **AFTER_RUNS}
+    assert planned(tree, **options) == plan
+    done = snakemake(tree, "all", "--cores", "2", **options)
+    assert done.returncode == 0, done.stderr
+    assert planned(tree, **options) == planned(tree, config="config/stacked.yaml") == {}
+    root = tree / "results/stacked"
+    assert (root / "report/index.html").exists()
+
+    def run_files(method, seed):
+        folder = layout.run(root, RunKey("digits", method, 0, 0, seed))
+        return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+    before = run_files("cae", 0)
+    path.write_text(yaml.safe_dump(CONFIG | own | {"seeds": [0, 1]}))
+    assert planned(tree, **options) == {"runs": 1, "runs_digits": 1, **AFTER_RUNS}
+    assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
+    assert run_files("cae", 0) == before
+    assert json.loads(run_files("cae", 1)["run.json"])["status"] == "complete"
+    assert planned(tree, **options) == {}
+    networks = tree / "gradcon/networks.py"
+    networks.write_text(networks.read_text() + "\nEDITED = True\n")
+    assert planned(tree, **options) == {"runs_digits": 1, **AFTER_RUNS}
+    assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
+    digests = {json.loads(run_files("cae", seed)["run.json"])["code_digest"] for seed in (0, 1)}
+    assert len(digests) == 1 and not digests & {json.loads(before["run.json"])["code_digest"]}
+    assert planned(tree, **options) == {}
+
+
+def test_a_stack_that_the_machine_stops_loses_no_finished_run(tree):
+    (tree / "toy/stopped.py").write_text(
+        "from toy.detector import Toy\n\n\nclass Stopped(Toy):\n"
+        "    def fit(self, train, validation, *, seed, **rest):\n"
+        "        if seed:\n            raise RuntimeError('CUDA out of memory')\n"
+        "        return super().fit(train, validation, seed=seed, **rest)\n"
+    )
+    methods = {"stopped": {"detector": "toy.stopped:Stopped", "title": "Stopped"}}
+    path = tree / "config/stopped.yaml"
+    path.write_text(yaml.safe_dump(CONFIG | {"name": "stopped", "methods": methods}))
+    options = {"stacks": "1", "config": "config/stopped.yaml"}
+    assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
+    record = layout.run(tree / "results/stopped", RunKey("digits", "stopped", 0, 0, 0)) / "run.json"
+    before = record.read_bytes()
+    path.write_text(path.read_text().replace("seeds:\n- 0", "seeds: [0, 1]"))
+    done = snakemake(tree, "all", "--cores", "2", **options)
+    assert done.returncode == 1
+    log = "results/stopped/logs/runs/digits/stopped/fold-0.log"
+    advice = "free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)"
+    assert done.stderr.splitlines()[-1] == (
+        f"{log}: RuntimeError: CUDA out of memory; {advice}; then run again"
+    )
+    assert record.read_bytes() == before
 
 
 def test_a_configfile_replaces_the_default(tree):

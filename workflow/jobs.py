@@ -1,8 +1,9 @@
 """The jobs of a configuration: files and parameters of the Snakemake rules.
 
 On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
-a GPU, which one such small model leaves mostly idle, the inlier classes of a data set, method, fold
-and seed train together as one stack. Both make the same files.
+a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
+method and fold train together as one stack; methods that use no GPU keep to the CPU. Both make the
+same files.
 """
 
 import os
@@ -18,6 +19,7 @@ import benchmark
 from benchmark import config as configuration
 from benchmark import jobs, layout
 from benchmark.config import Config
+from benchmark.config.methods import uses_gpu
 from benchmark.data import fingerprint
 from benchmark.errors import InputError
 from benchmark.jobs import INDIRECT
@@ -25,7 +27,7 @@ from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
 from benchmark.scheduling import order, state
-from benchmark.utils import running
+from benchmark.utils import running, stacking
 from benchmark.utils.code_digest import digest
 from workflow import records
 
@@ -37,14 +39,18 @@ class Stack(NamedTuple):
     """The rule of runs that train in one job.
 
     Attributes:
+        methods: those whose runs it makes.
         rule: the name of the rule.
         place: the name of the job's log: ``RUN`` or the part of it that the runs share.
-        values: the wildcards of ``RUN`` that the rule fills in.
+        values: the wildcards of ``RUN`` that the rule fills in; none for a single run.
+        gpus: how many a job takes.
     """
 
+    methods: Sequence[str]
     rule: str = "runs"
     place: str = RUN
-    values: Mapping[str, Iterable[str | int]] = {}
+    values: Mapping[str, Sequence[Any]] = {}
+    gpus: int = 0
 
     def files(self, pattern: str) -> list[str]:
         """The files of a pattern for all runs; the other wildcards stay."""
@@ -80,23 +86,22 @@ class Jobs:
     workflow: Any = None
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether runs train in stacks."""
-        return self.device != "cpu"
-
-    @property
     def stacks(self) -> list[Stack]:
-        """One for any run on the CPU; on a GPU one per data set."""
-        if not self.on_gpu:
-            return [Stack()]
-        stacks = []
-        for dataset in self.config.datasets:
+        """One for any single run; on a GPU one per data set for the methods that use it."""
+        single: list[str] = []
+        together: list[str] = []
+        for method, settings in self.config.methods.items():
+            stack = stacking.stacked(self.device) and uses_gpu(settings.detector)
+            (together if stack else single).append(method)
+        stacks = [Stack(single)] if single else []
+        gpus = int(self.device != "cpu")
+        for dataset in self.config.datasets if together else ():
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                axes: dict[str, Iterable[str | int]] = {"dataset": [dataset]}
-                axes["inlier"] = self.inliers(dataset)
-                place = f"{dataset}/{{method}}/fold-{{fold}}/seed-{{seed}}"
-                stacks.append(Stack(f"runs_{dataset}", place, axes))
+                inliers, seeds = self.inliers(dataset), self.config.seeds
+                place = f"{dataset}/{{method}}/fold-{{fold}}"
+                values = {"dataset": (dataset,), "inlier": inliers, "seed": seeds}
+                stacks.append(Stack(together, f"runs_{dataset}", place, values, gpus))
         return stacks
 
     def check(self) -> None:
@@ -147,7 +152,7 @@ class Jobs:
             unknown = records.made_without(self.workflow, files[:1])
             if unknown:
                 records.accept(self.workflow, files)
-            if (unknown or self.on_gpu) and any(differences):
+            if (unknown or self.device != "cpu") and any(differences):
                 records.remake(self.workflow, files[0])
 
     @property

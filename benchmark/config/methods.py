@@ -117,6 +117,12 @@ def is_deterministic(path: str) -> bool:
     return bool(_class_value(path, "deterministic", False))
 
 
+@cache
+def uses_gpu(path: str) -> bool:
+    """Whether a method is to be given a GPU: ``uses_gpu`` of its class; True if it does not say."""
+    return bool(_class_value(path, "uses_gpu", True))
+
+
 def _class_value(path: str, name: str, default: Any) -> Any:
     """The value of a class's own or inherited attribute, read from the source."""
     module, node = _find_member(*imports.split(path), name) or ("", None)

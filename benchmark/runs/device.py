@@ -17,6 +17,9 @@ from benchmark.utils.imports import find
 VARIABLE = "GRADCON_DEVICE"
 """The environment variable that overrides the choice: ``cpu``, ``cuda`` or ``cuda:1``."""
 
+DEVICE_FILES = ("nvidia[0-9]*", "dxg", "kfd")
+"""Files in ``/dev`` that tell of a GPU: NVIDIA's, Windows' for Linux within it, AMD's."""
+
 
 def choose() -> str:
     """The device that the variable names; else ``cuda`` if GPU and torch allow it, else ``cpu``."""
@@ -63,20 +66,23 @@ def environment(device: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "commit": _commit(),
     }
 
 
 def _has_gpu() -> bool:
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and any(Path("/dev").glob("nvidia[0-9]*"))
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(any(Path("/dev").glob(name)) for name in DEVICE_FILES)
 
 
 def _torch_supports_cuda() -> bool:
+    """Whether torch is built for CUDA, or for ROCm, which it calls by the same name."""
     path = find("torch.version")
-    built_for = re.search(r"^cuda\b.*= *(.+)$", path.read_text(), re.MULTILINE) if path else None
-    return built_for is not None and built_for[1] != "None"
+    text = path.read_text() if path else ""
+    built_for = re.findall(r"^(?:cuda|hip)\b.*= *(.+)$", text, re.MULTILINE)
+    return any(version != "None" for version in built_for)
 
 
 def _cpu() -> str:

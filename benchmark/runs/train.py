@@ -2,9 +2,11 @@
 
 The folder of a run holds ``run.json``, ``scores.parquet`` (best and last model), ``epochs.parquet``
 (the models of the milestone epochs), ``history.csv``, ``reconstructions.npz`` if the method
-reconstructs, and ``weights/``. An error inside a method is recorded as the failure of its run. An
-error of the user or the machine (a file, the disk, a lack of memory, a lost GPU) stops the job
-instead: it leaves no ``run.json``, and the next call goes on from the checkpoints.
+reconstructs, and ``weights/``. A run that is there already, of the same data, split, settings and
+code, is left as it is: a stack trains only the others. An error inside a method is recorded as the
+failure of its run. An error of the user or the machine (a file, the disk, a lack of memory, a lost
+GPU) stops the job instead: it leaves no ``run.json``, and the next call goes on from the
+checkpoints.
 """
 
 import hashlib
@@ -28,10 +30,13 @@ from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
-from benchmark.runs import scoring
+from benchmark.runs import gpus, scoring
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
+
+TABLES = ("scores", "epochs")
+"""The score tables of a run, by the names of their files."""
 
 
 @dataclass(frozen=True)
@@ -89,32 +94,71 @@ def run_stack(
         MemoryError, RuntimeError: the machine's trouble, see ``benchmark.utils.machine``.
         OutOfTime: the time limit, if one is set; see ``benchmark.utils.time_limit``.
     """
+    images_sha256 = datasets.images_sha256(data)
+    split_sha256 = json.loads(split.with_suffix(".json").read_text())["sha256"]
+    attempts = [
+        _Attempt(replace(spec, images_sha256=images_sha256), directory)
+        for spec, directory in zip(specs, directories, strict=True)
+    ]
+    attempts = [attempt for attempt in attempts if not _is_made(attempt, split_sha256)]
+    if not attempts:
+        return
+    device = device or devices.choose()
+    if not methods.uses_gpu(attempts[0].spec.detector):
+        device = "cpu"
+    with gpus.taken(device) as own, gpus.current(own):
+        _make(attempts, data, split, split_sha256, own)
+
+
+def _make(
+    attempts: Sequence[_Attempt], data: Path, split: Path, split_sha256: str, device: str
+) -> None:
+    """Train and score runs, on a device that they have to themselves."""
     started = datetime.now(UTC)
     dataset = datasets.load(data)
     table = splits.read_split(split)
-    split_sha256 = json.loads(split.with_suffix(".json").read_text())["sha256"]
-    device = device or devices.choose()
-    images_sha256 = datasets.images_sha256(data)
-    specs = [replace(spec, images_sha256=images_sha256) for spec in specs]
-    attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
-    for directory in directories:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "run.json").unlink(missing_ok=True)
-        _remove_model(directory)
+    for attempt in attempts:
+        attempt.directory.mkdir(parents=True, exist_ok=True)
+        (attempt.directory / "run.json").unlink(missing_ok=True)
+        _remove_model(attempt.directory)
     images = [
-        tuple(dataset.images[ids] for ids in splits.fit_indices(table, spec.inlier))
-        for spec in specs
+        tuple(dataset.images[ids] for ids in splits.fit_indices(table, attempt.spec.inlier))
+        for attempt in attempts
     ]
     _fit(attempts, images, device)
     for attempt in attempts:
         tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
         _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
-    # Last, so that a job which the machine stops leaves no run that is complete.
+    # Last and of all runs or none, as the checkpoint is that of all of them.
+    made_by = {
+        "memory_bytes": devices.peak_memory(device),
+        "environment": devices.environment(device),
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        for attempt in attempts:
+            _write_run(attempt, split_sha256, made_by)
+    except BaseException:
+        for attempt in attempts:
+            (attempt.directory / "run.json").unlink(missing_ok=True)
+        raise
     for attempt in attempts:
-        _write_run(attempt, split_sha256, device, started)
-    for directory in directories:
-        for file in directory.glob(layout.CHECKPOINTS):
+        for file in attempt.directory.glob(layout.CHECKPOINTS):
             file.unlink()
+
+
+def _is_made(attempt: _Attempt, split_sha256: str) -> bool:
+    """Whether the folder of a run has it already, complete or failed, as it would be made again."""
+    try:
+        record = json.loads((attempt.directory / "run.json").read_text())
+        expected = json.loads(json.dumps(_identity(attempt.spec, split_sha256)))
+        files = {file: _sha256(attempt.directory / f"{file}.parquet") for file in TABLES}
+    except (OSError, ValueError):
+        return False
+    expected |= {f"{file}_sha256": sha256 for file, sha256 in files.items()}
+    same = all(record.get(key) == value for key, value in expected.items())
+    return same and (attempt.directory / "history.csv").is_file()
 
 
 def _remove_model(directory: Path) -> None:
@@ -222,32 +266,34 @@ def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
         history.to_csv(beside, index=False, float_format="%.7g")
 
 
-def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datetime) -> None:
+def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any]) -> None:
     """Write ``run.json``, the last of the run's files."""
     directory, spec = attempt.directory, attempt.spec
     if attempt.failure:
         print(f"{directory}: failed: {attempt.failure}", file=sys.stderr)
-    sha256 = {
-        f"{file}_sha256": hashlib.sha256((directory / f"{file}.parquet").read_bytes()).hexdigest()
-        for file in ("scores", "epochs")
-    }
     record = {
-        **{key: value for key, value in asdict(spec).items() if key != "params"},
-        "config": dict(spec.params),
+        **_identity(spec, split_sha256),
         "status": "failed" if attempt.failure else "complete",
         "reason": attempt.failure,
         "facts": attempt.facts,
         "seconds": attempt.seconds,
-        "memory_bytes": devices.peak_memory(device),
         "n_scored": attempt.n_scored,
-        "split_sha256": split_sha256,
-        **sha256,
-        "environment": devices.environment(device),
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **{f"{file}_sha256": _sha256(directory / f"{file}.parquet") for file in TABLES},
+        "precision": getattr(attempt.detector, "precision", None),
+        **made_by,
     }
     with atomic(directory / "run.json") as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _identity(spec: RunSpec, split_sha256: str) -> dict[str, Any]:
+    """What identifies a run and what it depends on, as ``run.json`` says it."""
+    fields = {key: value for key, value in asdict(spec).items() if key != "params"}
+    return {**fields, "config": dict(spec.params), "split_sha256": split_sha256}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _reason(error: Exception) -> str:

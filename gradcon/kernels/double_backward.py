@@ -50,6 +50,9 @@ As matrix products (``im2col``, equations 3 to 5), with M_l for W_l:
 
 (1), (4), (5) take one product each and (7), (10), (12) two: nine a layer. In the code ``left`` is
 inner(x_l) and ``right`` is outer^T(dy_l), and lists are over the layers.
+
+All of it is for one model, or for the S models of a stack at once: then kernels, biases, losses and
+their derivatives have a leading dimension S, and the slots of all models come one after the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +85,7 @@ class DecoderGradients(NamedTuple):
     kernels: list[Tensor]
     """d(R + C)/dW_l, in the shape of W_l."""
     biases: list[Tensor]
-    """d(R + C)/db_l, (channels,)."""
+    """d(R + C)/db_l, in the shape of b_l."""
     code: Tensor
     """d(R + C)/dx_1, (slots, channels)."""
 
@@ -167,9 +170,9 @@ def _first_backward(
     gradients, right = [], []
     for k in reversed(range(len(layers))):
         right.append(layers[k].outer_t(dy))
-        gradients.append(inner_product(activations.left[k], right[-1]))  # (4)
+        gradients.append(inner_product(activations.left[k], right[-1], models(matrices[k])))  # (4)
         if k:
-            dy = layers[k].inner_t(product(right[-1], matrices[k].t()))  # (5)
+            dy = layers[k].inner_t(product(right[-1], matrices[k].mT))  # (5)
             dy = through_relu(dy, activations.inputs[k], 0)
     return gradients[::-1], right[::-1]
 
@@ -206,15 +209,15 @@ def _second_backward(
     by_kernels, by_biases = [], []
     for k in reversed(range(len(layers))):
         f = layers[k]
-        by_biases.append(f.bias_gradient(e, biases[k].dtype))  # (11)
-        right = f.outer_t(e)
-        by_matrix = inner_product(activations.left[k], right)  # (10), first term
-        by_left = product(right, matrices[k].t())  # (12), first term
+        by_biases.append(f.bias_gradient(e, biases[k]))  # (11)
+        right, stacked = f.outer_t(e), models(matrices[k])
+        by_matrix = inner_product(activations.left[k], right, stacked)  # (10), first term
+        by_left = product(right, matrices[k].mT)  # (12), first term
         if along is not None:
-            by_left.add_(product(along.right[k], along.direction[k].t()))  # (12), second term
+            by_left.add_(product(along.right[k], along.direction[k].mT))  # (12), second term
             if k:
                 # (10), second term; it is 0 in the first layer, as t_1 is
-                by_matrix.add_(inner_product(along.tangents[k - 1], along.right[k]))
+                by_matrix.add_(inner_product(along.tangents[k - 1], along.right[k], stacked))
         by_kernels.append(f.kernel(by_matrix, kernels[k]))
         e = f.inner_t(by_left)
         if k:
@@ -222,8 +225,13 @@ def _second_backward(
     return by_kernels[::-1], by_biases[::-1], e
 
 
+def models(matrix: Tensor) -> int | None:
+    """The number of models that a matrix, (K, N) or (S, K, N), is of; none if of a single one."""
+    return len(matrix) if matrix.dim() == 3 else None
+
+
 def decoder_layers(
-    convolutions: Sequence[nn.ConvTranspose2d], batch: int, side: int
+    convolutions: Sequence[nn.ConvTranspose2d], batch: int, side: int, device: torch.device
 ) -> list[Layer]:
     """The layers of a decoder for a batch of codes (batch, C, side, side)."""
     layers: list[Layer] = []
@@ -232,6 +240,6 @@ def decoder_layers(
         padding = int(module.padding[0])
         sides = (side, 2 * side + 2 - 2 * padding)
         channels = (module.in_channels, module.out_channels)
-        layers.append(make_layer(batch, sides, padding, small_padding, channels, True))
+        layers.append(make_layer(batch, sides, padding, small_padding, channels, True, device))
         side, small_padding = sides[1], padding
     return layers

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from gradcon.kernels.double_backward import through_relu
+from gradcon.kernels.double_backward import models, through_relu
 from gradcon.kernels.im2col import Layer, make_layer, to_blocks
 from gradcon.kernels.matmul import inner_product, product
 
@@ -35,20 +35,25 @@ class _ConvolutionReLU(Function):
         right = layer.outer_t(dy)
         dx = None
         if ctx.needs_input_grad[0]:
-            dx = layer.inner_t(product(right, matrix.t()))  # (5) of im2col
-        by_kernel = layer.kernel(inner_product(left, right), kernel)  # (4) of im2col
-        return dx, by_kernel, layer.bias_gradient(dy, bias.dtype), None
+            dx = layer.inner_t(product(right, matrix.mT))  # (5) of im2col
+        by_matrix = inner_product(left, right, models(matrix))  # (4) of im2col
+        by_kernel = layer.kernel(by_matrix, kernel)
+        return dx, by_kernel, layer.bias_gradient(dy, bias), None
 
 
 def encode(convolutions: Sequence[nn.Conv2d], images: Tensor) -> Tensor:
-    """Convolutions (4x4, stride 2, padding 2), each with a ReLU, of (B, C, H, H): (B, C', n, n)."""
-    batch, side = len(images), images.shape[2]
-    x, last = to_blocks(images, 2), convolutions[-1]
+    """Convolutions (4x4, stride 2, padding 2), each with a ReLU, of (B, C, H, H): (B, C', n, n).
+
+    Images and weights of a stack have a leading dimension for its models, and so has the result.
+    """
+    side = images.shape[-1]
+    every = images.flatten(0, -4)
+    x, batch, last = to_blocks(every, 2), len(every), convolutions[-1]
     for module in convolutions:
         sides = (side // 2 + 1, side)
         channels = (module.out_channels, module.in_channels)
         small_padding = None if module is last else 2
-        layer = make_layer(batch, sides, 2, small_padding, channels, False)
+        layer = make_layer(batch, sides, 2, small_padding, channels, False, images.device)
         x = _ConvolutionReLU.apply(x, module.weight, module.bias, layer)
         side = sides[0]
-    return x.view(batch, side, side, -1).permute(0, 3, 1, 2)
+    return x.view(*images.shape[:-3], side, side, -1).movedim(-1, -3)

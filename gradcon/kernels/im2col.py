@@ -32,7 +32,9 @@ patches   (tap, small channel)       (place, large channel)     small pixel and 
 columns   small channel              (tap, place, large ch.)    block and (small pixel, tap)
 ========  =========================  =========================  ===============================
 
-The columns move less memory when the large image has few channels, the patches otherwise. With dy
+The columns move less memory when the large image has few channels, the patches otherwise. The maps
+are those of a batch, whoever's images they are: for the S models of a stack they are the maps of S
+batches, and the kernels, biases and matrices M have a leading dimension S. With dy
 the derivative of a loss by y, and ^T for the transpose of a matrix or a map, its derivatives are
 
     (4)  dM = inner(x)^T outer^T(dy),
@@ -73,6 +75,10 @@ class RowSums(NamedTuple):
         return F.embedding_bag(
             self.columns, matrix, self.ends, mode="sum", include_last_offset=True
         )
+
+    def to(self, device: torch.device) -> "RowSums":
+        """The same on a device."""
+        return RowSums(self.columns.to(device), self.ends.to(device))
 
 
 class Storage(NamedTuple):
@@ -133,23 +139,24 @@ class Layer:
 
     def matrix(self, kernel: Tensor) -> Tensor:
         """M, (K, N), of a kernel (small channels, large channels, 4, 4)."""
-        return kernel.reshape(-1).index_select(0, self.kernel_elements).view(self.shape)
+        elements = kernel.reshape(*kernel.shape[:-4], -1).index_select(-1, self.kernel_elements)
+        return elements.view(*kernel.shape[:-4], *self.shape)
 
     def kernel(self, matrix: Tensor, like: Tensor) -> Tensor:
         """The kernel of M, in the shape and type of ``like``."""
-        elements = matrix.reshape(-1).to(like.dtype)
-        return elements.index_select(0, self.matrix_elements).view_as(like)
+        elements = matrix.reshape(*matrix.shape[:-2], -1).to(like.dtype)
+        return elements.index_select(-1, self.matrix_elements).view_as(like)
 
     def add_bias(self, y: Tensor, bias: Tensor) -> Tensor:
         """The output y with the bias added to its pixels, in place."""
-        shift = (self.is_pixel * bias).to(y.dtype).view(-1)
-        y.view(-1, len(shift)).add_(shift)
+        shift = (self.is_pixel * bias.unsqueeze(-2)).to(y.dtype).flatten(-2).unsqueeze(-2)
+        y.view(*bias.shape[:-1], -1, shift.shape[-1]).add_(shift)
         return y
 
-    def bias_gradient(self, dy: Tensor, dtype: torch.dtype) -> Tensor:
-        """The derivative by the bias, (channels,): the sum of dy, which is 0 beyond the border."""
-        image = dy.view(-1, len(self.is_pixel) * self.channels[1]).sum(0)
-        return image.view(-1, self.channels[1]).sum(0, dtype=dtype)
+    def bias_gradient(self, dy: Tensor, bias: Tensor) -> Tensor:
+        """The derivative by the bias, in its shape: the sum of dy, which is 0 beyond the border."""
+        image = dy.view(*bias.shape[:-1], -1, len(self.is_pixel) * self.channels[1]).sum(-2)
+        return image.view(*bias.shape[:-1], -1, self.channels[1]).sum(-2, dtype=bias.dtype)
 
 
 def by_pixel(side: int) -> Storage:
@@ -172,17 +179,17 @@ def to_blocks(images: Tensor, padding: int) -> Tensor:
     Values beyond the border are arbitrary.
     """
     count, channels, side = images.shape[:3]
-    elements = _block_elements(channels, side, padding)
+    elements = _block_elements(channels, side, padding, images.device)
     return images.reshape(count, -1).index_select(1, elements).view(-1, 4 * channels)
 
 
 @lru_cache(maxsize=16)
-def _block_elements(channels: int, side: int, padding: int) -> Tensor:
+def _block_elements(channels: int, side: int, padding: int, device: torch.device) -> Tensor:
     """The element of an image (C, H, H) for each slot and channel when it is stored by blocks."""
     storage = by_block(side, padding)
     pixels = torch.zeros(storage.size, dtype=torch.int64)
     pixels[storage.slots.flatten()] = torch.arange(side**2)
-    return (pixels.unsqueeze(1) + side**2 * torch.arange(channels)).flatten()
+    return (pixels.unsqueeze(1) + side**2 * torch.arange(channels)).flatten().to(device)
 
 
 @lru_cache(maxsize=64)
@@ -193,6 +200,7 @@ def make_layer(
     small_padding: int | None,
     channels: tuple[int, int],
     transposed: bool,
+    device: torch.device,
 ) -> Layer:
     """The maps of one layer.
 
@@ -204,21 +212,22 @@ def make_layer(
             large image of the neighbouring layer; none if it is stored by pixels.
         channels: of the small image and of the large one.
         transposed: whether the layer goes from the small grid to the large one.
+        device: where the maps are.
     """
     small = by_pixel(sides[0]) if small_padding is None else by_block(sides[0], small_padding)
     form: Form = "columns" if channels[1] <= _COLUMNS_UP_TO else "patches"
     spread, gather = _linked_rows(small, sides, padding, form, batch)
     elements = _kernel_elements(channels, form, transposed)
     return Layer(
-        spread=spread,
-        gather=gather,
+        spread=spread.to(device),
+        gather=gather.to(device),
         spreads_input=(form == "columns") != transposed,
         width=4 * channels[1] if form == "columns" else channels[0],
         channels=channels if transposed else channels[::-1],
         shape=(elements.shape[0], elements.shape[1]),
-        kernel_elements=elements.flatten(),
-        matrix_elements=torch.argsort(elements.flatten()),
-        is_pixel=_is_pixel(by_block(sides[1], padding) if transposed else small),
+        kernel_elements=elements.flatten().to(device),
+        matrix_elements=torch.argsort(elements.flatten()).to(device),
+        is_pixel=_is_pixel(by_block(sides[1], padding) if transposed else small).to(device),
     )
 
 

@@ -1,26 +1,8 @@
-"""Settings of the process that training and scoring rely on: precision and memory."""
+"""Settings of the process that training and scoring rely on."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
-
-
-@contextmanager
-def full_float32() -> Iterator[None]:
-    """Compute convolutions of float32 tensors in float32; a context or a decorator.
-
-    PyTorch's default on a GPU is TF32, whose mantissa has 10 bits where float32 has 23. Matrix
-    products are in float32 by default. On a CPU this changes nothing.
-    """
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        convolutions.fp32_precision = before
 
 
 def warn_of_slow_bfloat16() -> None:

@@ -1,6 +1,8 @@
 # One rule for every run on the CPU; on an accelerator one per data set, whose jobs train all inlier
-# classes of a method, fold and seed together.
+# classes and seeds of a method and fold together. Such a job leaves runs as they are that are there
+# already (to have one made again, remove its folder), so Snakemake must not remove their files.
 for stack in jobs.stacks:
+    made = update if stack.values else str
 
     rule:
         name:
@@ -10,22 +12,24 @@ for stack in jobs.stacks:
             data=stack.files(rules.data.output.description),
             split=stack.files(rules.splits.output.table),
         output:
-            run=stack.files(f"<results>/runs/{RUN}/run.json"),
-            scores=stack.files(f"<results>/runs/{RUN}/scores.parquet"),
-            epochs=stack.files(f"<results>/runs/{RUN}/epochs.parquet"),
-            history=stack.files(f"<results>/runs/{RUN}/history.csv"),
+            run=map(made, stack.files(f"<results>/runs/{RUN}/run.json")),
+            scores=map(made, stack.files(f"<results>/runs/{RUN}/scores.parquet")),
+            epochs=map(made, stack.files(f"<results>/runs/{RUN}/epochs.parquet")),
+            history=map(made, stack.files(f"<results>/runs/{RUN}/history.csv")),
         log:
             f"<logs>/runs/{stack.place}.log",
         benchmark:
             f"<benchmarks>/runs/{stack.place}.jsonl"
         priority: jobs.priority(stack)
+        wildcard_constraints:
+            method="|".join(stack.methods),
         conda:
             "../../environment.yml"
-        threads: 4 if jobs.on_gpu else 1
+        threads: 4 if stack.gpus else 1
         resources:
-            mem_mb=16000 if jobs.on_gpu else 3000,
+            mem_mb=16000 if stack.values else 3000,
             runtime=2880,
-            gpu=1 if jobs.on_gpu else 0,
+            gpu=stack.gpus,
         params:
             method=jobs.method,
         message:

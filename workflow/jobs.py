@@ -151,14 +151,13 @@ class Jobs:
         settings = self.config.datasets[dataset]
         return [*layout.configured_inliers(settings, dict(enumerate(settings.class_names())))]
 
-    def sources(self, wildcards: Any) -> list[str]:
-        """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
-        self.check()
-        path = self.config.datasets[wildcards.dataset].path
-        return [str(path.expanduser())] if path and path.expanduser().is_file() else []
-
     def source_files(self, wildcards: Any) -> str:
-        """A hash of names, sizes and times of the files that a data set is read from."""
+        """A hash of names, sizes and times of the files that a data set is read from.
+
+        They are no input of the rule: files of the future would count as newer than what is made
+        from them.
+        """
+        self.check()
         settings = self.config.datasets[wildcards.dataset]
         return fingerprint(settings.source, settings.path, settings.challenges)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import InputError
-from benchmark.utils import machine
+from benchmark.utils import checksums, machine
 from benchmark.utils.files import CannotBeWritten
 from benchmark.utils.running import share
 
@@ -39,20 +39,25 @@ def _log(path: Path) -> TextIO:
 
 
 @contextmanager
-def logged(path: str | Path) -> Iterator[None]:
+def logged(path: str | Path, *written: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
 
-    An error is logged and ends the script with exit code 1: as one line if the user or the machine
-    caused it, else with its traceback.
+    When it ends well, the hashes of the files and folders that it has ``written`` are put beside
+    the log. An error is logged and ends the script with exit code 1: as one line if the user or the
+    machine caused it, else with its traceback.
     """
     terminal = sys.stderr
+    record = checksums.record_of(Path(path))
     with (
         share() or nullcontext(),
         _log(Path(path)) as log,
         redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
     ):
         try:
+            record.unlink(missing_ok=True)
             yield
+            if written:
+                checksums.write(record, map(Path, written))
         except (InputError, OSError) as error:
             print(error, file=sys.stderr)
             raise SystemExit(1) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmark import data
 from benchmark.utils.logs import logged
 
-with logged(snakemake.log[0]):
-    directory = Path(snakemake.output.description).parent
+directory = Path(snakemake.output.description).parent
+with logged(snakemake.log[0], directory):
     dataset = data.read(**snakemake.params.data, keep=directory)
     data.prepare(dataset, directory)

@@ -7,10 +7,10 @@ from benchmark.layout import RunKey
 from benchmark.runs import train
 from benchmark.utils.logs import logged
 
-with logged(snakemake.log[0]):
+directories = [Path(path).parent for path in snakemake.output.run]
+with logged(snakemake.log[0], *directories):
     data = Path(snakemake.input.data[0]).parent
     names = datasets.load(data).class_names
-    directories = [Path(path).parent for path in snakemake.output.run]
     keys = [RunKey.of(directory) for directory in directories]
     train.run_stack(
         [

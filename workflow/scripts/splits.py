@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmark import data, splits
 from benchmark.utils.logs import logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], *snakemake.output):
     dataset = data.load(Path(snakemake.input.description).parent)
     drawn = {"fold": int(snakemake.wildcards.fold), **snakemake.params.split}
     split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)

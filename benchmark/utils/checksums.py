@@ -1,0 +1,58 @@
+"""The hashes of the files that a job has written, beside its log.
+
+A record is a file that ``sha256sum --check`` understands, when it is called in the record's folder.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from benchmark.utils.files import atomic
+
+SUFFIX = ".sha256"
+"""Of a record: the name of the job's log with this suffix."""
+
+
+def record_of(log: Path) -> Path:
+    """The record of the job that has this log."""
+    return log.with_suffix(SUFFIX)
+
+
+def write(record: Path, paths: Iterable[Path]) -> None:
+    """Write the hash of each of the files, and of all files in those that are folders."""
+    lines = [
+        f"{_sha256(file)}  {os.path.relpath(file, record.parent)}\n"
+        for path in paths
+        for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+        if file.is_file()
+    ]
+    with atomic(record) as beside:
+        beside.write_text("".join(lines), encoding="utf-8")
+
+
+def read(record: Path) -> dict[Path, str]:
+    """The hashes of a record by file.
+
+    Raises:
+        ValueError: a line that is not a hash and a name.
+    """
+    hashes = {}
+    for line in record.read_text(encoding="utf-8").splitlines(keepends=True):
+        sha256, gap, name = line[:64], line[64:66], line[66:]
+        if gap != "  " or not name.endswith("\n") or len(bytes.fromhex(sha256)) != 32:
+            raise ValueError(f"{line!r} is not a hash and a name")
+        hashes[record.parent / name.removesuffix("\n")] = sha256
+    return hashes
+
+
+def changed(hashes: dict[Path, str]) -> Iterator[Path]:
+    """The files that are there with another content than their hash says."""
+    for file, sha256 in hashes.items():
+        if file.exists() and not (file.is_file() and _sha256(file) == sha256):
+            yield file
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -146,6 +146,14 @@ class Jobs:
             for fold in self.config.datasets[dataset].folds
         ]
 
+    def first_outputs(self) -> set[str]:
+        """The first output of every job."""
+        data = [str(layout.data(self.config.root, name) / "images.npy") for name in self._available]
+        splits = [str(Path(path).with_suffix(".parquet")) for path in self.splits()]
+        stages = (layout.metrics, layout.verdicts, layout.tables, layout.figures, layout.report)
+        later = [stage(self.config, self.config.root)[0] for stage in stages]
+        return {*data, *splits, *(f"{run}/run.json" for run in self.runs()), *later}
+
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
         settings = self.config.datasets[dataset]

@@ -1,18 +1,49 @@
-"""What is put right before a configuration runs: damaged files, and files of the future."""
+"""What is put right before a configuration runs: damaged or missing files, files of the future."""
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.utils import checksums
 
 
-def remove_damaged(root: Path) -> Iterator[str]:
-    """Remove what each job under ``root`` has made, if a file of it has changed since.
+@dataclass(frozen=True)
+class Damaged:
+    """What a job made, if a file of it has changed since, or its first is missing.
 
-    Snakemake then makes it again. Yields a line for each changed file.
+    ``record`` has the ``hashes`` of its files, and ``problems`` are a line each.
     """
+
+    record: Path
+    hashes: dict[Path, str]
+    problems: Sequence[str]
+    time: int
+    """When the job wrote it, in nanoseconds."""
+
+    @property
+    def first(self) -> Path:
+        """The resolved path of the first output of the job."""
+        return next(iter(self.hashes), self.record).resolve()
+
+    def remove(self) -> None:
+        """Remove what the job made."""
+        for file in self.hashes:
+            file.unlink(missing_ok=True)
+
+    def keep_time(self) -> None:
+        """Once it was made again: if it is the same, so that nothing depends on a newer one.
+
+        Else a damaged image would train all models again.
+        """
+        if checksums.read(self.record) == self.hashes:
+            for file in self.hashes:
+                os.utime(file, ns=(self.time, self.time))
+
+
+def damaged(root: Path) -> Iterator[Damaged]:
+    """What has to be made again under ``root``, the folder of results."""
     for record in sorted(root.glob(f"logs/**/*{checksums.SUFFIX}")):
         try:
             hashes = checksums.read(record)
@@ -20,17 +51,17 @@ def remove_damaged(root: Path) -> Iterator[str]:
                 raise ValueError("it names files elsewhere")
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            yield f"{record}: damaged ({reason}); what its job made is not checked any more"
-            record.unlink()
+            yield Damaged(record, {}, [f"{record}: damaged ({reason}), and removed"], 0)
             continue
-        changed = list(checksums.changed(hashes))
-        for file in changed:
-            path = os.path.relpath(file)
-            yield f"{path}: changed since its job wrote it; what that job made is made again"
-        if changed:
-            # Last the record: an interruption before leaves the rest to the next call.
-            for path in (*hashes, record):
-                path.unlink(missing_ok=True)
+        first = next(iter(hashes), record)
+        problems = [f"{os.path.relpath(first)}: missing; made again"] * (not first.exists())
+        problems += [
+            f"{os.path.relpath(file)}: changed since its job wrote it; made again, with all that "
+            "this job makes"
+            for file in checksums.changed(hashes)
+        ]
+        if problems:
+            yield Damaged(record, hashes, problems, record.stat().st_mtime_ns)
 
 
 def date_now(folders: Iterable[Path]) -> Iterator[str]:
@@ -53,6 +84,6 @@ def date_now(folders: Iterable[Path]) -> Iterator[str]:
         os.utime(file, ns=(now, now - 1000 * order[then]))
     if future:
         yield (
-            f"{min(future)} and {len(future) - 1} more files are of the future, as the clock was "
-            "set back: they count as made just now"
+            f"{os.path.relpath(min(future))} and {len(future) - 1} more files are of the future, "
+            "as the clock was set back: they count as made just now"
         )

@@ -1,24 +1,27 @@
 """Run a configuration, or go on with it whatever ended the last call: ``make run CONFIG=...``.
 
-The lock of a Snakemake that was killed is removed first, once nothing of it runs any more, and so
-is what was damaged since it was written (``workflow.repair``).
+The lock of a Snakemake that was killed is removed first, once nothing of it runs any more, and what
+was damaged since it was written is made again (``workflow.repair``).
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from benchmark import config as configuration
 from benchmark.errors import InputError
 from benchmark.published import DIRECTORY
+from benchmark.utils.files import CannotBeWritten
 from benchmark.utils.running import wait_alone
 from workflow import repair
+from workflow.jobs import Jobs
 
-LOCKS = Path(".snakemake/locks")
+LOCKS, SCRIPTS = Path(".snakemake/locks"), Path(".snakemake/scripts")
 READ = (DIRECTORY, *(Path(__file__).parents[1] / name for name in ("benchmark", "workflow")))
 """Folders of this project with files that jobs read."""
 
@@ -30,28 +33,30 @@ def main(arguments: Sequence[str]) -> int:
         arguments: configuration files, then options of Snakemake, which begin with ``-``.
     """
     first = next((k for k, word in enumerate(arguments) if word.startswith("-")), len(arguments))
-    files, options = arguments[:first], arguments[first:]
+    files, options = arguments[:first], [*arguments[first:], "--configfile", *arguments[:first]]
     snakemake = [sys.executable, "-m", "snakemake"]
     try:
-        root = _results(files, options)
+        jobs = _jobs(files, options)
+        # Kept open, so that others wait.
         turn = wait_alone()  # noqa: F841
-        if root:
-            for line in chain(repair.date_now((root, *READ)), repair.remove_damaged(root)):
-                print(line, file=sys.stderr)
+        if LOCKS.is_dir() and any(LOCKS.iterdir()):
+            _say("the last call was killed: going on with what it had completed")
+            shutil.rmtree(SCRIPTS, ignore_errors=True)
+            unlock = [*snakemake, "--unlock", "--quiet", "all", "--configfile", *files]
+            subprocess.run(unlock, check=True)
+        if jobs:
+            _repair(jobs, snakemake, options)
     except (InputError, OSError) as error:
-        print(error, file=sys.stderr)
+        _say(error)
         return 1
-    if LOCKS.is_dir() and any(LOCKS.iterdir()):
-        print("the last call was killed: going on with what it had completed", file=sys.stderr)
-        unlock = [*snakemake, "--unlock", "--quiet", "all", "--configfile", *files]
-        if status := subprocess.run(unlock).returncode:
-            return status
+    except subprocess.CalledProcessError as error:
+        return error.returncode
     # In the place of this process, so that a signal reaches Snakemake, and the turn stays its own.
-    os.execv(sys.executable, [*snakemake, "all", *options, "--configfile", *files])
+    os.execv(sys.executable, [*snakemake, "all", *options])
 
 
-def _results(files: Sequence[str], options: Sequence[str]) -> Path | None:
-    """The folder of results that the call writes to; None if it writes to none.
+def _jobs(files: Sequence[str], options: Sequence[str]) -> Jobs | None:
+    """The jobs of the configuration; None if the call is to write nothing.
 
     Raises:
         InputError: a mistake in the configuration.
@@ -63,8 +68,47 @@ def _results(files: Sequence[str], options: Sequence[str]) -> Path | None:
     given = dict(pair.partition("=")[::2] for pair in known.config)
     place = {key: given[key] for key in ("name", "results") if key in given}
     settings = configuration.merged(*map(Path, files), place)
-    config = configuration.load(settings, " + ".join(files), data=False)
-    return None if known.dry_run or config.committed else config.root
+    names = " + ".join(files)
+    config = configuration.load(settings, names, data=False)
+    return None if known.dry_run or config.committed else Jobs(config, "cpu", names)
+
+
+def _repair(jobs: Jobs, snakemake: Sequence[str], options: Sequence[str]) -> None:
+    """Put right what is damaged.
+
+    Raises:
+        OSError: nothing can be written there.
+        CalledProcessError: a damaged file could not be made again.
+    """
+    jobs.check()
+    root = jobs.config.root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=root).close()
+    except OSError as error:
+        raise CannotBeWritten(root, error) from error
+    for line in repair.date_now((root, *READ)):
+        _say(line)
+    # What this configuration does not make is left as it is.
+    made = {Path(output).resolve(): output for output in jobs.first_outputs()}
+    broken = [one for one in repair.damaged(root) if one.first in made or not one.hashes]
+    for one in broken:
+        for line in one.problems:
+            _say(line)
+        one.remove()
+        if not one.hashes:
+            one.record.unlink(missing_ok=True)
+    again = [one for one in broken if one.hashes]
+    if again:
+        # Named, as Snakemake makes no file that is missing between others which are up to date.
+        targets = [made[one.first] for one in again]
+        subprocess.run([*snakemake, *targets, *options], check=True)
+        for one in again:
+            one.keep_time()
+
+
+def _say(line: object) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The hashes of the files that a job has written, beside its log.
 
-A record is a file that ``sha256sum --check`` understands, when it is called in the record's folder.
+They are in a file that ``sha256sum --check`` understands when it is called in that file's folder.
+The first hash is that of an output which every such job has.
 """
 
 import hashlib
@@ -11,28 +12,31 @@ from pathlib import Path
 from benchmark.utils.files import atomic
 
 SUFFIX = ".sha256"
-"""Of a record: the name of the job's log with this suffix."""
 
 
-def record_of(log: Path) -> Path:
-    """The record of the job that has this log."""
-    return log.with_suffix(SUFFIX)
+def beside(log: str | Path) -> Path:
+    """The file of the hashes of the job that has this log."""
+    return Path(log).with_suffix(SUFFIX)
 
 
-def write(record: Path, paths: Iterable[Path]) -> None:
+def write(record: Path, paths: Iterable[str | Path]) -> None:
     """Write the hash of each of the files, and of all files in those that are folders."""
-    lines = [
-        f"{_sha256(file)}  {os.path.relpath(file, record.parent)}\n"
-        for path in paths
+    files = (
+        file
+        for path in map(Path, paths)
         for file in ([path] if path.is_file() else sorted(path.rglob("*")))
         if file.is_file()
+    )
+    lines = [
+        f"{_sha256(file)}  {os.path.relpath(file, record.parent)}\n"
+        for file in dict.fromkeys(files)
     ]
-    with atomic(record) as beside:
-        beside.write_text("".join(lines), encoding="utf-8")
+    with atomic(record) as partial:
+        partial.write_text("".join(lines), encoding="utf-8")
 
 
 def read(record: Path) -> dict[Path, str]:
-    """The hashes of a record by file.
+    """The hashes that were written, by file.
 
     Raises:
         ValueError: a line that is not a hash and a name.

@@ -1,6 +1,7 @@
 """The log of a job's script."""
 
 import io
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.errors import InputError
-from benchmark.utils import checksums, machine
+from benchmark.utils import machine
 from benchmark.utils.files import CannotBeWritten
 from benchmark.utils.running import share
 
@@ -39,27 +40,26 @@ def _log(path: Path) -> TextIO:
 
 
 @contextmanager
-def logged(path: str | Path, *written: str | Path) -> Iterator[None]:
+def logged(path: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
 
-    When it ends well, the hashes of the files and folders that it has ``written`` are put beside
-    the log. An error is logged and ends the script with exit code 1: as one line if the user or the
-    machine caused it, else with its traceback.
+    An error is logged and ends the script with exit code 1: as one line if the user or the machine
+    caused it, SIGINT and SIGTERM included, else with its traceback.
     """
     terminal = sys.stderr
-    record = checksums.record_of(Path(path))
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         share() or nullcontext(),
         _log(Path(path)) as log,
         redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
     ):
         try:
-            record.unlink(missing_ok=True)
             yield
-            if written:
-                checksums.write(record, map(Path, written))
         except (InputError, OSError) as error:
             print(error, file=sys.stderr)
+            raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print("interrupted; the next call goes on", file=sys.stderr)
             raise SystemExit(1) from None
         except Exception as error:
             if remedy := machine.advice(error):
@@ -70,3 +70,5 @@ def logged(path: str | Path, *written: str | Path) -> Iterator[None]:
             else:
                 traceback.print_exc()
             raise SystemExit(1) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,93 @@
+"""What happens after a fault: ``python -m tests.faults [--quick] [--write] [part ...]``.
+
+A tiny configuration runs in copies of the working tree, one for each lane. It is disturbed, by one
+fault at a time, and started again by one call of ``make run``; see README.md for what is compared.
+The outcome of each fault is printed and appended to ``outcomes.jsonl`` in the folder of the copies,
+from which a run that was ended itself goes on (``--folder``).
+
+The exit status is 1 if something was wrong after a fault.
+"""
+
+import json
+import random
+import sys
+import tempfile
+import threading
+import traceback
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+
+from tests.faults import files, kills, system
+from tests.faults.project import Outcome, Project
+
+PARTS = {"kills": kills.faults, "files": files.faults, "system": system.faults}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the faults of the named parts; the exit status."""
+    parser = ArgumentParser(prog="python -m tests.faults", description=__doc__.split("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="one fault of each kind")
+    parser.add_argument("--write", action="store_true", help="write the table of README.md")
+    parser.add_argument("--lanes", type=int, default=2, help="faults at a time (2)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
+    parser.add_argument("--folder", type=Path, help="of an earlier run, to go on with it")
+    chosen = parser.parse_args(arguments)
+    folder = chosen.folder or Path(tempfile.mkdtemp(prefix="faults-"))
+    folder.mkdir(exist_ok=True)
+    parts = [PARTS[name] for name in chosen.parts or PARTS]
+    faults = dict(fault for part in parts for fault in part(1 if chosen.quick else 10))
+    record = folder / "outcomes.jsonl"
+    lines = record.read_text().splitlines() if record.exists() else []
+    done = {entry.pop("name"): Outcome(**entry) for entry in map(json.loads, lines)}
+    print(f"{len(faults)} faults, {len(done)} of them made already; in {folder}", flush=True)
+    kept = folder / "kept"
+    lanes: SimpleQueue[Project] = SimpleQueue()
+    projects = [Project(folder / f"lane-{number}") for number in range(chosen.lanes)]
+    if not kept.exists():
+        call = projects[0].finish()
+        if call.status:
+            print(call.output)
+            return 1
+        projects[0].keep(kept)
+    projects[0].restore(kept)
+    undisturbed = projects[0].state()
+    for project in projects:
+        lanes.put(project)
+    writing = threading.Lock()
+
+    def make(name: str) -> None:
+        project = lanes.get()
+        try:
+            outcome = faults[name](
+                project, kept, undisturbed, random.Random(f"{chosen.seed} {name}")
+            )
+        except Exception as error:
+            traceback.print_exc()
+            outcome = Outcome(*name.split(", ")[:2], wrong=[f"the script failed: {error}"])
+        finally:
+            lanes.put(project)
+        with writing:
+            done[name] = outcome
+            with record.open("a") as file:
+                file.write(json.dumps({"name": name} | asdict(outcome)) + "\n")
+            print(f"{'WRONG' if outcome.wrong else 'fine '}  {name}: {outcome.said}", flush=True)
+            for problem in outcome.wrong[:10]:
+                print(f"       {problem}", flush=True)
+
+    # In any order, so that a run which is ended early has seen some of each kind.
+    left = [name for name in faults if name not in done]
+    random.Random(chosen.seed).shuffle(left)
+    with ThreadPoolExecutor(chosen.lanes) as pool:
+        list(pool.map(make, left))
+    wrong = sum(bool(outcome.wrong) for outcome in done.values())
+    print(f"{wrong} of {len(done)} faults left something wrong")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

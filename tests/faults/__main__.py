@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.faults import files, kills, system
+from tests.faults import files, kills, system, table
 from tests.faults.project import Outcome, Project
 
 PARTS = {"kills": kills.faults, "files": files.faults, "system": system.faults}
@@ -79,13 +79,16 @@ def main(arguments: Sequence[str]) -> int:
             for problem in outcome.wrong[:10]:
                 print(f"       {problem}", flush=True)
 
-    # In any order, so that a run which is ended early has seen some of each kind.
+    # The kills first, in any order, so that a run which is ended early has seen some of each.
     left = [name for name in faults if name not in done]
     random.Random(chosen.seed).shuffle(left)
+    left.sort(key=lambda name: not name.startswith("SIGKILL"))
     with ThreadPoolExecutor(chosen.lanes) as pool:
         list(pool.map(make, left))
     wrong = sum(bool(outcome.wrong) for outcome in done.values())
     print(f"{wrong} of {len(done)} faults left something wrong")
+    if chosen.write:
+        table.write(done.values())
     return int(wrong > 0)
 
 

@@ -77,6 +77,7 @@ class Project:
         self.folder = folder
         self.tree, self.temporary = folder / "tree", folder / "tmp"
         self.root = self.tree / ROOT
+        shutil.rmtree(folder, ignore_errors=True)
         self.temporary.mkdir(parents=True)
         for name in COPIED:
             source, target = TREE / name, self.tree / name

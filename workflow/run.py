@@ -6,6 +6,7 @@ was damaged since it was written is made again (``workflow.repair``).
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -37,22 +38,24 @@ def main(arguments: Sequence[str]) -> int:
     snakemake = [sys.executable, "-m", "snakemake"]
     try:
         jobs = _jobs(files, options)
-        # Kept open, so that others wait.
-        turn = wait_alone()  # noqa: F841
-        if LOCKS.is_dir() and any(LOCKS.iterdir()):
-            _say("the last call was killed: going on with what it had completed")
-            shutil.rmtree(SCRIPTS, ignore_errors=True)
-            unlock = [*snakemake, "--unlock", "--quiet", "all", "--configfile", *files]
-            subprocess.run(unlock, check=True)
-        if jobs:
-            _repair(jobs, snakemake, options)
+        # Others wait until the program that takes the place of this one ends.
+        with wait_alone():
+            if LOCKS.is_dir() and any(LOCKS.iterdir()):
+                _say("the last call was killed: going on with what it had completed")
+                shutil.rmtree(SCRIPTS, ignore_errors=True)
+                unlock = [*snakemake, "--unlock", "--quiet", "all", "--configfile", *files]
+                subprocess.run(unlock, check=True)
+            if jobs:
+                _repair(jobs, snakemake, options)
+            # In the place of this process, so that a signal reaches Snakemake.
+            os.execv(sys.executable, [*snakemake, "all", *options])
     except (InputError, OSError) as error:
         _say(error)
         return 1
     except subprocess.CalledProcessError as error:
         return error.returncode
-    # In the place of this process, so that a signal reaches Snakemake, and the turn stays its own.
-    os.execv(sys.executable, [*snakemake, "all", *options])
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _jobs(files: Sequence[str], options: Sequence[str]) -> Jobs | None:
@@ -98,11 +101,14 @@ def _repair(jobs: Jobs, snakemake: Sequence[str], options: Sequence[str]) -> Non
         one.remove()
         if not one.hashes:
             one.record.unlink(missing_ok=True)
-    again = [one for one in broken if one.hashes]
-    if again:
-        # Named, as Snakemake makes no file that is missing between others which are up to date.
-        targets = [made[one.first] for one in again]
-        subprocess.run([*snakemake, *targets, *options], check=True)
+    # Those that others read are made by name, as Snakemake makes none that is missing between files
+    # which are up to date; and one stage after the other, as what comes out the same changes none.
+    for stage in ("data", "splits", "runs"):
+        folder = (root / stage).resolve()
+        again = [one for one in broken if one.hashes and one.first.is_relative_to(folder)]
+        if again:
+            targets = [made[one.first] for one in again]
+            subprocess.run([*snakemake, *targets, *options], check=True)
         for one in again:
             one.keep_time()
 

@@ -15,7 +15,8 @@ import tempfile
 import threading
 import traceback
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -79,17 +80,33 @@ def main(arguments: Sequence[str]) -> int:
             for problem in outcome.wrong[:10]:
                 print(f"       {problem}", flush=True)
 
-    # The kills first, in any order, so that a run which is ended early has seen some of each.
-    left = [name for name in faults if name not in done]
-    random.Random(chosen.seed).shuffle(left)
-    left.sort(key=lambda name: not name.startswith("SIGKILL"))
     with ThreadPoolExecutor(chosen.lanes) as pool:
-        list(pool.map(make, left))
+        list(pool.map(make, _order(faults, done, chosen.seed)))
     wrong = sum(bool(outcome.wrong) for outcome in done.values())
     print(f"{wrong} of {len(done)} faults left something wrong")
     if chosen.write:
         table.write(done.values())
     return int(wrong > 0)
+
+
+def _order(names: Iterable[str], done: Iterable[str], seed: int) -> list[str]:
+    """What is not done: kills first, and one of each kind before the second of any.
+
+    So a run that is ended early has seen some of each.
+    """
+    done = set(done)
+    left = [name for name in names if name not in done]
+    random.Random(seed).shuffle(left)
+    seen, rank = Counter(map(_kind, done)), {}
+    for name in left:
+        rank[name] = seen[_kind(name)]
+        seen[_kind(name)] += 1
+    return sorted(left, key=lambda name: (not name.startswith("SIGKILL"), rank[name]))
+
+
+def _kind(name: str) -> str:
+    fault, place, *number = name.split(", ")
+    return fault if number else place
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults import phases
-from tests.faults.project import Call, Outcome, Project, State, last, line
+from tests.faults.project import Call, Outcome, Project, State, line
 
 AFTER = ("metrics", "verdicts", "tables", "figures", "report")
 RUN = "runs/digits/{method}/fold-0/inlier-{inlier}"
@@ -23,6 +24,9 @@ PHASES: dict[str, tuple[float, float]] = {
 }
 """Phases with the longest delay of a kill after their begin, and the seconds that each file's
 writing is made to last, both in seconds."""
+
+STOPPED = "interrupted; the next call|Terminating processes|Will exit after|Shutting down"
+"""What a job or Snakemake says when it is asked to end."""
 
 TRIES = 20
 """How often a kill that did not fall into its phase is tried again."""
@@ -109,7 +113,7 @@ def _interrupt(
         (lambda group: os.killpg(group, number)) if whole else (lambda pid: os.kill(pid, number))
     )
     struck(project, kept, phase, rng, strike)
-    said = last(project.said())
+    said = line(lambda text: re.search(STOPPED, text), project.said())
     call = project.finish()
     return judged(name, phase, said, project, undisturbed, call)
 

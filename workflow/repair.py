@@ -51,7 +51,8 @@ def damaged(root: Path) -> Iterator[Damaged]:
                 raise ValueError("it names files elsewhere")
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
-            yield Damaged(record, {}, [f"{record}: damaged ({reason}), and removed"], 0)
+            problem = f"{record}: damaged ({reason}); removed, so that no file is checked by it"
+            yield Damaged(record, {}, [problem], 0)
             continue
         first = next(iter(hashes), record)
         problems = [f"{os.path.relpath(first)}: missing; made again"] * (not first.exists())

@@ -101,6 +101,10 @@ def _repair(jobs: Jobs, snakemake: Sequence[str], options: Sequence[str]) -> Non
         one.remove()
         if not one.hashes:
             one.record.unlink(missing_ok=True)
+            # What comes after the scores is made again in seconds, and has its hashes again.
+            for output in map(Path, made.values()):
+                if output.parent == root / one.record.stem and one.record.parent == root / "logs":
+                    output.unlink(missing_ok=True)
     # Those that others read are made by name, as Snakemake makes none that is missing between files
     # which are up to date; and one stage after the other, as what comes out the same changes none.
     for stage in ("data", "splits", "runs"):

@@ -10,6 +10,7 @@ The exit status is 1 if something was wrong after a fault.
 
 import json
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
     parser.add_argument("--folder", type=Path, help="of an earlier run, to go on with it")
     chosen = parser.parse_args(arguments)
+    # A program that was started in the background ignores it, and what it starts does too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="faults-"))
     folder.mkdir(exist_ok=True)
     parts = [PARTS[name] for name in chosen.parts or PARTS]

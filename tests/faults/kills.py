@@ -25,7 +25,7 @@ PHASES: dict[str, tuple[float, float]] = {
 """Phases with the longest delay of a kill after their begin, and the seconds that each file's
 writing is made to last, both in seconds."""
 
-STOPPED = "interrupted; the next call|Terminating processes|Will exit after|Shutting down"
+STOPPED = "interrupted; the next call|on user request|Will exit after|Shutting down"
 """What a job or Snakemake says when it is asked to end."""
 
 TRIES = 20
@@ -83,7 +83,7 @@ def struck(
             process.wait(timeout=WAIT)
             if strike is kill:
                 found = phases.present(project.tree)
-            if phase in found:
+            if phase in found and process.returncode:
                 return found
         process.wait(timeout=WAIT)
     raise RuntimeError(f"no call could be struck in the phase {phase}")

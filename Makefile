@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 CONFIG ?= config/paper.yaml
 
-.PHONY: help run demo test check bench mutants reference verify simulation-check clean
+.PHONY: help run demo test check bench mutants faults reference verify simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
@@ -16,6 +16,7 @@ help:
 	@echo "make check       style, types and the workflow's lint"
 	@echo "make bench       speed and memory"
 	@echo "make mutants     which of the listed wrong changes of the code the tests miss, slow"
+	@echo "make faults      kills, full disks, damaged files: does one call go on after each, slow"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
 	@echo "make verify      check the committed tables by recomputing them from the scores"
 	@echo "make simulation-check    CURE_TSR=folder GTSRB=file: simulated beside real challenges"
@@ -54,6 +55,9 @@ bench: $(READY)
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants
+
+faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \

@@ -81,6 +81,12 @@ def run(root: Path, key: RunKey) -> Path:
     return root / "runs" / key.path
 
 
+def run_checksums(directory: Path) -> Path:
+    """The hashes of a run's files, given its folder: beside its log, also if it has none alone."""
+    root = directory.parents[len(RunKey._fields)]
+    return root / "logs/runs" / f"{RunKey.of(directory).path}.sha256"
+
+
 def manifests(root: Path, dataset: str = "*") -> Iterator[Path]:
     """The ``run.json`` files that exist, of all data sets or one."""
     return root.glob(f"runs/{RunKey(dataset, *'****').path}/run.json")

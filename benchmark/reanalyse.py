@@ -10,6 +10,7 @@ from benchmark import config as configuration
 from benchmark import figures, layout, metrics, report, tables, verdicts
 from benchmark.config import Config
 from benchmark.errors import InputError
+from benchmark.utils import checksums
 
 STAGES = (metrics, verdicts, tables, figures, report)
 """The stages after the scores, in their order; each reads only files of earlier ones."""
@@ -22,10 +23,12 @@ def reanalyse(config: Config, root: Path) -> None:
     """Rebuild everything after the scores under ``root``, the folder of results.
 
     Snakemake's record is of the settings that it used last. So the file that only Snakemake makes
-    beside the metrics is removed, and its next call computes them, and all that follows, again.
+    beside the metrics is removed, and its next call computes them, and all that follows, again. The
+    hashes of what Snakemake's jobs wrote are removed with it.
     """
     require_runs(root)
-    (root / BY_SNAKEMAKE).unlink(missing_ok=True)
+    for path in (root / BY_SNAKEMAKE, *root.glob(f"logs/*{checksums.SUFFIX}")):
+        path.unlink(missing_ok=True)
     for stage in STAGES:
         stage.write(config, root)
 

@@ -1,6 +1,8 @@
 """The log of a script: what is written to it, and how an error ends the script."""
 
 import io
+import os
+import signal
 import sys
 
 import pytest
@@ -39,3 +41,16 @@ def test_a_defect_leaves_its_traceback(tmp_path):
     text = (tmp_path / "log").read_text()
     assert "test_logs.py" in text
     assert text.endswith("KeyError: 'defect'\n")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_is_one_line_and_ends_what_was_begun(tmp_path, name):
+    before, ended = signal.getsignal(signal.SIGTERM), []
+    with pytest.raises(SystemExit), logged(tmp_path / "log"):
+        try:
+            os.kill(os.getpid(), getattr(signal, name))
+            signal.pause()
+        finally:
+            ended.append(name)
+    assert (tmp_path / "log").read_text() == "interrupted; the next call goes on\n"
+    assert ended and signal.getsignal(signal.SIGTERM) is before

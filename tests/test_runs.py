@@ -1,5 +1,6 @@
 """The folder of a run: complete, with failures recorded, absent after an error of the user's."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,12 +15,15 @@ import pandas as pd
 import pytest
 import torch
 
+import gradcon.training
+from baselines import _training
 from benchmark import data as datasets
 from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
+from benchmark.runs import scoring
 from benchmark.runs.train import RunSpec, run_stack
-from benchmark.utils import machine
+from benchmark.utils import machine, tensors
 from benchmark.utils.logs import logged
 from gradcon import GradCon
 
@@ -267,6 +271,59 @@ def test_a_trouble_of_user_or_machine_leaves_the_checkpoint_and_no_result(
     assert len(list(tmp_path.glob("training-*"))) == 1
     run(broken(""), *prepared, tmp_path)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("detector", "loop"),
+    [("gradcon.detectors:GradCon", gradcon.training), ("baselines.dcae:DCAE", _training)],
+)
+@pytest.mark.parametrize("damage", ["cut", "flipped", "of another class"])
+def test_a_checkpoint_that_cannot_be_used_is_a_line_and_the_training_starts_over(
+    prepared, tmp_path, monkeypatch, capsys, detector, loop, damage
+):
+    """Left by a job that ran out of memory in scoring; the scores are those of a run without it."""
+
+    def stopped(*arguments):
+        raise MemoryError
+
+    params = {"epochs": 2, "batch_size": 32}
+    folders = {inlier: tmp_path / f"inlier-{inlier}" for inlier in (0, 1)}
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "score", stopped)
+        for inlier, folder in folders.items():
+            with pytest.raises(MemoryError):
+                run(spec(detector, inlier, params=params), *prepared, folder)
+    checkpoint, other = (next(folders[inlier].glob("training-*")) for inlier in (0, 1))
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    checkpoint.write_bytes(
+        {"cut": content[:-9], "flipped": content, "of another class": other.read_bytes()}[damage]
+    )
+    capsys.readouterr()
+    run(spec(detector, params=params), *prepared, folders[0])
+    lines = [line for line in capsys.readouterr().err.splitlines() if "starts over" in line]
+    assert len(lines) == 1 and lines[0].startswith(f"{checkpoint}: ")
+    run(spec(detector, params=params), *prepared, tmp_path / "whole")
+    for name in ("scores.parquet", "weights/best.safetensors"):
+        assert (folders[0] / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_that_cannot_be_read_just_now_is_kept(prepared, tmp_path, monkeypatch):
+    def unreadable(path, identity):
+        raise tensors.UnusableFile(path, "busy") from OSError(errno.EIO, "Input/output error")
+
+    run(broken(""), *prepared, tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        run(broken("disk", "score"), *prepared, tmp_path)
+    (checkpoint,) = tmp_path.glob("training-*")
+    monkeypatch.setattr(
+        Broken, "fit", lambda self, *images, checkpoint, **o: unreadable(checkpoint, {})
+    )
+    with pytest.raises(InputError, match="busy"):
+        run(broken("disk", "score"), *prepared, tmp_path)
+    assert checkpoint.exists()
 
 
 @pytest.mark.parametrize("kind", MACHINE)

@@ -161,6 +161,35 @@ def test_everything_is_made_and_stays(finished):
     assert planned(finished) == {}
 
 
+def test_what_was_damaged_or_lost_is_made_again_and_nothing_else(tree):
+    """One call; images that come out the same train no model again."""
+    root = tree / "results/tiny"
+    toy, cae = (layout.run(root, RunKey("digits", method, 0, 0, 0)) for method in ("toy", "cae"))
+    images, weights = root / "data/digits/images.npy", toy / "weights/detector.json"
+    lost = root / "tables/auroc-digits.csv"
+    kept = {path: path.read_bytes() for path in (images, weights, lost, toy / "scores.parquet")}
+    trained = (cae / "run.json").stat().st_mtime_ns
+    content, times = bytearray(kept[images]), (images.stat().st_atime_ns, images.stat().st_mtime_ns)
+    content[-1] ^= 1
+    images.write_bytes(content)
+    os.utime(images, ns=times)
+    weights.write_bytes(kept[weights][:3])
+    lost.unlink()
+    call = [sys.executable, "-m", "workflow.run", "config/tiny.yaml", "--cores", "2"]
+    environment = os.environ | {"GRADCON_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, cwd=tree, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(": ") for line in done.stderr.splitlines() if "made again" in line]
+    assert {tree / name: what.split()[0] for name, what in lines} == {
+        images: "changed",
+        weights: "changed",
+        lost: "missing;",
+    }
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert (cae / "run.json").stat().st_mtime_ns == trained
+    assert planned(tree) == {}
+
+
 def test_a_failed_run_is_recorded_and_takes_no_other_down(finished):
     root = finished / "results/tiny"
     broken = layout.run(root, RunKey("digits", "broken", 0, 0, 0))

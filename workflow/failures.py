@@ -35,7 +35,9 @@ def _print_reasons(logs: dict[Path, None]) -> None:
 
 def _last_line(log: Path) -> str:
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        lines = []
-    return next((line for line in reversed(lines) if line.strip()), "ended without a word")
+        text = ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    # A progress bar is a line without an end.
+    return lines[-1] if lines and text.endswith("\n") else "ended without a word, as if killed"

@@ -182,6 +182,14 @@ class Jobs:
             for fold in self.config.datasets[dataset].folds
         ]
 
+    def first_outputs(self) -> set[str]:
+        """The first output of every job."""
+        data = [str(layout.data(self.config.root, name) / "images.npy") for name in jobs.available(self.config)]
+        splits = [str(Path(path).with_suffix(".parquet")) for path in self.splits()]
+        stages = (layout.metrics, layout.verdicts, layout.tables, layout.figures, layout.report)
+        later = [stage(self.config, self.config.root)[0] for stage in stages]
+        return {*data, *splits, *(f"{run}/run.json" for run in self.runs()), *later}
+
     def inliers(self, dataset: str) -> list[int]:
         """The inlier classes of a data set, as indices."""
         return jobs.inliers(self.config, dataset)
@@ -203,14 +211,13 @@ class Jobs:
         keys = order.ordered(self.config, jobs.runs(self.config), needs)
         return {key.path: place for place, key in enumerate(keys)}
 
-    def sources(self, wildcards: Any) -> list[str]:
-        """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
-        self.check()
-        path = self.config.datasets[wildcards.dataset].path
-        return [str(path.expanduser())] if path and path.expanduser().is_file() else []
-
     def source_files(self, wildcards: Any) -> str:
-        """A hash of names, sizes and times of the files that a data set is read from."""
+        """A hash of names, sizes and times of the files that a data set is read from.
+
+        They are no input of the rule: files of the future would count as newer than what is made
+        from them.
+        """
+        self.check()
         settings = self.config.datasets[wildcards.dataset]
         return fingerprint(settings.source, settings.path, settings.challenges)
 

@@ -15,10 +15,11 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from benchmark.runs import gpus, scoring
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
+from benchmark.utils.tensors import UnusableFile
 
 TABLES = ("scores", "epochs")
 """The score tables of a run, by the names of their files."""
@@ -193,14 +195,16 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
         if fit_stack is None:
             for attempt, detector, parts in zip(attempts, detectors, images, strict=True):
                 with _recording_failures([attempt]):
-                    detector.fit(*parts, seed=attempt.spec.seed, **_options([attempt], device))
+                    fit = partial(detector.fit, *parts, seed=attempt.spec.seed)
+                    _continue_or_start(fit, _options([attempt], device))
         else:
-            errors = fit_stack(
+            fit = partial(
+                fit_stack,
                 detectors,
                 *([parts[k] for parts in images] for k in (0, 1)),
                 seeds=[attempt.spec.seed for attempt in attempts],
-                **_options(attempts, device),
             )
+            errors = _continue_or_start(fit, _options(attempts, device))
             for attempt, error in zip(attempts, errors, strict=True):
                 with _recording_failures([attempt]):
                     if error is not None:
@@ -210,6 +214,19 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
         attempt.seconds["fit"] = seconds
         with _recording_failures([attempt]):
             attempt.seconds["fit"] = getattr(attempt.fitted, "fit_seconds", seconds)
+
+
+def _continue_or_start(fit: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """Fit, from the start if the checkpoint is damaged or was put in the place of another."""
+    try:
+        return fit(**options)
+    except UnusableFile as error:
+        # What cannot be read just now may be read later.
+        if error.path != options["checkpoint"] or isinstance(error.__cause__, OSError):
+            raise
+        print(f"{str(error).rpartition(';')[0]}: this training starts over", file=sys.stderr)
+        error.path.unlink()
+    return fit(**options)
 
 
 def checkpoint(specs: Sequence[RunSpec], directory: Path) -> Path:

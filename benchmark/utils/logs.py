@@ -1,6 +1,7 @@
 """The log of a job's script."""
 
 import io
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -43,9 +44,10 @@ def logged(path: str | Path) -> Iterator[None]:
     """Send stderr to a log file while a script runs, and to the terminal too if it is one.
 
     An error is logged and ends the script with exit code 1: as one line if the user or the machine
-    caused it, else with its traceback.
+    caused it, SIGINT and SIGTERM included, else with its traceback.
     """
     terminal = sys.stderr
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         share() or nullcontext(),
         _log(Path(path)) as log,
@@ -56,6 +58,9 @@ def logged(path: str | Path) -> Iterator[None]:
         except (InputError, OSError) as error:
             print(error, file=sys.stderr)
             raise SystemExit(1) from None
+        except KeyboardInterrupt:
+            print("interrupted; the next call goes on", file=sys.stderr)
+            raise SystemExit(1) from None
         except Exception as error:
             if remedy := machine.advice(error):
                 reason = str(error).partition("\n")[0]
@@ -65,3 +70,5 @@ def logged(path: str | Path) -> Iterator[None]:
             else:
                 traceback.print_exc()
             raise SystemExit(1) from None
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -18,6 +18,14 @@ Arrays = dict[str, npt.NDArray[Any]]
 """Tensors by name. They are NumPy arrays, so that no torch is needed to read and write them."""
 
 
+class UnusableFile(InputError):
+    """A file of tensors that is damaged, or that belongs to something else."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(problem)
+        self.path = path
+
+
 def write_tensors(
     path: Path, tensors: Arrays, identity: Mapping[str, Any], progress: Mapping[str, Any]
 ) -> None:
@@ -39,7 +47,7 @@ def write_tensors(
 
 
 def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    """Tensors and progress; ``InputError`` for a damaged file or one of another identity."""
+    """Tensors and progress; ``UnusableFile`` for a damaged file or one of another identity."""
     try:
         with safe_open(path, framework="np") as file:
             sha256, _, text = file.metadata()["json"].partition(" ")
@@ -49,16 +57,18 @@ def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[
         header = json.loads(text)
         stored, progress = header["identity"], header["progress"]
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
+        raise UnusableFile(
+            path,
             f"{path}: missing, damaged or not written by this project "
-            f"({' '.join(str(error).split())}); delete it to start over, or put it back"
+            f"({' '.join(str(error).split())}); delete it to start over, or put it back",
         ) from error
     expected = json.loads(json.dumps(identity))
     for key in {**expected, **stored}:
         if expected.get(key) != stored.get(key):
-            raise InputError(
+            raise UnusableFile(
+                path,
                 f"{path}: {key} is {stored.get(key)!r} there but {expected.get(key)!r} here; "
-                "delete the file to start over, or restore what it was made with"
+                "delete the file to start over, or restore what it was made with",
             )
     return tensors, progress
 

@@ -1,6 +1,4 @@
 rule data:
-    input:
-        jobs.sources,
     output:
         images=f"<results>/{layout.DATA}/images.npy",
         labels=f"<results>/{layout.DATA}/labels.npy",

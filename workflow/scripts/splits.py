@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmark import jobs
+from benchmark.utils import checksums
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
@@ -12,3 +13,4 @@ with logged(snakemake.log[0]):
         int(snakemake.wildcards.fold),
         snakemake.params.split,
     )
+    checksums.write(checksums.beside(snakemake.log[0]), snakemake.output)

@@ -507,6 +507,21 @@ def test_second_runs_of_some_classes_decide_and_are_told(made: tuple[Config, Pat
     assert detail(found) == "spread over runs: that of 3 of 10 classes of CIFAR-10"
 
 
+def test_one_run_of_a_method_without_chance_stands_for_every_seed(
+    made: tuple[Config, Path], tmp_path: Path
+) -> None:
+    """OCGAN with three seeds against KDE with one, whose other seeds would give the same."""
+    config, root = made[0], Path(shutil.copytree(made[1], tmp_path / "copy"))
+    for place in root.glob("runs/cifar10/kde/*/*/seed-[12]"):
+        shutil.rmtree(place)
+    own = config.methods["kde"].model_copy(update={"detector": "baselines.kde:KDE"})
+    config = config.model_copy(update={"methods": {**config.methods, "kde": own}})
+    (result,) = bench(config, root).compare(Comparison.model_validate(versus("ocgan", "kde")))
+    assert (result.runs, result.spread_known) == (30, True)
+    (found,) = judged(config, root, claim(versus("ocgan", "kde")))
+    assert (found.outcome, found.one_run) == ("holds", False)
+
+
 def test_short_runs_decide_nothing(tmp_path: Path) -> None:
     config = make_config("cifar10", methods=("cae", "cae_grad"), **SETTINGS)
     area = {"gradient": 0.9, "reconstruction": 0.6}

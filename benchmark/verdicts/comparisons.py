@@ -28,7 +28,9 @@ from benchmark.config.methods import METHODS
 from benchmark.layout import RunKey
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import Loss, of_loss
+from benchmark.metrics.conditions import published_epochs
 from benchmark.metrics.cost import of_method
+from benchmark.metrics.numbers import Cube
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
 from benchmark.splits import outlier_count
@@ -36,7 +38,7 @@ from benchmark.statistics import replicates, roc
 from benchmark.statistics.intervals import LEVEL
 from benchmark.statistics.replicates import Sample, Variance
 from benchmark.utils.text import first
-from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run
+from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run, in_every_seed
 
 METRICS = {"auroc": "AUROC", "f1": "F1", "overlap": "overlap", "parameters": "parameters"}
 """Metrics and what published rows call them."""
@@ -373,12 +375,16 @@ class Workbench:
 
     def _sample(self, parts: Sequence[tuple[float, Quantity]]) -> Sample | None:
         """The weighted sum of each run, seed and fold; None where a class has no such sum."""
-        values = by_run(
-            np.sum([weight * self.reproduced.values(what) for weight, what in parts], 0)
-        )
+        values = by_run(np.sum([weight * self._values(what) for weight, what in parts], 0))
         if np.isnan(values).all(axis=0).any():
             return None
         return replicates.of_runs(values)
+
+    def _values(self, what: Quantity) -> Cube:
+        """Values by seed, fold and class; a run of a method without chance stands for all seeds."""
+        values = self.reproduced.values(what)
+        chance = published_epochs(self.reproduced.config, what.method) is not None
+        return values if chance else in_every_seed(values)
 
     def _of_new_runs(self, parts: Sequence[tuple[float, Quantity]], paired: Sample) -> Variance:
         """Of the sum in new runs, the methods' trainings being independent."""

@@ -207,3 +207,10 @@ def by_inlier(cube: Cube) -> list[Array]:
 def by_run(cube: Cube) -> Array:
     """(seeds, folds, classes) values as (runs, classes): the folds of a seed, then the next."""
     return cube.reshape(-1, cube.shape[2])
+
+
+def in_every_seed(cube: Cube) -> Cube:
+    """Values of a method without chance: those of any seed, in the place of every seed."""
+    number = np.isfinite(cube).sum(axis=0)
+    mean = np.where(number > 0, np.nansum(cube, axis=0) / np.maximum(number, 1), np.nan)
+    return np.broadcast_to(mean, cube.shape)

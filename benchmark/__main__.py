@@ -14,6 +14,7 @@ from benchmark.errors import InputError
 COMMANDS = {
     "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
     "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
+    "verify-run": ("benchmark.reference.verify_run", "train a committed run again and compare"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),
     "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),

@@ -3,7 +3,8 @@
 import pandas as pd
 import torch
 
-from performance import accelerator, timing
+from benchmark import data
+from performance import accelerator, determinism, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
 
@@ -47,3 +48,18 @@ def test_what_is_measured_on_a_gpu_runs_without_one():
         ("scoring, per image (cpu)", "batched, exact", None),
     ]
     assert all(row.keys() <= set(COLUMNS) for row in table)
+
+
+def test_the_same_bytes_resumed_or_not_stacked_or_not_and_with_any_hash_seed():
+    """Each way in a process of its own; another seed shows that a difference would be seen."""
+    ways = determinism.SAME | {"seed 1": determinism.Way(seed=1)}
+    table = determinism.measure(data.read("digits", None, 28), [3], ways, epochs=2, most=20)
+    assert list(table["component"].unique()) == ["reconstruction", "gradient", "GradCon"]
+    same = table.groupby("way")["same_bytes"].all()
+    assert dict(same) == {"first": True, **dict.fromkeys(determinism.SAME, True), "seed 1": False}
+    assert (table.loc[table["way"] != "seed 1", ["relative", "auroc_difference"]] == 0).all(None)
+    assert (table.loc[table["way"] == "seed 1", "first_difference"] == 1).all()
+    rows = determinism.summary(table)
+    assert list(rows["Same bytes"]) == ["1 of 1"] * len(determinism.SAME) + ["0 of 1"]
+    assert rows["Scores differ by"][0] == "0 to 0"
+    assert determinism.markdown(rows).count("\n") == len(rows) + 1

@@ -8,7 +8,10 @@ from typing import Any
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions, processor, threads, device and commit, for ``run.json``."""
+    """Versions, processor, kernels, threads, device and commit, for ``run.json``.
+
+    The kernels are the instruction set that torch computes with on the CPU.
+    """
     import torch
 
     return {
@@ -16,6 +19,7 @@ def environment(device: str) -> dict[str, Any]:
         **{name: _version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "kernels": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "commit": _commit(),

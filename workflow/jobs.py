@@ -17,13 +17,14 @@ import benchmark
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.data import fingerprint
+from benchmark.data import fingerprint, reader_module
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
+from benchmark.utils.files import canonical
 
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
@@ -155,7 +156,7 @@ class Jobs:
         """The file that a data set is read from, if it is one; ``source_files`` tells of others."""
         self.check()
         path = self.config.datasets[wildcards.dataset].path
-        return [str(path.expanduser())] if path and path.expanduser().is_file() else []
+        return [str(canonical(path))] if path and path.expanduser().is_file() else []
 
     def source_files(self, wildcards: Any) -> str:
         """A hash of names, sizes and times of the files that a data set is read from."""
@@ -168,18 +169,17 @@ class Jobs:
         selection = settings.challenges
         return {
             "source": settings.source,
-            "path": None if settings.path is None else str(settings.path),
+            "path": None if settings.path is None else str(canonical(settings.path)),
             "image_size": self.config.image_size,
             **({"selection": selection.model_dump()} if selection else {}),
         }
 
     def split(self, wildcards: Any) -> dict[str, Any]:
-        """The parameters of a split."""
+        """The parameters of a split, which has all classes: inliers that are added change none."""
         settings = self.config.datasets[wildcards.dataset]
         return {
             "protocol": settings.protocol,
             "split_seed": self.config.split_seed,
-            "inliers": self.inliers(wildcards.dataset),
             # Each challenge and level is tested in full, not a sample of all together.
             "max_ratio": None if settings.challenges else max(self.config.outlier_ratios),
         }
@@ -196,13 +196,23 @@ class Jobs:
         }
 
     def analysis(self) -> dict[str, Any]:
-        """The parameters of everything after the scores."""
-        return self.config.model_dump(mode="json")
+        """The parameters of everything after the scores; where images lie is none of them."""
+        return self.config.model_dump(
+            mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
+        )
 
     def code(self, module: str) -> str:
         """The digest of a module of ``benchmark`` and what it imports."""
-        name = f"benchmark.{module}"
-        return digest(name, without={*INDIRECT} - {name})
+        return digest(f"benchmark.{module}", without=INDIRECT)
+
+    def reader(self, wildcards: Any) -> str:
+        """The digest of the code that reads and prepares a data set, without other readers."""
+        reader = reader_module(self.config.datasets[wildcards.dataset].source)
+        return digest(reader, "benchmark.data.prepared", without=("benchmark.data.__init__",))
+
+    def script(self, name: str) -> str:
+        """The digest of a rule's script alone."""
+        return digest(f"workflow.scripts.{name}", without=imports.PACKAGES)
 
     def published(self) -> list[str]:
         """The files of published numbers, and of numbers that others report."""

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from benchmark.config.models import Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED, has_official_split, labels
-from benchmark.data.dataset import FEWEST_IMAGES
+from benchmark.data.dataset import FEWEST_IMAGES, FOLD_COUNT, Labels, outlier_count
 from benchmark.errors import InputError
 
 
 def check_data(config: Config, source: str = "config") -> None:
     """Check that the data sets' files exist and have what the configured splits need.
 
-    That is the official split, if it is to be used, and the inlier classes with images enough.
+    That is the official split, if it is to be used, and the inlier classes with images enough, and
+    with enough outliers for the largest share of them.
 
     Files that can be downloaded may be missing, and so may an optional data set.
 
@@ -26,13 +29,13 @@ def check_data(config: Config, source: str = "config") -> None:
         f"{source}: datasets.{key}.{field}: {problem}"
         for key, dataset in config.datasets.items()
         if dataset.available
-        for field, problem in _problems(dataset)
+        for field, problem in _problems(dataset, max(config.outlier_ratios))
     ]
     if problems:
         raise InputError("\n".join(problems))
 
 
-def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
+def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]:
     """The keys of a data set that its files contradict, each with a message."""
     try:
         classes = dataset.class_names()
@@ -58,8 +61,35 @@ def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
         for index, name in enumerate(classes):
             if not dataset.inliers or {index, name} & set(dataset.inliers):
                 numbers = [int((part == index).sum()) for part in parts]
-                if problem := _size_problem(name, numbers):
+                tested = _tested(parts[-1], dataset)
+                problem = _size_problem(name, numbers) or _ratio_problem(name, index, tested, ratio)
+                if problem:
                     yield "inliers", problem
+
+
+def _tested(labels: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
+    """For each fold, the number of images of each class in the test part of ``labels``."""
+    classes, numbers = np.unique(labels, return_counts=True)
+    sizes = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
+    if dataset.protocol == "official":
+        return [sizes]
+    return [
+        {label: len(range(fold, size, FOLD_COUNT)) for label, size in sizes.items()}
+        for fold in dataset.folds
+    ]
+
+
+def _ratio_problem(name: str, index: int, tested: Sequence[dict[int, int]], ratio: float) -> str:
+    """Why a share of outliers is too large to test a class; empty if it is not."""
+    for sizes in tested:
+        needed, others = outlier_count(sizes[index], ratio), sum(sizes.values()) - sizes[index]
+        if needed > others:
+            return (
+                f"too few outliers for the class {name!r}: outlier ratio {ratio} with "
+                f"{sizes[index]} inliers to test needs {needed}, the other classes have {others}; "
+                "lower the largest of outlier_ratios, or name the other classes here"
+            )
+    return ""
 
 
 def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from benchmark.detector import (
     PositiveFloat,
     PositiveInt,
 )
+from benchmark.utils.files import canonical
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that every random generator in use takes."""
@@ -207,8 +208,8 @@ class Config(_Model):
 
     @property
     def root(self) -> Path:
-        """The folder of everything that this configuration makes."""
-        return self.results.expanduser() / self.name
+        """The folder of everything that this configuration makes, spelled in one way."""
+        return canonical(self.results) / self.name
 
     @property
     def committed(self) -> bool:

@@ -2,9 +2,10 @@
 
 The folder of a run holds ``run.json``, ``scores.parquet`` (best and last model), ``epochs.parquet``
 (the models of the milestone epochs), ``history.csv``, ``reconstructions.npz`` if the method
-reconstructs, and ``weights/``. An error inside a method is recorded as the failure of its run. An
-error of the user or the machine (a file, the disk, a lack of memory, a lost GPU) stops the job
-instead: it leaves no ``run.json``, and the next call goes on from the checkpoints.
+reconstructs, ``weights/``, and ``kept/`` (see ``benchmark.runs.kept``). An error inside a method is
+recorded as the failure of its run. An error of the user or the machine (a file, the disk, a lack of
+memory, a lost GPU) stops the job instead: it leaves no ``run.json``, and the next call goes on from
+the checkpoints.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ from benchmark.config import methods
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.errors import InputError
 from benchmark.runs import device as devices
-from benchmark.runs import scoring
+from benchmark.runs import kept, scoring
 from benchmark.runs.environment import environment
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
@@ -80,6 +81,8 @@ def run_stack(
 ) -> None:
     """Make several runs of one data set, method and fold, trained as a stack where the method can.
 
+    Those that were made before, of the same settings, code, images and split, stay as they are.
+
     Args:
         specs: the runs.
         data: folder of the prepared data set.
@@ -100,13 +103,19 @@ def run_stack(
     images_sha256 = datasets.images_sha256(data)
     specs = [replace(spec, images_sha256=images_sha256) for spec in specs]
     attempts = [_Attempt(s, d) for s, d in zip(specs, directories, strict=True)]
-    for directory in directories:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "run.json").unlink(missing_ok=True)
-        _remove_model(directory)
+    # A stack that was stopped while it wrote its runs goes on as the stack that its checkpoint has.
+    if not _options(attempts, device)["checkpoint"].exists():
+        attempts = _not_made(attempts, split_sha256)
+    if not attempts:
+        return
+    for attempt in attempts:
+        attempt.directory.mkdir(parents=True, exist_ok=True)
+        (attempt.directory / "run.json").unlink(missing_ok=True)
+        _remove_model(attempt.directory)
+        kept.forget(attempt.directory)
     images = [
-        tuple(dataset.images[ids] for ids in splits.fit_indices(table, spec.inlier))
-        for spec in specs
+        tuple(dataset.images[ids] for ids in splits.fit_indices(table, attempt.spec.inlier))
+        for attempt in attempts
     ]
     _fit(attempts, images, device)
     for attempt in attempts:
@@ -115,9 +124,33 @@ def run_stack(
     # Last, so that a job which the machine stops leaves no run that is complete.
     for attempt in attempts:
         _write_run(attempt, split_sha256, device, started)
-    for directory in directories:
-        for checkpoint in directory.glob("training-*.safetensors"):
+        kept.keep(attempt.directory)
+    for attempt in attempts:
+        for checkpoint in attempt.directory.glob("training-*.safetensors"):
             checkpoint.unlink()
+
+
+def _not_made(attempts: Sequence[_Attempt], split_sha256: str) -> list[_Attempt]:
+    """The runs that are not there already; the others are put in their places."""
+    new = []
+    for attempt in attempts:
+        identity = _identity(attempt.spec) | {"split_sha256": split_sha256}
+        if not kept.take_back(attempt.directory, identity, attempt.spec.milestones):
+            new.append(attempt)
+    if made := len(attempts) - len(new):
+        print(
+            f"{made} of {len(attempts)} runs stay: they were made of the same settings, code, "
+            "images and split; delete their folders to train them again",
+            file=sys.stderr,
+        )
+    return new
+
+
+def _identity(spec: RunSpec) -> dict[str, Any]:
+    """The keys of ``run.json`` that say which run it is, without its milestones."""
+    left_out = ("params", "milestones")
+    named = {key: value for key, value in asdict(spec).items() if key not in left_out}
+    return {**named, "config": dict(spec.params)}
 
 
 def _remove_model(directory: Path) -> None:
@@ -230,8 +263,8 @@ def _write_run(attempt: _Attempt, split_sha256: str, device: str, started: datet
         for file in ("scores", "epochs")
     }
     record = {
-        **{key: value for key, value in asdict(spec).items() if key != "params"},
-        "config": dict(spec.params),
+        **_identity(spec),
+        "milestones": spec.milestones,
         "status": "failed" if attempt.failure else "complete",
         "reason": attempt.failure,
         "facts": attempt.facts,

@@ -22,7 +22,8 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
 
     Args:
         *modules: dotted names.
-        without: modules and packages to leave out, with the modules that only they import.
+        without: modules and packages to leave out, with the modules that only they import;
+            ``package.__init__`` leaves out no other module of the package.
 
     Raises:
         InputError: a module is missing or has a syntax error.
@@ -43,7 +44,8 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        left_out = any(name in without for name in _with_parents(module))
+        names = (*_with_parents(module), f"{module}.__init__")
+        left_out = any(name in without for name in names)
         if module not in visited and top(module) in packages and not left_out:
             visited.add(module)
             waiting += _imports(module)

@@ -27,6 +27,7 @@ for stack in jobs.stacks:
             gpu=1 if jobs.on_gpu else 0,
         params:
             method=jobs.method,
+            script=jobs.script("runs"),
         message:
             "Training; its progress is in {log}"
         script:

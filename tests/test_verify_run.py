@@ -121,8 +121,11 @@ def test_other_bytes_are_judged_by_their_auroc(root, tmp_path, capsys):
     assert status == 0 and "bytes: the scores are not the same" in said
     assert "torch: 1." in said and ", now " in said
     assert "by the standard error over test images" in said
+    made = layout.run(tmp_path / "again/tiny", RunKey.of(run)) / "run.json"
+    first = made.stat().st_mtime_ns
     rescore(run, lambda scores: scores.assign(score=-scores["score"]))
     assert again(run, tmp_path, capsys)[0] == 1
+    assert made.stat().st_mtime_ns > first, "not trained again"
 
 
 def test_other_bytes_of_the_same_environment_are_wrong(root, tmp_path, capsys):

@@ -28,7 +28,7 @@ from benchmark.config import RESULTS, Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.reference.verify import other_hyperparameters
-from benchmark.runs import train
+from benchmark.runs import kept, train
 from benchmark.scores import (
     Run,
     TestScores,
@@ -127,6 +127,7 @@ def train_again(config: Config, root: Path, run: Run, folder: Path) -> Run:
             milestones=tuple(run.manifest.get("milestones") or ()),
         )
         split = layout.split(root, key.dataset, key.fold)
+        kept.forget(again.directory)
         with (
             _threads(int(run.manifest["environment"]["threads"])),
             multiprocessing.get_context("spawn").Pool(1) as pool,

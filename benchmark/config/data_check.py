@@ -58,18 +58,18 @@ def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]
         parts = [of_images]
         if dataset.protocol == "official":
             parts = [of_images[:n_train], of_images[n_train:]]
+        tested = _tested(parts[-1], dataset)
         for index, name in enumerate(classes):
             if not dataset.inliers or {index, name} & set(dataset.inliers):
                 numbers = [int((part == index).sum()) for part in parts]
-                tested = _tested(parts[-1], dataset)
                 problem = _size_problem(name, numbers) or _ratio_problem(name, index, tested, ratio)
                 if problem:
                     yield "inliers", problem
 
 
-def _tested(labels: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
-    """For each fold, the number of images of each class in the test part of ``labels``."""
-    classes, numbers = np.unique(labels, return_counts=True)
+def _tested(of_images: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
+    """For each fold, how many images of each class test; of the labels that there are to test."""
+    classes, numbers = np.unique(of_images, return_counts=True)
     sizes = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
     if dataset.protocol == "official":
         return [sizes]

@@ -63,7 +63,7 @@ SAME = {
 """Ways that are to give the bytes of the first."""
 
 OTHER = {
-    "two threads": Way(threads=2),
+    "two threads": Way({"OMP_WAIT_POLICY": "PASSIVE"}, threads=2),
     "without oneDNN": Way(onednn=False),
     "kernels without AVX-512": Way(AVX2),
     "in float64": Way(dtype=torch.float64),

@@ -271,12 +271,12 @@ def test_a_number_for_a_class_is_its_index_or_refused(tmp_path, folders, written
 @pytest.mark.parametrize(
     ("protocol", "counts", "problem"),
     [
-        ("official", "train/good 40, test/good 12, test/scratch 3", None),
+        ("official", "train/good 40, test/good 12, test/scratch 3, test/stain 9", None),
         ("official", "train/good 40, test/scratch 12", "'good' (40 to train, 0 to test)"),
         ("official", "train/other 40, test/good 12", "'good' (0 to train, 12 to test)"),
         ("official", "train/good 1, test/good 12", "'good' (1 to train, 12 to test)"),
         ("official", "train/good 5, test/good 4", "'good' (5 to train, 4 to test)"),
-        ("folds", "good 10, scratch 1", None),
+        ("folds", "good 10, scratch 1, stain 4", None),
         ("folds", "good 9, scratch 10", "'good' (9 in all)"),
     ],
 )

@@ -18,7 +18,9 @@ help:
 	@echo "make mutants     which of the listed wrong changes of the code the tests miss, slow"
 	@echo "make faults      kills, full disks, damaged files: does one call go on after each, slow"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
-	@echo "make verify      check the committed tables by recomputing them from the scores"
+	@echo "make verify      check the committed tables by recomputing them from the scores;"
+	@echo "                         RUN=folder trains that committed run again and compares,"
+	@echo "                         DATA=file.yaml says where its images are on this machine"
 	@echo "make simulation-check    CURE_TSR=folder GTSRB=file: simulated beside real challenges"
 	@echo "make clean       remove .venv, caches and the demo's results"
 
@@ -64,8 +66,12 @@ reference: $(READY)
 	$(BIN)/python -m benchmark reanalyse --configfile $$file; done
 
 verify: $(READY)
+ifdef RUN
+	@$(BIN)/python -m benchmark verify-run $(RUN) $(addprefix --configfile ,$(DATA))
+else
 	set -e; for file in results/reference/*/config.yaml; do \
 	$(BIN)/python -m benchmark verify --configfile $$file; done
+endif
 
 simulation-check: $(READY)
 	@test -n "$(CURE_TSR)" -a -n "$(GTSRB)" || { echo "name both data sets: make simulation-check \

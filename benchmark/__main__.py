@@ -18,6 +18,7 @@ COMMANDS = {
     "unpack": ("benchmark.scheduling.unpack", "add the scores of packs to the results here"),
     "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
     "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
+    "verify-run": ("benchmark.reference.verify_run", "train a committed run again and compare"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),
     "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import layout
-from benchmark.config import Config
+from benchmark.config import Config, DatasetConfig
 from benchmark.layout import RunKey
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
+from benchmark.utils.files import canonical
 
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
@@ -47,19 +48,21 @@ def data_parameters(config: Config, dataset: str) -> dict[str, Any]:
     selection = settings.challenges
     return {
         "source": settings.source,
-        "path": None if settings.path is None else str(settings.path),
+        "path": None if settings.path is None else str(canonical(settings.path)),
         "image_size": config.image_size,
         **({"selection": selection.model_dump()} if selection else {}),
     }
 
 
 def split_parameters(config: Config, dataset: str) -> dict[str, Any]:
-    """What the splits of a data set depend on, beside its labels: arguments of ``make_split``."""
+    """What the splits of a data set depend on, beside its labels: arguments of ``make_split``.
+
+    They have all classes, so that inliers that are added change none.
+    """
     settings = config.datasets[dataset]
     return {
         "protocol": settings.protocol,
         "split_seed": config.split_seed,
-        "inliers": inliers(config, dataset),
         # Each challenge and level is tested in full, not a sample of all together.
         "max_ratio": None if settings.challenges else max(config.outlier_ratios),
     }
@@ -101,14 +104,32 @@ def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
     data.prepare(data.read(**parameters, keep=directory), directory)
 
 
-def make_split(table: Path, data: Path, fold: int, parameters: Mapping[str, Any]) -> None:
-    """Draw one fold of the data set in a folder."""
+def make_split(
+    table: Path, data: Path, fold: int, parameters: Mapping[str, Any], settings: DatasetConfig
+) -> None:
+    """Draw one fold of the data set in a folder.
+
+    Args:
+        table: the file of the split.
+        data: the folder.
+        fold: the number of the fold.
+        parameters: see ``split_parameters``.
+        settings: say which classes must have images enough.
+    """
     from benchmark import data as datasets
     from benchmark import splits
 
     dataset = datasets.load(data)
     drawn = {"fold": fold, **parameters}
-    split = splits.make_split(dataset.labels, dataset.n_train, groups=dataset.groups, **drawn)
+    split = splits.make_split(
+        dataset.labels,
+        dataset.n_train,
+        groups=dataset.groups,
+        inliers=layout.configured_inliers(settings, dict(enumerate(dataset.class_names))),
+        class_names=dataset.class_names,
+        others=True,
+        **drawn,
+    )
     made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}
     splits.write_split(split, table, **made)
 

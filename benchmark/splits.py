@@ -9,20 +9,21 @@ split anywhere.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmark.data.dataset import FEWEST_IMAGES, Labels, shuffled
+from benchmark.data.dataset import FEWEST_IMAGES, FOLD_COUNT, Labels, shuffled
+from benchmark.data.dataset import outlier_count as outlier_count
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
 
 PARTS = ("train", "validation", "test")
-FOLDS = {"official": 1, "folds": 5}
+FOLDS = {"official": 1, "folds": FOLD_COUNT}
 """The protocols, and how many folds each has."""
 
 _TRAIN, _VALIDATION, _TEST = range(len(PARTS))
@@ -40,6 +41,8 @@ def make_split(
     inliers: Iterable[int],
     max_ratio: float | None,
     groups: Labels | None = None,
+    class_names: Sequence[str] | None = None,
+    others: bool = False,
 ) -> pd.DataFrame:
     """Draw the split of each inlier class.
 
@@ -58,6 +61,9 @@ def make_split(
             images of the other classes.
         groups: (N,) the group of each image, such as the photographs of one traffic sign;
             ``official`` has all images of a group either in training or in validation.
+        class_names: of each class, for the messages.
+        others: also draw the split of all other classes that are large enough, so that the table
+            is the same whichever of them are inliers.
 
     Returns:
         Columns ``inlier`` (int16, the inlier class), ``part`` (one of ``PARTS``), ``sample_id``
@@ -80,22 +86,18 @@ def make_split(
         raise InputError("protocol official: the data set has no official split; use folds")
     else:
         parts = _assign_official(labels, n_train, split_seed, groups)
-    return pd.concat(
-        [
-            _split_class(labels, parts, protocol, fold, split_seed, inlier, max_ratio)
-            for inlier in sorted(set(inliers))
-        ],
-        ignore_index=True,
-    )
-
-
-def outlier_count(n_inliers: int, ratio: float) -> int:
-    """How many outliers are the share ``ratio``, in (0, 1), of a test set with these inliers."""
-    if not 0 < ratio < 1:
-        raise InputError(
-            f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
-        )
-    return round(n_inliers * ratio / (1 - ratio))
+    required = set(inliers)
+    tables = []
+    for inlier in sorted(required | set(np.unique(labels).tolist() if others else ())):
+        name = repr(class_names[inlier]) if class_names else str(inlier)
+        try:
+            tables.append(
+                _split_class(labels, parts, protocol, fold, split_seed, inlier, name, max_ratio)
+            )
+        except InputError:
+            if inlier in required:
+                raise
+    return pd.concat(tables, ignore_index=True)
 
 
 def fit_indices(split: pd.DataFrame, inlier: int) -> tuple[Ids, Ids]:
@@ -226,22 +228,24 @@ def _split_class(
     fold: int,
     split_seed: int,
     inlier: int,
+    name: str,
     max_ratio: float | None,
 ) -> pd.DataFrame:
+    """The split of a class, of which messages give the name."""
     is_inlier = labels == inlier
     ids = [np.flatnonzero(is_inlier & (parts == part)) for part in range(len(PARTS))]
     sizes = [len(part) for part in ids]
     if sum(sizes) < FEWEST_IMAGES or 0 in sizes:
         counts = ", ".join(f"{size} {part}" for part, size in zip(PARTS, sizes, strict=True))
         raise InputError(
-            f"class {inlier}: too few images for protocol {protocol} ({counts}); it needs at least "
+            f"class {name}: too few images for protocol {protocol} ({counts}); it needs at least "
             f"{FEWEST_IMAGES}, some in each part: add images or leave it out of `inliers`"
         )
     candidates = np.flatnonzero(~is_inlier & (parts == _TEST))
     needed = len(candidates) if max_ratio is None else outlier_count(sizes[_TEST], max_ratio)
     if needed > len(candidates):
         raise InputError(
-            f"class {inlier}, fold {fold}: outlier ratio {max_ratio} with {sizes[_TEST]} inliers "
+            f"class {name}, fold {fold}: outlier ratio {max_ratio} with {sizes[_TEST]} inliers "
             f"needs {needed} outliers, the test part of the other classes has {len(candidates)}; "
             "lower the largest of outlier_ratios"
         )

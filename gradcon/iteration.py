@@ -113,11 +113,11 @@ def _by_explicit_passes(
             settings,
             {name: value[k] for name, value in state.parameters.items()},
             {name: value[k] for name, value in state.reference.items()},
-            images,
-            weight[k],
-            None if noise is None else noise[k],
+            batch[k, :count],
+            weight[k, :count],
+            None if noise is None else noise[k, :count],
         )
-        for k, images in enumerate(batch)
+        for k, count in enumerate(_counts(weight))
     ]
     by_layer = zip(*(model.reconstruction for model in models), strict=True)
     return Gradients(
@@ -165,12 +165,47 @@ def _batch_losses(
     noise: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Batch means of the reconstruction loss and of the weighted latent loss, (K,) each."""
+    if stack.vectorise:
+        return _means(stack, settings, parameters, batch, weight, noise)
+    means = [
+        _means(
+            stack,
+            settings,
+            {name: value[k : k + 1] for name, value in parameters.items()},
+            batch[k : k + 1, :count],
+            weight[k : k + 1, :count],
+            None if noise is None else noise[k : k + 1, :count],
+        )
+        for k, count in enumerate(_counts(weight))
+    ]
+    reconstruction, latent = zip(*means, strict=True)
+    return torch.cat(reconstruction), torch.cat(latent)
+
+
+def _means(
+    stack: Stack,
+    settings: Settings,
+    parameters: Tensors,
+    batch: Tensor,
+    weight: Tensor,
+    noise: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """``_batch_losses`` of all models at once."""
     output = stack(parameters, batch, noise)
     per_image = RECONSTRUCTION[settings.reconstruction_loss]
     errors = per_image(output.logits.flatten(0, 1), batch.flatten(0, 1)).view(weight.shape)
     count = weight.sum(1).clamp_min(1)
     latent = settings.latent_weight / batch[0, 0].numel() * output.latent_loss
     return (errors * weight).sum(1) / count, (latent * weight).sum(1) / count
+
+
+def _counts(weight: Tensor) -> list[int]:
+    """The images of each model in a batch, at least 1, which may be padding.
+
+    Models that run one after the other run without the padding, whose number would show in the
+    last bits: so a model of a stack on a CPU is the same, bit for bit, as one that trains alone.
+    """
+    return [max(1, int(count)) for count in weight.sum(1).tolist()]
 
 
 def _update_reference(state: State, gradients: Gradients, active: Tensor) -> None:

@@ -1,1 +1,1 @@
-"""Speed and memory of ``gradcon``, against its plain reference; run with ``make bench``."""
+"""Speed and memory of ``gradcon``, against its plain reference (``make bench``); determinism."""

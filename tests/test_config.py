@@ -15,7 +15,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from benchmark import layout
+from benchmark import layout, splits
 from benchmark.config import (
     Config,
     DatasetConfig,
@@ -271,12 +271,12 @@ def test_a_number_for_a_class_is_its_index_or_refused(tmp_path, folders, written
 @pytest.mark.parametrize(
     ("protocol", "counts", "problem"),
     [
-        ("official", "train/good 40, test/good 12, test/scratch 3", None),
+        ("official", "train/good 40, test/good 12, test/scratch 3, test/stain 9", None),
         ("official", "train/good 40, test/scratch 12", "'good' (40 to train, 0 to test)"),
         ("official", "train/other 40, test/good 12", "'good' (0 to train, 12 to test)"),
         ("official", "train/good 1, test/good 12", "'good' (1 to train, 12 to test)"),
         ("official", "train/good 5, test/good 4", "'good' (5 to train, 4 to test)"),
-        ("folds", "good 10, scratch 1", None),
+        ("folds", "good 10, scratch 1, stain 4", None),
         ("folds", "good 9, scratch 10", "'good' (9 in all)"),
     ],
 )
@@ -296,6 +296,42 @@ def test_only_inlier_classes_need_images_to_train_on(tmp_path, protocol, counts,
         (line,) = problems(mapping)
         expected = f"my.yaml: datasets.own.inliers: too few images of the class {problem}; "
         assert line.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "counts", "ratio", "problem"),
+    [
+        ("official", "train/good 40, test/good 12, test/scratch 12", 0.5, None),
+        ("official", "train/good 40, test/good 12, test/scratch 11", 0.5, (12, 12, 11)),
+        ("folds", "good 10, scratch 10, stain 10", 0.6, None),
+        ("folds", "good 10, scratch 10, stain 9", 0.6, None),
+        ("folds", "good 10, scratch 10, stain 4", 0.6, (2, 3, 2)),
+    ],
+)
+def test_too_few_outliers_are_refused_by_the_name_of_the_class(
+    tmp_path, protocol, counts, ratio, problem
+):
+    for part in counts.split(", "):
+        folder, count = part.split()
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for k in range(int(count)):
+            (tmp_path / folder / f"{k}.png").touch()
+    entry = {"source": "folder", "path": str(tmp_path), "protocol": protocol, "inliers": ["good"]}
+    entry["folds"] = [4] if protocol == "folds" else [0]
+    mapping = changed("datasets", {"own": entry}) | {"outlier_ratios": [0.1, ratio]}
+    labels = (np.repeat([0, 1, 2], [10, 10, 4]), None, "folds", 4, 0, [0], 0.6)
+    if problem is None:
+        load(mapping)
+        return
+    (line,) = problems(mapping)
+    inliers, needed, others = problem
+    assert line.startswith(
+        f"my.yaml: datasets.own.inliers: too few outliers for the class 'good': outlier ratio "
+        f"{ratio} with {inliers} inliers to test needs {needed}, the other classes have {others}; "
+    )
+    if protocol == "folds":  # what the split itself would say
+        with pytest.raises(InputError, match=r"^class 'good', fold 4: .* 2 inliers .* 3 outl.* 2;"):
+            splits.make_split(*labels, class_names=("good", "scratch", "stain"))
 
 
 @pytest.mark.parametrize(

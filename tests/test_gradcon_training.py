@@ -245,6 +245,29 @@ def test_a_stack_gives_the_numbers_of_its_members(network, vectorise, form):
                 assert relative(stacked.models[model].reference[name], value) < 1e-8
 
 
+@pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
+def test_a_stack_on_a_cpu_gives_the_bits_of_its_members(network):
+    """Members of other sizes make for padded batches, and for iterations without an image."""
+    data = [tensor(0, 30), tensor(1, 70), tensor(2, 49)]
+    validation = [tensor(0, 5), tensor(1, 17), tensor(2, 9)]
+    arguments = {"milestones": [1]}
+    together = train(network, settings(epochs=2), data, validation, seeds=[1, 2, 1], **arguments)
+    for k, stacked in enumerate(together):
+        (alone,) = train(
+            network,
+            settings(epochs=2),
+            [data[k]],
+            [validation[k]],
+            seeds=[[1, 2, 1][k]],
+            **arguments,
+        )
+        assert stacked.history == alone.history and stacked.best_epoch == alone.best_epoch
+        for name, model in alone.models.items():
+            for group in ("parameters", "reference"):
+                for key, value in getattr(model, group).items():
+                    assert getattr(stacked.models[name], group)[key].equal(value), (name, key)
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_adam_is_torch_adam_for_each_model_that_steps(at_once):
     generator = torch.Generator().manual_seed(0)

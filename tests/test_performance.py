@@ -5,9 +5,10 @@ from typing import get_args
 import pandas as pd
 import torch
 
+from benchmark import data
 from gradcon.forms import FORMS
 from gradcon.settings import Precision
-from performance import accelerator, counting, peak, timing
+from performance import accelerator, counting, determinism, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
 
@@ -91,3 +92,19 @@ def test_the_work_of_a_product_is_counted():
 
 def test_the_share_of_the_peak_is_measured():
     assert min(peak.rates(batch=2, side=16, repeats=1)) > 0
+
+
+def test_the_same_bytes_resumed_or_not_stacked_or_not_and_with_any_hash_seed():
+    """Each way in a process of its own; another seed shows that a difference would be seen."""
+    ways = determinism.SAME | {"seed 1": determinism.Way(seed=1)}
+    table = determinism.measure(data.read("digits", None, 28), [3], ways, epochs=2, most=20)
+    assert list(table["component"].unique()) == ["reconstruction", "gradient", "GradCon"]
+    same = table.groupby("way")["same_bytes"].all()
+    assert dict(same) == {"first": True, **dict.fromkeys(determinism.SAME, True), "seed 1": False}
+    numbers = table.loc[table["way"] != "seed 1", ["relative", "auroc_difference"]]
+    assert (numbers.to_numpy() == 0).all()
+    assert (table.loc[table["way"] == "seed 1", "first_difference"] == 1).all()
+    rows = determinism.summary(table)
+    assert list(rows["Same bytes"]) == ["1 of 1"] * len(determinism.SAME) + ["0 of 1"]
+    assert rows["Scores differ by"][0] == "0 to 0"
+    assert determinism.markdown(rows).count("\n") == len(rows) + 1

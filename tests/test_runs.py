@@ -4,11 +4,15 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +25,7 @@ from benchmark import data as datasets
 from benchmark import splits
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
-from benchmark.runs import scoring
+from benchmark.runs import scoring, train
 from benchmark.runs.train import RunSpec, run_stack
 from benchmark.utils import machine, tensors
 from benchmark.utils.logs import logged
@@ -102,10 +106,9 @@ def test_a_stack_writes_what_single_runs_write(prepared, tmp_path):
     run_stack(specs, *prepared, [tmp_path / "s0", tmp_path / "s1"], "cpu")
     for k, one in enumerate(specs):
         run(one, *prepared, tmp_path / f"r{k}")
-        stacked, single = (
-            pd.read_parquet(tmp_path / f"{kind}{k}" / "scores.parquet") for kind in "sr"
-        )
-        pd.testing.assert_frame_equal(stacked, single, rtol=1e-3, atol=1e-4)
+        for file in ("scores.parquet", "epochs.parquet", "history.csv", "weights/last.safetensors"):
+            stacked, single = (tmp_path / f"{kind}{k}" / file for kind in "sr")
+            assert stacked.read_bytes() == single.read_bytes(), file
 
 
 class Broken:
@@ -151,6 +154,121 @@ class BrokenStack(Broken):
     def fit_stack(cls, detectors, *images, checkpoint, seeds, **options):
         checkpoint.write_text("a training of days")
         return [None, ERRORS[detectors[0].kind]]
+
+
+class Counted(Broken):
+    """A method of three epochs; ``fits`` counts how often it was fitted, by its seed."""
+
+    fits: ClassVar[Counter[int]] = Counter()
+    facts: ClassVar[dict[str, int]] = {"epochs": 3}
+
+    def fit(self, train, validation, *, seed, **options):
+        self.fits[seed] += 1
+        return super().fit(train, validation, **options)
+
+
+class CountedStack(Counted):
+    @classmethod
+    def fit_stack(cls, detectors, *images, checkpoint, seeds, **options):
+        checkpoint.write_text("a training of days")
+        cls.fits.update(seeds)
+        return [None] * len(seeds)
+
+
+OUTPUTS = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
+
+
+def made_again(prepared, directory, seeds, delete=OUTPUTS, **changes):
+    """The seeds whose runs are trained when Snakemake has deleted their outputs."""
+    directories = [directory / f"seed-{seed}" for seed in seeds]
+    for folder in directories:
+        for name in delete:
+            (folder / name).unlink(missing_ok=True)
+    Counted.fits.clear()
+    of_all = {"milestones": (1,), "params": {}} | changes
+    specs = [spec("tests.test_runs:CountedStack", seed=seed, **of_all) for seed in seeds]
+    run_stack(specs, *prepared, directories, "cpu")
+    assert all((folder / name).is_file() for folder in directories for name in OUTPUTS)
+    return sorted(Counted.fits.elements())
+
+
+def test_of_a_stack_only_what_is_new_is_trained(prepared, tmp_path, capsys):
+    assert made_again(prepared, tmp_path, [0, 1]) == [0, 1]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert made_again(prepared, tmp_path, [0, 1, 2]) == [2]
+    assert "2 of 3 runs stay: " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert made_again(prepared, tmp_path, [0, 1, 2], delete=()) == []
+    shutil.rmtree(tmp_path / "seed-1")
+    assert made_again(prepared, tmp_path, [0, 1, 2]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({"milestones": (1, 2)}, True),
+        ({"milestones": (1, 4)}, False),
+        ({"milestones": ()}, False),
+        ({"code_digest": "def"}, True),
+        ({"params": {"kind": "another"}}, True),
+        ({"class_name": "zero"}, True),
+        ({"fold": 1}, True),
+    ],
+)
+def test_a_run_is_trained_again_if_it_would_be_another(prepared, tmp_path, changes, again):
+    made_again(prepared, tmp_path, [0])
+    assert made_again(prepared, tmp_path, [0], **changes) == [0] * again
+    assert made_again(prepared, tmp_path, [0], **changes) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"junk")])
+def test_what_is_kept_of_a_run_must_be_whole(prepared, tmp_path, name, damage):
+    made_again(prepared, tmp_path, [0])
+    damage(tmp_path / "seed-0/kept" / name)
+    if name != "history.csv" or damage is Path.unlink:
+        assert made_again(prepared, tmp_path, [0]) == [0]
+
+
+def test_other_images_or_another_split_make_another_run(prepared, tmp_path):
+    made_again(prepared, tmp_path, [0])
+    data, split = prepared
+    other = Path(shutil.copytree(data, tmp_path / "data"))
+    dataset = datasets.load(data)
+    images = dataset.images.copy()
+    images[0, 0, 0, 0] ^= 1
+    datasets.prepare(replace(dataset, images=images), other)
+    assert made_again((other, split), tmp_path, [0]) == [0]
+    table = splits.make_split(dataset.labels, None, "folds", 0, 1, [0, 1], 0.5)
+    splits.write_split(table, tmp_path / "s.parquet", protocol="folds", fold=0, split_seed=1)
+    assert made_again((other, tmp_path / "s.parquet"), tmp_path, [0]) == [0]
+
+
+def test_a_failure_is_a_result_and_stays(prepared, tmp_path):
+    run(broken("fit"), *prepared, tmp_path)
+    before = (tmp_path / "run.json").read_bytes()
+    (tmp_path / "run.json").unlink()
+    run(broken("fit"), *prepared, tmp_path)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_a_stack_that_was_stopped_while_it_wrote_goes_on_whole(prepared, tmp_path, monkeypatch):
+    """With its checkpoint, from which another stack of the rest could not go on."""
+    written = []
+
+    def stop_at_the_second(attempt, *rest):
+        written.append(attempt)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(attempt, *rest)
+
+    write = train._write_run
+    monkeypatch.setattr(train, "_write_run", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        made_again(prepared, tmp_path, [0, 1])
+    monkeypatch.setattr(train, "_write_run", write)
+    assert len(list(tmp_path.rglob("training-*"))) == 1
+    assert made_again(prepared, tmp_path, [0, 1], delete=()) == [0, 1]
 
 
 CUDA = "CUDA error: all CUDA-capable devices are busy or unavailable\nCUDA kernel errors might"
@@ -364,7 +482,7 @@ def test_a_killed_process_goes_on_to_the_same_weights(prepared, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, str(whole)], check=True, env=environment, capture_output=True)
     process = subprocess.Popen([*command, str(killed)], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not list(killed.glob("training-*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

@@ -386,6 +386,19 @@ def test_bad_input_is_one_line(message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("protocol", "n_train"), [("folds", None), ("official", 30)])
+def test_the_table_of_all_classes_is_the_same_whichever_are_inliers(protocol, n_train):
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3], [30, 4, 20, 20]))
+    arguments = (labels, n_train, protocol, 0, 7)
+    every = splits.make_split(*arguments, [0, 2, 3], 0.5)
+    for inliers in ([0], [2, 3], [3]):
+        table = splits.make_split(*arguments, inliers, 0.5, others=True)
+        assert table.equals(every)
+        assert splits.split_hash(table) == splits.split_hash(every)
+    with pytest.raises(InputError, match=r"^class 'small': too few images"):
+        splits.make_split(*arguments, [1], 0.5, class_names=["a", "small", "b", "c"], others=True)
+
+
 def test_asking_a_split_for_what_it_lacks():
     split = splits.make_split(LABELS, None, "folds", 0, 0, [0, 2], 0.5)
     with pytest.raises(InputError, match="no inlier class 1, only 0, 2"):

@@ -1,6 +1,9 @@
 """The workflow, by real calls of Snakemake on a copy of the tree: what runs, and what reruns."""
 
+import copy
+import functools
 import json
+import operator
 import os
 import re
 import resource
@@ -10,11 +13,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from sklearn.datasets import load_digits
 
 from benchmark import layout
+from benchmark.config import Config, DatasetConfig
+from benchmark.data.challenges.selection import Selection
 from benchmark.layout import RunKey
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +31,19 @@ CONFIG = {
     "seeds": [0],
     "milestones": [1],
     "beta_multiples": [0, 1],
-    "datasets": {"digits": {"source": "digits", "protocol": "folds", "inliers": [0]}},
+    "datasets": {
+        "digits": {
+            "source": "npz",
+            "path": "data/digits.npz",
+            "protocol": "folds",
+            "inliers": [0],
+        },
+        "signs": {
+            "source": "gtsrb_challenges",
+            "path": "data/signs.npz",
+            "challenges": {"types": ["Decolorization"], "levels": [1]},
+        },
+    },
     "methods": {
         "cae": {"epochs": 1},
         "toy": {"detector": "toy.detector:Toy", "title": "Toy"},
@@ -62,6 +81,7 @@ class Toy:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "detector.json").write_text(json.dumps({"fail": self.fail}))
 '''
+DATASETS, METHODS = len(CONFIG["datasets"]), len(CONFIG["methods"])
 AFTER_RUNS = {"metrics": 1, "verdicts": 1, "tables": 1, "figures": 1, "report": 1, "all": 1}
 
 
@@ -122,6 +142,18 @@ def finished(tmp_path_factory):
     (tree / "toy" / "__init__.py").touch()
     (tree / "toy" / "detector.py").write_text(TOY)
     (tree / "config" / "tiny.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
+    (tree / "data").mkdir()
+    images, labels = load_digits(return_X_y=True)
+    images = (15 * images).astype(np.uint8).reshape(-1, 8, 8)
+    parts = {"x_train": images[:300], "y_train": labels[:300]}
+    parts |= {"x_test": images[300:500], "y_test": labels[300:500]}
+    np.savez(tree / "data/digits.npz", **parts)
+    np.savez(
+        tree / "data/signs.npz",
+        images=np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), np.uint8),
+        sign_class=np.full(40, 14),
+        track=np.repeat(np.arange(10), 4),
+    )
     done = snakemake(tree, "all", "--cores", "2")
     assert done.returncode == 0, done.stderr
     return tree
@@ -216,7 +248,7 @@ def test_an_edit_of_a_comment_reruns_nothing(tree):
 def test_an_edit_of_code_reruns_what_depends_on_it(tree):
     path = tree / "gradcon" / "networks.py"
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
+    assert planned(tree) == {"runs": DATASETS, **AFTER_RUNS}
 
 
 def test_an_edit_after_the_scores_trains_nothing(tree):
@@ -225,24 +257,132 @@ def test_an_edit_after_the_scores_trains_nothing(tree):
     assert planned(tree) == {"tables": 1, "report": 1, "all": 1}
 
 
-def test_a_hyperparameter_reruns_its_method_and_a_beta_no_run(tree):
-    edited(tree / "config/tiny.yaml", "epochs: 1", "epochs: 2")
-    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
-    edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
-    edited(tree / "config/tiny.yaml", "seeds:", "beta: 0.5\nseeds:")
-    assert planned(tree) == AFTER_RUNS
+def rerun_table():
+    """The table of ``config/README.md``: the cells after each key that a row is of."""
+    page = (ROOT / "config/README.md").read_text()
+    _, _, section = page.partition("## What an edit reruns")
+    rows = [row.strip("|").split("|") for row in re.findall(r"^\|.+\|$", section, re.MULTILINE)]
+    return {
+        key: [cell.strip() for cell in cells]
+        for keys, *cells in rows[2:]
+        for key in re.findall(r"`(\w+)`", keys)
+    }
 
 
-def test_on_an_accelerator_the_same_files_come_from_one_job_per_method_and_seed(tree):
+DIGITS, SIGNS = "datasets.digits.", "datasets.signs."
+EDITS = {
+    "name": ({"name": "other"}, None),
+    "results": ({"results": "others"}, None),
+    "spelling": (
+        {"results": "results/../results", DIGITS + "path": "{tree}/data/digits.npz"}
+        | {SIGNS + "path": "./data/../data/signs.npz"},
+        None,
+    ),
+    "seeds": ({"seeds": [0, 5]}, DATASETS * METHODS),
+    "split_seed": ({"split_seed": 1}, None),
+    "image_size": ({"image_size": 12}, None),
+    "alpha beta beta_multiples title note optional": (
+        {"alpha": 0.01, "beta": 0.5, "beta_multiples": [1], SIGNS + "optional": True}
+        | {DIGITS + "note": "ours", DIGITS + "title": "Ten", "methods.toy.title": "Ours"},
+        None,
+    ),
+    "outlier_ratios": ({"outlier_ratios": [0.1, 0.6]}, METHODS),
+    "milestones": ({"milestones": [1, 7]}, None),
+    "datasets": (
+        {"datasets.more": {"source": "digits", "protocol": "folds", "inliers": [1]}},
+        METHODS,
+    ),
+    "methods": ({"methods.more": {"detector": "toy.detector:Toy"}}, DATASETS),
+    "source": ({DIGITS + "source": "cifar10"}, METHODS),
+    "path": ({SIGNS + "path": "data/copy.npz"}, METHODS),
+    "protocol": ({DIGITS + "protocol": "official"}, METHODS),
+    "folds": ({DIGITS + "folds": [0, 3]}, METHODS),
+    "inliers": ({DIGITS + "inliers": [0, 7]}, METHODS),
+    "types": ({SIGNS + "challenges.types": ["Haze"]}, METHODS),
+    "levels": ({SIGNS + "challenges.levels": [1, 2]}, METHODS),
+    "signs on_problem": (
+        {SIGNS + "challenges.signs": ["stop"], SIGNS + "challenges.on_problem": "go"},
+        METHODS,
+    ),
+    "detector": ({"methods.toy.detector": "toy.copy:Toy"}, DATASETS),
+    "hyperparameters": ({"methods.cae.epochs": 2}, DATASETS),
+}
+"""By keys whose rows have the same cells: an edit of the configuration, and the number of runs that
+a cell means which does not say ``all``."""
+
+COUNTS = {"data": DATASETS, "splits": DATASETS, "runs": DATASETS * METHODS}
+
+
+@pytest.mark.parametrize("keys", EDITS)
+def test_an_edit_reruns_what_the_table_says(tree, keys):
+    (cells, *others) = [rerun_table()[key] for key in keys.split()]
+    assert all(other == cells for other in others)
+    edit, runs = EDITS[keys]
+    config = copy.deepcopy(CONFIG)
+    for path, value in edit.items():
+        *parents, last = path.split(".")
+        place = functools.reduce(operator.getitem, parents, config)
+        place[last] = value.format(tree=tree) if isinstance(value, str) else value
+    shutil.copy(tree / "data/signs.npz", tree / "data/copy.npz")
+    shutil.copy(tree / "toy/detector.py", tree / "toy/copy.py")
+    (tree / "config/tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    expected = {}
+    for rule, cell in zip(COUNTS, cells, strict=False):
+        assert cell in ("all", "its own", "new", "–")
+        few = runs if rule == "runs" else 1
+        expected |= {} if cell == "–" else {rule: COUNTS[rule] if cell == "all" else few}
+    assert planned(tree) == expected | (AFTER_RUNS if cells[3] == "all" else {})
+
+
+def test_the_table_has_every_key():
+    keys = {*Config.model_fields, *DatasetConfig.model_fields, *Selection.model_fields}
+    keys |= {"detector", "title", "hyperparameters"}
+    assert {*rerun_table()} == keys - {"challenges"} | {"spelling"}
+    assert {key for row in EDITS for key in row.split()} == {*rerun_table()}
+    reference = (ROOT / "config/README.md").read_text().partition("## What an edit reruns")[0]
+    described = set(re.findall(r"^\| `(\w+)` \|", reference, re.MULTILINE))
+    assert keys - {"detector", "hyperparameters"} <= described
+
+
+READER = "def read(path, image_size):\n    return None\n"
+
+
+def test_comments_and_a_new_reader_rerun_nothing(tree):
+    for folder in ("workflow/scripts", "workflow/rules", "benchmark/data"):
+        for path in (tree / folder).iterdir():
+            if path.suffix in (".py", ".smk"):
+                path.write_text(path.read_text() + "\n# A last line.\n")
+    (tree / "benchmark/data/lists.py").write_text(READER)
+    edited(tree / "benchmark/data/__init__.py", "import digits,", "import digits, lists,")
+    edited(tree / "benchmark/data/__init__.py", '"npz": npz,', '"npz": npz, "lists": lists,')
+    assert planned(tree) == {}
+
+
+def test_a_script_and_a_reader_rerun_what_they_make(tree):
+    path = tree / "workflow/scripts/tables.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert planned(tree) == {"tables": 1, "report": 1, "all": 1}
+    path = tree / "benchmark/data/challenges/gtsrb.py"
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert planned(tree) == {"data": 1, "splits": 1, "runs": METHODS, **AFTER_RUNS}
+
+
+def test_on_an_accelerator_the_same_files_come_from_one_job_per_method(tree):
     assert planned(tree, device="cuda") == {}
     edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
-    assert planned(tree) == {"runs": 6, **AFTER_RUNS}
-    assert planned(tree, device="cuda") == {"runs_digits": 6, **AFTER_RUNS}
+    assert planned(tree) == {"runs": 2 * DATASETS * METHODS, **AFTER_RUNS}
+    assert planned(tree, device="cuda") == {
+        **{f"runs_{dataset}": METHODS for dataset in CONFIG["datasets"]},
+        **AFTER_RUNS,
+    }
+
+
+ONE_DATASET = {"datasets": {"digits": CONFIG["datasets"]["digits"]}}
 
 
 def test_stacks_train_what_is_missing_and_leave_the_rest(tree):
     """The stacked path of an accelerator, on a CPU: all stages, then a new seed, then new code."""
-    own = {"name": "stacked", "methods": {"cae": {"epochs": 1}, "kde": {}}}
+    own = {"name": "stacked", "methods": {"cae": {"epochs": 1}, "kde": {}}} | ONE_DATASET
     path = tree / "config/stacked.yaml"
     path.write_text(yaml.safe_dump(CONFIG | own))
     options = {"stacks": "1", "config": "config/stacked.yaml"}
@@ -283,7 +423,7 @@ def test_a_stack_that_the_machine_stops_loses_no_finished_run(tree):
     )
     methods = {"stopped": {"detector": "toy.stopped:Stopped", "title": "Stopped"}}
     path = tree / "config/stopped.yaml"
-    path.write_text(yaml.safe_dump(CONFIG | {"name": "stopped", "methods": methods}))
+    path.write_text(yaml.safe_dump(CONFIG | {"name": "stopped", "methods": methods} | ONE_DATASET))
     options = {"stacks": "1", "config": "config/stopped.yaml"}
     assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
     record = layout.run(tree / "results/stopped", RunKey("digits", "stopped", 0, 0, 0)) / "run.json"
@@ -303,7 +443,7 @@ def test_a_configfile_replaces_the_default(tree):
     default = dict(CONFIG, name="default", methods={"toy": CONFIG["methods"]["toy"]})
     (tree / "config/paper.yaml").write_text(yaml.safe_dump(default))
     jobs = planned(tree, config=None)
-    assert jobs == {"data": 1, "splits": 1, "runs": 1, **AFTER_RUNS}
+    assert jobs == {"data": DATASETS, "splits": DATASETS, "runs": DATASETS, **AFTER_RUNS}
     # Merged with the default, the tiny configuration would have a key that is not allowed.
     default["methods"]["other"] = {"detector": "toy.detector:Toy", "title": "Other"}
     (tree / "config/paper.yaml").write_text(yaml.safe_dump({**default, "unknown": 1}))
@@ -336,6 +476,7 @@ def test_reanalyse_takes_the_runs_that_exist(tree):
         assert "Rule: reanalyse" in done.stderr
     assert not (root / "runs/digits/cae").exists()
     runs = pd.read_parquet(root / "metrics" / "runs.parquet").set_index("method")
+    runs = runs[runs["dataset"] == "digits"]
     assert dict(runs["status"]) == {"cae": "missing", "toy": "complete", "broken": "failed"}
     for name in ("tables/auroc-digits.md", "figures/histograms-digits.png", "report/index.html"):
         assert (root / name).exists()
@@ -361,7 +502,7 @@ def test_metrics_of_other_settings_are_computed_again(tree):
 
 
 def test_without_images_there_is_a_line_before_any_job_and_scores_are_enough(tree):
-    edited(tree / "config/tiny.yaml", "source: digits", "source: npz\n    path: gone.npz")
+    edited(tree / "config/tiny.yaml", "path: data/digits.npz", "path: gone.npz")
     done = snakemake(tree, "all", "--cores", "2")
     assert done.returncode == 1
     last = "config/tiny.yaml: datasets.digits.path: gone.npz: no such file"
@@ -369,7 +510,7 @@ def test_without_images_there_is_a_line_before_any_job_and_scores_are_enough(tre
     assert "Traceback" not in done.stderr and "jobid" not in done.stderr
     assert snakemake(tree, "reanalyse", "--cores", "1").returncode == 0
     # Else the next test finds tables of another configuration.
-    edited(tree / "config/tiny.yaml", "source: npz\n    path: gone.npz", "source: digits")
+    edited(tree / "config/tiny.yaml", "path: gone.npz", "path: data/digits.npz")
     assert snakemake(tree, "reanalyse", "--cores", "1").returncode == 0
 
 
@@ -473,6 +614,22 @@ def test_a_configfile_that_is_not_there_is_one_line(finished):
     done = subprocess.run(call, cwd=finished, capture_output=True, text=True)
     line = "config/gone.yaml: No such file or directory; name a configuration file\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+def test_only_what_is_new_is_trained(tree):
+    """One more class, and a milestone that the training does not reach: the first run stays."""
+    edited(tree / "config/tiny.yaml", "milestones:\n- 1", "milestones: [1, 7]")
+    edited(tree / "config/tiny.yaml", "inliers:\n    - 0", "inliers: [0, 3]")
+    old, new = (
+        layout.run(Path("results/tiny"), RunKey("digits", "toy", 0, inlier, 0)) / "run.json"
+        for inlier in (0, 3)
+    )
+    before = (tree / old).read_bytes()
+    done = snakemake(tree, str(old), str(new), "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert (tree / old).read_bytes() == before and (tree / new).is_file()
+    log = tree / f"results/tiny/logs/runs/{RunKey('digits', 'toy', 0, 0, 0).path}.log"
+    assert log.read_text().startswith("1 of 1 runs stay: ")
 
 
 def test_lint_and_names():

@@ -20,14 +20,14 @@ from benchmark import config as configuration
 from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.config.methods import uses_gpu
-from benchmark.data import fingerprint
+from benchmark.data import fingerprint, reader_module
 from benchmark.errors import InputError
 from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
 from benchmark.scheduling import order, state
-from benchmark.utils import running, stacking
+from benchmark.utils import imports, running, stacking
 from benchmark.utils.code_digest import digest
 from workflow import records
 
@@ -184,7 +184,8 @@ class Jobs:
 
     def first_outputs(self) -> set[str]:
         """The first output of every job."""
-        data = [str(layout.data(self.config.root, name) / "images.npy") for name in jobs.available(self.config)]
+        names = jobs.available(self.config)
+        data = [str(layout.data(self.config.root, name) / "images.npy") for name in names]
         splits = [str(Path(path).with_suffix(".parquet")) for path in self.splits()]
         stages = (layout.metrics, layout.verdicts, layout.tables, layout.figures, layout.report)
         later = [stage(self.config, self.config.root)[0] for stage in stages]
@@ -234,13 +235,23 @@ class Jobs:
         return jobs.run_parameters(self.config, wildcards.method)
 
     def analysis(self) -> dict[str, Any]:
-        """The parameters of everything after the scores."""
-        return self.config.model_dump(mode="json")
+        """The parameters of everything after the scores; where images lie is none of them."""
+        return self.config.model_dump(
+            mode="json", exclude={"results": True, "datasets": {"__all__": {"path"}}}
+        )
 
     def code(self, module: str) -> str:
         """The digest of a module of ``benchmark`` and what it imports."""
-        name = f"benchmark.{module}"
-        return digest(name, without={*INDIRECT} - {name})
+        return digest(f"benchmark.{module}", without=INDIRECT)
+
+    def reader(self, wildcards: Any) -> str:
+        """The digest of the code that reads and prepares a data set, without other readers."""
+        reader = reader_module(self.config.datasets[wildcards.dataset].source)
+        return digest(reader, "benchmark.data.prepared", without=("benchmark.data.__init__",))
+
+    def script(self, name: str) -> str:
+        """The digest of a rule's script alone."""
+        return digest(f"workflow.scripts.{name}", without=imports.PACKAGES)
 
     def published(self) -> list[str]:
         """The files of published numbers, and of numbers that others report."""

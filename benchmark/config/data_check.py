@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from benchmark.config.models import Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED, has_official_split, labels
-from benchmark.data.dataset import FEWEST_IMAGES, Labels
+from benchmark.data.dataset import FEWEST_IMAGES, FOLD_COUNT, Labels, outlier_count
 from benchmark.errors import InputError
 
 
 def check_data(config: Config, source: str = "config") -> None:
     """Check that the data sets' files exist and have what the configured splits need.
 
-    That is the official split, if it is to be used, and the inlier classes with images enough.
+    That is the official split, if it is to be used, and the inlier classes with images enough, and
+    with enough outliers for the largest share of them.
+
     Files that can be downloaded may be missing, and so may an optional data set.
 
     Raises:
@@ -21,13 +25,13 @@ def check_data(config: Config, source: str = "config") -> None:
         f"{source}: datasets.{key}.{field}: {problem}"
         for key, dataset in config.datasets.items()
         if dataset.available
-        for field, problem in _problems(dataset)
+        for field, problem in _problems(dataset, max(config.outlier_ratios))
     ]
     if problems:
         raise InputError("\n".join(problems))
 
 
-def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
+def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]:
     """The keys of a data set that its files contradict, each with a message."""
     try:
         classes = dataset.class_names()
@@ -46,17 +50,22 @@ def _problems(dataset: DatasetConfig) -> Iterator[tuple[str, str]]:
         if problem := _name_problem(inlier, classes):
             yield "inliers", problem
     if labelled:
-        yield from _too_small(dataset, classes, *labelled)
+        yield from _too_small(dataset, ratio, classes, *labelled)
 
 
 def _too_small(
-    dataset: DatasetConfig, classes: Sequence[str], of_images: Labels, n_train: int | None
+    dataset: DatasetConfig,
+    ratio: float,
+    classes: Sequence[str],
+    of_images: Labels,
+    n_train: int | None,
 ) -> Iterator[tuple[str, str]]:
-    """The same for inlier classes with too few images."""
+    """The same for inlier classes with too few images, or too few outliers for a share of them."""
     parts, needed = {"in all": of_images}, f"{FEWEST_IMAGES}"
     if dataset.protocol == "official":
         parts = {"to train": of_images[:n_train], "to test": of_images[n_train:]}
         needed += ", 2 of them to train and 1 to test"
+    tested = _tested([*parts.values()][-1], dataset)
     for index, name in enumerate(classes):
         if dataset.inliers and not {index, name} & set(dataset.inliers):
             continue
@@ -66,6 +75,33 @@ def _too_small(
             counts = ", ".join(f"{number} {place}" for place, number in numbers.items())
             problem = f"too few images of the class {name!r} ({counts}); an inlier class needs"
             yield "inliers", f"{problem} {needed}: add images, or name the other classes here"
+        elif problem := _ratio_problem(name, index, tested, ratio):
+            yield "inliers", problem
+
+
+def _tested(of_images: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
+    """For each fold, how many images of each class test; of the labels that there are to test."""
+    classes, numbers = np.unique(of_images, return_counts=True)
+    sizes = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
+    if dataset.protocol == "official":
+        return [sizes]
+    return [
+        {label: len(range(fold, size, FOLD_COUNT)) for label, size in sizes.items()}
+        for fold in dataset.folds
+    ]
+
+
+def _ratio_problem(name: str, index: int, tested: Sequence[dict[int, int]], ratio: float) -> str:
+    """Why a share of outliers is too large to test a class; empty if it is not."""
+    for sizes in tested:
+        needed, others = outlier_count(sizes[index], ratio), sum(sizes.values()) - sizes[index]
+        if needed > others:
+            return (
+                f"too few outliers for the class {name!r}: outlier ratio {ratio} with "
+                f"{sizes[index]} inliers to test needs {needed}, the other classes have {others}; "
+                "lower the largest of outlier_ratios, or name the other classes here"
+            )
+    return ""
 
 
 def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:

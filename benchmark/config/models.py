@@ -17,6 +17,7 @@ from benchmark.data import CHALLENGED, SOURCES, class_names
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Distinct, NonEmpty, Selection
 from benchmark.detector import NonNegativeFloat, OpenFraction, PositiveFloat, PositiveInt
+from benchmark.utils.files import canonical
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 """A seed that every random generator in use takes."""
@@ -220,8 +221,8 @@ class Config(_Model):
 
     @property
     def root(self) -> Path:
-        """The folder of everything that this configuration makes."""
-        return self.results.expanduser() / self.name
+        """The folder of everything that this configuration makes, spelled in one way."""
+        return canonical(self.results) / self.name
 
     @property
     def committed(self) -> bool:

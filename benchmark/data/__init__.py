@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from benchmark.data import digits, folder, npz, torchvision_sets
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "prepare",
     "read",
+    "reader_module",
 ]
 
 
@@ -160,6 +162,17 @@ def fingerprint(source: str, path: str | Path | None, selection: Selection | Non
         about = file.stat()
         total.update(f"{file.relative_to(place)!a} {about.st_size} {about.st_mtime_ns}\n".encode())
     return total.hexdigest()
+
+
+def reader_module(source: str) -> str:
+    """The dotted name of the module that reads a source.
+
+    >>> reader_module("mnist")
+    'benchmark.data.torchvision_sets'
+    """
+    reader = _READERS[source]
+    module = reader if isinstance(reader, ModuleType) else type(reader)
+    return module.__name__ if module is reader else module.__module__
 
 
 def _reader(

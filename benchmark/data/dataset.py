@@ -16,6 +16,9 @@ Labels = npt.NDArray[np.int64]
 FEWEST_IMAGES = 10
 """The smallest number of images in an inlier class: a tenth of it, to validate, is still one."""
 
+FOLD_COUNT = 5
+"""How many folds the protocol ``folds`` has: three to train, one to validate, one to test."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -40,6 +43,19 @@ class Dataset:
     source: str = ""
     groups: Labels | None = None
     notes: tuple[str, ...] = ()
+
+
+def outlier_count(n_inliers: int, ratio: float) -> int:
+    """How many outliers make up the share ``ratio`` of a test set with ``n_inliers`` inliers.
+
+    Raises:
+        InputError: a ratio that is not between 0 and 1.
+    """
+    if not 0 < ratio < 1:
+        raise InputError(
+            f"outlier ratio {ratio}: must be between 0 and 1; 0.5 is as many as inliers"
+        )
+    return round(n_inliers * ratio / (1 - ratio))
 
 
 def check(dataset: Dataset, where: str | Path, required: Collection[int] | None = None) -> None:

@@ -90,12 +90,14 @@ def compute(config: Config, root: Path) -> Metrics:
     histograms: list[pd.DataFrame] = []
     runs: list[Run] = []
     expected = collect(config, root)
+    asked = {"best", "last", *(f"epoch-{epoch}" for epoch in config.milestones)}
     for (dataset, method), group in groupby(expected, lambda run: run.key[:2]):
         pool = _Pool(dataset, method, config)
         for run in group:
             models: dict[str, TestScores] = {}
             if run.usable:
-                run, models = read_scores(run)
+                run, every = read_scores(run)
+                models = {name: scores for name, scores in every.items() if name in asked}
                 rows += _numbers(run, models, config)
             pool.add(run, models)
             runs.append(run)

@@ -57,7 +57,7 @@ def peak_memory(device: str) -> int:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions, processor, threads, device and commit, for ``run.json``."""
+    """Versions, processor, its instruction set, threads, device and commit, for ``run.json``."""
     import torch
 
     return {
@@ -65,6 +65,7 @@ def environment(device: str) -> dict[str, Any]:
         **{name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")},
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "kernels": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "commit": _commit(),

@@ -102,7 +102,9 @@ def run_stack(
         _Attempt(replace(spec, images_sha256=images_sha256), directory)
         for spec, directory in zip(specs, directories, strict=True)
     ]
-    attempts = [attempt for attempt in attempts if not _is_made(attempt, split_sha256)]
+    # A stack that was killed while it wrote its runs goes on as the stack that its checkpoint has.
+    if not _options(attempts, "")["checkpoint"].exists():
+        attempts = [attempt for attempt in attempts if not _is_made(attempt, split_sha256)]
     if not attempts:
         return
     device = device or devices.choose()
@@ -151,16 +153,22 @@ def _make(
 
 
 def _is_made(attempt: _Attempt, split_sha256: str) -> bool:
-    """Whether the folder of a run has it already, complete or failed, as it would be made again."""
+    """Whether the folder of a run has it already, complete or failed, as it would be made again.
+
+    Milestones that its training does not reach are no reason to make it again, nor is a model of
+    one that is no longer asked for.
+    """
     try:
         record = json.loads((attempt.directory / "run.json").read_text())
         expected = json.loads(json.dumps(_identity(attempt.spec, split_sha256)))
         files = {file: _sha256(attempt.directory / f"{file}.parquet") for file in TABLES}
-    except (OSError, ValueError):
+        reached = range(1, int(record["facts"].get("epochs", 0)) + 1)
+        lacking = {*attempt.spec.milestones}.intersection(reached) - {*record["milestones"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
     expected |= {f"{file}_sha256": sha256 for file, sha256 in files.items()}
     same = all(record.get(key) == value for key, value in expected.items())
-    return same and (attempt.directory / "history.csv").is_file()
+    return same and not lacking and (attempt.directory / "history.csv").is_file()
 
 
 def _remove_model(directory: Path) -> None:
@@ -290,6 +298,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any])
         print(f"{directory}: failed: {attempt.failure}", file=sys.stderr)
     record = {
         **_identity(spec, split_sha256),
+        "milestones": spec.milestones,
         "status": "failed" if attempt.failure else "complete",
         "reason": attempt.failure,
         "facts": attempt.facts,
@@ -304,8 +313,9 @@ def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any])
 
 
 def _identity(spec: RunSpec, split_sha256: str) -> dict[str, Any]:
-    """What identifies a run and what it depends on, as ``run.json`` says it."""
-    fields = {key: value for key, value in asdict(spec).items() if key != "params"}
+    """What identifies a run and what it depends on but its milestones, as ``run.json`` says it."""
+    left_out = ("params", "milestones")
+    fields = {key: value for key, value in asdict(spec).items() if key not in left_out}
     return {**fields, "config": dict(spec.params), "split_sha256": split_sha256}
 
 

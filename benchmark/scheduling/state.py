@@ -63,10 +63,10 @@ def split_differs(config: Config, root: Path, dataset: str, fold: int) -> Iterat
         made = _read(file, "protocol", "split_seed", "sizes")
         parameters, sizes = jobs.split_parameters(config, dataset), made["sizes"]
         before = {name: made[name] for name in ("protocol", "split_seed")}
-        before["inliers"] = sorted(map(int, sizes))
         now = {name: parameters[name] for name in before}
         if ratio := parameters["max_ratio"]:
-            from benchmark.splits import outlier_count  # only here, as the Snakefile reads this
+            # Only here, as the Snakefile reads this module.
+            from benchmark.data.dataset import outlier_count
 
             of = "test_inliers", "test_outliers"
             inliers, before["test_outliers"] = ([part[n] for part in sizes.values()] for n in of)

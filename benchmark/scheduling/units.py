@@ -93,4 +93,5 @@ def prepare(config: Config, root: Path, dataset: str) -> None:
     for fold in config.datasets[dataset].folds:
         if not layout.split(root, dataset, fold, "json").is_file():
             table = layout.split(root, dataset, fold)
-            jobs.make_split(table, data, fold, jobs.split_parameters(config, dataset))
+            parameters = jobs.split_parameters(config, dataset)
+            jobs.make_split(table, data, fold, parameters, config.datasets[dataset])

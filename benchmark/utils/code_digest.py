@@ -19,8 +19,9 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
     """The sha256 of the code of some modules and of all that they import in the project.
 
     Modules outside of the project are followed within their own top-level packages. Nothing is
-    imported. Modules and packages in ``without`` are left out, with what only they import.
-    Raises ``InputError`` for a module that is missing or has a syntax error.
+    imported. Modules and packages in ``without`` are left out, with what only they import;
+    ``package.__init__`` leaves out no other module of the package. Raises ``InputError`` for a
+    module that is missing or has a syntax error.
     """
     content = hashlib.sha256()
     for module in closure(*modules, without=without):
@@ -38,7 +39,8 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        left_out = any(name in without for name in _with_parents(module))
+        names = (*_with_parents(module), f"{module}.__init__")
+        left_out = any(name in without for name in names)
         if module not in visited and top(module) in packages and not left_out:
             visited.add(module)
             waiting += _imports(module)

@@ -30,6 +30,12 @@ class CannotBeWritten(OSError):
         super().__init__(f"{path}: cannot be written ({reason}); {advice}")
 
 
+def canonical(path: Path) -> Path:
+    """The one spelling of a path, without ``~``, links and dots: from here if it is below."""
+    real, here = path.expanduser().resolve(), Path.cwd().resolve()
+    return real.relative_to(here) if real.is_relative_to(here) else real
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a sibling of ``path`` to write to; it replaces ``path`` on success.

@@ -16,7 +16,8 @@ rule data:
     params:
         data=jobs.data,
         files=jobs.source_files,
-        code=jobs.code("data"),
+        code=jobs.reader,
+        script=jobs.script("data"),
     message:
         "Reading and resizing {wildcards.dataset}"
     script:

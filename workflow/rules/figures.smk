@@ -30,6 +30,7 @@ rule figures:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("figures"),
+        script=jobs.script("figures"),
     message:
         "Drawing figures"
     script:

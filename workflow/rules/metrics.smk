@@ -22,6 +22,7 @@ rule metrics:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("metrics"),
+        script=jobs.script("metrics"),
     message:
         "Computing AUROC, F1 and overlap of all runs"
     script:

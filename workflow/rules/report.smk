@@ -24,6 +24,7 @@ rule report:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("report"),
+        script=jobs.script("report"),
     message:
         "Writing the report"
     script:

@@ -1,8 +1,7 @@
 # One rule for every run on the CPU; on an accelerator one per data set, whose jobs train all inlier
-# classes and seeds of a method and fold together. Such a job leaves runs as they are that are there
+# classes and seeds of a method and fold together. A job leaves runs as they are that are there
 # already (to have one made again, remove its folder), so Snakemake must not remove their files.
 for stack in jobs.stacks:
-    made = update if stack.values else str
 
     rule:
         name:
@@ -12,10 +11,10 @@ for stack in jobs.stacks:
             data=stack.files(rules.data.output.description),
             split=stack.files(rules.splits.output.table),
         output:
-            run=map(made, stack.files(f"<results>/runs/{RUN}/run.json")),
-            scores=map(made, stack.files(f"<results>/runs/{RUN}/scores.parquet")),
-            epochs=map(made, stack.files(f"<results>/runs/{RUN}/epochs.parquet")),
-            history=map(made, stack.files(f"<results>/runs/{RUN}/history.csv")),
+            run=map(update, stack.files(f"<results>/runs/{RUN}/run.json")),
+            scores=map(update, stack.files(f"<results>/runs/{RUN}/scores.parquet")),
+            epochs=map(update, stack.files(f"<results>/runs/{RUN}/epochs.parquet")),
+            history=map(update, stack.files(f"<results>/runs/{RUN}/history.csv")),
         log:
             f"<logs>/runs/{stack.place}.log",
         benchmark:
@@ -32,6 +31,7 @@ for stack in jobs.stacks:
             gpu=stack.gpus,
         params:
             method=jobs.method,
+            script=jobs.script("runs"),
         message:
             "Training; its progress is in {log}"
         script:

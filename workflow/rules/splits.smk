@@ -18,6 +18,7 @@ rule splits:
     params:
         split=jobs.split,
         code=jobs.code("splits"),
+        script=jobs.script("splits"),
     message:
         "Drawing fold {wildcards.fold} of {wildcards.dataset}"
     script:

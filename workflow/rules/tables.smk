@@ -29,6 +29,7 @@ rule tables:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("tables"),
+        script=jobs.script("tables"),
     message:
         "Setting tables beside the published values"
     script:

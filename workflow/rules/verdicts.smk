@@ -19,6 +19,7 @@ rule verdicts:
     params:
         analysis=jobs.analysis(),
         code=jobs.code("verdicts"),
+        script=jobs.script("verdicts"),
     message:
         "Comparing published with reproduced numbers"
     script:

@@ -68,7 +68,8 @@ def test_what_decides_most_comes_first():
         assert max(by_method["vae"] + by_method["vae_grad"]) < min(compared)
         for method in PAPER.methods:
             seeds = [places(keys, method=method, fold=0, seed=s, **of) for s in PAPER.seeds]
-            assert all(max(a) < min(b) for a, b in itertools.pairwise(seeds))
+            runs = [of_seed for of_seed in seeds if of_seed]  # one seed of a method without chance
+            assert all(max(a) < min(b) for a, b in itertools.pairwise(runs))
     # A third run of a class decides no number before its verdict says so.
     late = places(keys, dataset="cifar10", method="cae_grad", seed=2)
     assert min(late) > max(places(keys, dataset="cifar10", method="ocgan", seed=1))
@@ -378,12 +379,12 @@ def test_a_forecast_grows_with_what_is_done(epochs, train, test):
 
 def test_a_forecast_is_of_the_missing_runs(trained, capsys):
     series = forecast.forecast(trained, trained.root)
-    assert [(each.method, each.missing) for each in series] == [("ocsvm", 3), ("cae", 3)]
+    assert [(each.method, each.missing) for each in series] == [("ocsvm", 1), ("cae", 3)]
     assert all(each.seconds > 0 and each.memory for each in series)
     # The runs that are there have been recorded.
     assert all(each.recorded and each.recorded.seconds > 0 for each in series)
     text = "\n".join(forecast.lines(trained, trained.root, series, 2))
-    assert "In all: 6 runs" in text
+    assert "In all: 4 runs" in text
     assert list(forecast.lines(trained, trained.root, [], 2)) == ["No run is missing."]
 
 
@@ -392,7 +393,7 @@ def test_what_is_done_when(trained, tmp_path):
     seconds = {("digits", "ocsvm"): 1.0, ("digits", "cae"): 10.0}
     limits = (9, 10, 11, 21, 22)
     done = [forecast.done_after(config, config.root, seconds, 2, limit) for limit in limits]
-    assert [len(keys) for keys in done] == [0, 2, 4, 6, 8]
+    assert [len(keys) for keys in done] == [0, 2, 4, 6, 6]
     assert {key.seed for key in done[2]} == {0}
 
 

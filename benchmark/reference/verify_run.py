@@ -11,6 +11,7 @@ scores are the same bytes, or their AUROC lies within the spread between seeds, 
 import json
 import multiprocessing
 import os
+import shutil
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +114,7 @@ def train_again(config: Config, root: Path, run: Run, folder: Path) -> Run:
     only = config.model_copy(update={"datasets": {key.dataset: settings}})
     configuration.check_data(only, str(root / "config.yaml"))
     again = Run(key, run.class_name, layout.run(folder, key), "missing")
+    shutil.rmtree(again.directory, ignore_errors=True)  # a run that is there would stay as it is
     with TemporaryDirectory() as images:
         dataset = data.read(
             settings.source, settings.path, config.image_size, settings.challenges, Path(images)

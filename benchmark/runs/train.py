@@ -105,6 +105,12 @@ def run_stack(
     # A stack that was killed while it wrote its runs goes on as the stack that its checkpoint has.
     if not _options(attempts, "")["checkpoint"].exists():
         attempts = [attempt for attempt in attempts if not _is_made(attempt, split_sha256)]
+    if made := len(specs) - len(attempts):
+        print(
+            f"{made} of {len(specs)} runs stay: they were made of the same settings, code, images "
+            "and split; delete their folders to train them again",
+            file=sys.stderr,
+        )
     if not attempts:
         return
     device = device or devices.choose()

@@ -7,7 +7,7 @@ from pandas.api import types
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table without its index; every value is read back bit by bit.
+    """Write a table without its index; every value but NaN is read back bit by bit.
 
     The four bytes of floats are stored apart, because signs and exponents repeat and the rest does
     not; integers as differences, because sample ids ascend. Both halve the files of scores.

@@ -19,9 +19,9 @@ for stack in jobs.stacks:
             f"<logs>/runs/{stack.place}.log",
         benchmark:
             f"<benchmarks>/runs/{stack.place}.jsonl"
-        priority: jobs.priority(stack)
         wildcard_constraints:
             method="|".join(stack.methods),
+        priority: jobs.priority(stack)
         conda:
             "../../environment.yml"
         threads: 4 if stack.gpus else 1

@@ -27,7 +27,7 @@ class Average:
         spread: standard deviation between the means of the seeds that lack nothing; NaN with fewer
             than two.
         found: how many of the ``expected`` numbers there are; a pool that lacks a class is none,
-            though it is in the mean.
+            and is in the mean only where no pool is whole.
         expected: one per configured seed, fold and class.
         constant: whether one of them comes from constant scores.
         lacking: whether a class has no number at all.
@@ -50,6 +50,8 @@ def compute(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataF
     """The averages of all numbers of ``table``, given all expected ``runs``."""
     rows = _for_each_average(table, runs, config)
     by = [*AXES, "inlier"]
+    pool = rows["flag"] == "incomplete"
+    rows = rows[~pool | ~rows.groupby(by)["found"].transform("any")]
     groups = rows.groupby(by, sort=False)
     classes = rows.groupby([*by, "class"], sort=False)["value"].mean().groupby(by, sort=False)
     seeds = rows.groupby([*by, "seed"], sort=False)

@@ -6,4 +6,4 @@ from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     config = load(snakemake.config, data=False)
-    figures.write(config, config.root)
+    figures.write(config, config.root, notes=True)

@@ -102,7 +102,7 @@ def table_names(config: Config) -> list[str]:
     kinds += ["selection"]
     by_dataset = []
     for dataset, settings in config.datasets.items():
-        first = ["challenges"] * bool(settings.challenges)
+        first = ["ran"] + ["challenges"] * bool(settings.challenges)
         last = ["verdicts"] * (data_source(config, dataset) in SOURCES)
         by_dataset += [f"{kind}-{dataset}" for kind in first + kinds + last]
     return ["verdicts", "claims", "explanations"] * judged(config) + by_dataset + ["cost"]
@@ -121,9 +121,7 @@ def figure_names(config: Config) -> list[str]:
     for dataset, settings in config.datasets.items():
         published = ("forest",) * (data_source(config, dataset) in SOURCES)
         kinds = published + CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
-        names += [
-            f"{kind}-{dataset}" for kind in kinds if kind != "epochs" or scored_on_the_way
-        ]
+        names += [f"{kind}-{dataset}" for kind in kinds if kind != "epochs" or scored_on_the_way]
     return names
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -87,10 +88,62 @@ def spread(classes: int, of: int) -> str:
     return f"spread over runs: that of {classes} of {of} classes" if 0 < classes < of else ""
 
 
-def legend(rows: Sequence[Row], absent: str = ABSENT) -> list[str]:
-    """The meaning of the marks that occur; ``absent``, if any, is that of a missing number."""
+SHADES = (0.01, 0.03, 0.06)
+"""Differences of AUROC from which a cell is shaded, and more so; of percentage points by hundreds."""
+
+
+def difference_cell(value: float, form: str = "+.3f", unit: float = 1.0) -> Cell:
+    """A difference, shaded by its sign and size in ``unit``; empty for NaN."""
+    if np.isnan(value):
+        return Cell("")
+    shade = sum(abs(value) / unit >= least - 1e-9 for least in SHADES)
+    side = "above" if value > 0 else "below"
+    return Cell(number(value, form), kind=f"{side}-{shade}" if shade else "")
+
+
+SHARED = (INCOMPLETE, CONSTANT, RECALLED)
+"""Marks that stand on a label where all numbers beside it bear them."""
+
+
+def mark_rows(rows: Iterable[Row]) -> list[Row]:
+    """The rows, with a mark that all numbers of one bear on its label instead."""
+    marked = []
+    for row in rows:
+        shared = _shared(row.cells)
+        cells = [_without(cell, shared) for cell in row.cells]
+        marked.append(replace(row, cells=cells, marks=row.marks + shared))
+    return marked
+
+
+def mark_columns(head: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
+    """Head and rows, with a mark that all numbers of a column bear on its head instead."""
+    labels = len(head) - len(rows[0].cells) if rows else len(head)
+    columns = [_shared(column) for column in zip(*(row.cells for row in rows), strict=True)]
+    marked = [*head[:labels], *(map("".join, zip(head[labels:], columns, strict=True)))]
+    pairs = [(row, zip(row.cells, columns, strict=True)) for row in rows]
+    return marked, [
+        replace(row, cells=[_without(cell, shared) for cell, shared in of]) for row, of in pairs
+    ]
+
+
+def _shared(cells: Iterable[Cell]) -> str:
+    """The marks that all of several numbers bear."""
+    shown = [cell.marks for cell in cells if cell.text not in ("", Cell.MISSING)]
+    return "".join(m for m in SHARED if len(shown) > 1 and all(m in marks for marks in shown))
+
+
+def _without(cell: Cell, marks: str) -> Cell:
+    return replace(cell, marks="".join(mark for mark in cell.marks if mark not in marks))
+
+
+def legend(rows: Sequence[Row], absent: str = ABSENT, head: Sequence[str] = ()) -> list[str]:
+    """The meaning of the marks that occur, in the ``head`` too.
+
+    ``absent``, if any, is that of a missing number.
+    """
     cells = [cell for row in rows for cell in row.cells]
     used = {mark for cell in cells for mark in cell.marks}
+    used |= {mark for row in rows for mark in row.marks} | {text[-1] for text in head if text}
     notes = [f"{mark} {text}" for mark, text in NOTES.items() if mark in used]
     if absent and any(cell.text == Cell.MISSING for cell in cells):
         notes.append(f"{Cell.MISSING} {absent}")

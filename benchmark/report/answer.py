@@ -177,10 +177,10 @@ def _decided_tile(verdicts: Verdicts) -> Tile:
     done = int(once["outcome"].isin(DECIDED).sum())
     held = int(claims["outcome"].isin(CLAIMS).sum())
     return {
-        "title": "Decided",
+        "title": "Numbers decided",
         "value": f"{done} of {len(once)}",
         "verdict": "",
-        "text": f"published numbers: {numbers}. Of {len(claims)} claims {held}: {judged}.",
+        "text": f"Published numbers: {numbers}. Of {len(claims)} claims {held} decided: {judged}.",
         "link": "verdicts",
     }
 

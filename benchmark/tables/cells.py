@@ -105,30 +105,55 @@ SHARED = (INCOMPLETE, CONSTANT, RECALLED)
 """Marks that stand on a label where all numbers beside it bear them."""
 
 
-def mark_rows(rows: Iterable[Row]) -> list[Row]:
-    """The rows, with a mark that all numbers of one bear on its label instead."""
-    marked = []
+def mark_rows(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
+    """The rows, with a mark that all numbers of one bear on its label instead.
+
+    One that all numbers of ours bear, or all published ones, stands nowhere; a note says so.
+    """
+    marked, notes = [], []
     for row in rows:
         shared = _shared(row.cells)
-        cells = [_without(cell, shared) for cell in row.cells]
-        marked.append(replace(row, cells=cells, marks=row.marks + shared))
-    return marked
+        marked.append(replace(row, cells=[_without(c, shared) for c in row.cells], marks=shared))
+    for published, whose in ((False, "of ours"), (True, "published")):
+        of = [row.marks for row in marked if row.published == published and _numbers(row.cells)]
+        every = "".join(mark for mark in SHARED if of and all(mark in marks for marks in of))
+        notes += [f"Every number {whose}: {NOTES[mark]}." for mark in every]
+        marked = [
+            replace(row, marks="".join(mark for mark in row.marks if mark not in every))
+            if row.published == published
+            else row
+            for row in marked
+        ]
+    return marked, notes
 
 
-def mark_columns(head: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """Head and rows, with a mark that all numbers of a column bear on its head instead."""
+def mark_columns(
+    head: Sequence[str], rows: Sequence[Row]
+) -> tuple[list[str], list[Row], list[str]]:
+    """Head and rows, with a mark that all numbers of a column bear on its head instead.
+
+    One that all of several columns would bear stands nowhere; a note says so.
+    """
     labels = len(head) - len(rows[0].cells) if rows else len(head)
-    columns = [_shared(column) for column in zip(*(row.cells for row in rows), strict=True)]
-    marked = [*head[:labels], *(map("".join, zip(head[labels:], columns, strict=True)))]
-    pairs = [(row, zip(row.cells, columns, strict=True)) for row in rows]
-    return marked, [
-        replace(row, cells=[_without(cell, shared) for cell, shared in of]) for row, of in pairs
+    shared = [_shared(column) for column in zip(*(row.cells for row in rows), strict=True)]
+    often = [mark for mark in SHARED if sum(mark in marks for marks in shared) > 1]
+    notes = [f"Every average of ours: {NOTES[mark]}." for mark in often]
+    texts = ["".join(mark for mark in marks if mark not in often) for marks in shared]
+    marked = [*head[:labels], *map("".join, zip(head[labels:], texts, strict=True))]
+    pairs = [(row, zip(row.cells, shared, strict=True)) for row in rows]
+    without = [
+        replace(row, cells=[_without(cell, marks) for cell, marks in of]) for row, of in pairs
     ]
+    return marked, without, notes
+
+
+def _numbers(cells: Iterable[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.text not in ("", Cell.MISSING)]
 
 
 def _shared(cells: Iterable[Cell]) -> str:
     """The marks that all of several numbers bear."""
-    shown = [cell.marks for cell in cells if cell.text not in ("", Cell.MISSING)]
+    shown = [cell.marks for cell in _numbers(cells)]
     return "".join(m for m in SHARED if len(shown) > 1 and all(m in marks for marks in shown))
 
 

@@ -91,7 +91,11 @@ def _ids(name: str, rows: Sequence[Row]) -> dict[int, str]:
 
 
 def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> str:
-    heads = "".join(f'<th scope="col">{escape(field)}</th>' for field in head)
+    labels = len(rows[0].labels)
+    heads = "".join(
+        f'<th scope="col"{" class=label" * (place < labels)}>{escape(field)}</th>'
+        for place, field in enumerate(head)
+    )
     body = []
     for row in rows:
         first, *rest = (escape(label) for label in row.labels)
@@ -100,13 +104,13 @@ def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> s
         if row.command:
             code = f"<pre>{escape(row.command)}</pre>"
             note += f'<details class="command"><summary>command</summary>{code}</details>'
-        labels = f'<th scope="row">{first}{marks}{note}</th>' + "".join(
+        stub = f'<th scope="row">{first}{marks}{note}</th>' + "".join(
             f'<td class="label">{label}</td>' for label in rest
         )
         named = zip(head[len(row.labels) :], row.cells, strict=True)
         cells = "".join(_html_cell(cell, field) for field, cell in named)
         kind = ' class="published"' if row.published else ""
-        body.append(f'<tr id="{ids[id(row)]}"{kind}>{labels}{cells}</tr>')
+        body.append(f'<tr id="{ids[id(row)]}"{kind}>{stub}{cells}</tr>')
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"

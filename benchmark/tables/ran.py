@@ -18,7 +18,7 @@ from benchmark.utils.text import listed
 
 
 def build(source: Source, dataset: str) -> Table:
-    """A row per method with a complete run, and score that it is compared by."""
+    """A row per method with a complete run and published average, or the score of one without."""
     config = source.config
     records = [record for method in config.methods for record in _records(source, dataset, method)]
     head = ["Method", "Score", "Expected", "Obtained", "Difference", "Verdict", "Classes", "Seeds"]
@@ -44,7 +44,9 @@ def _records(source: Source, dataset: str, method: str) -> Iterator[dict[str, An
     every = runs["inlier"].unique().tolist()
     names = done.sort_values("inlier")["class_name"].unique()
     cost = of_method(source.reproduced.metrics.cost, dataset, method)
-    for component in main_components(source.components(dataset, method)):
+    components = source.components(dataset, method)
+    expected = [name for name in components if _verdict(source, dataset, method, name) is not None]
+    for component in expected or main_components(components):
         average = source.averages.of(
             dataset, method, component, "auroc", layout.main_ratio(config)
         )[AVERAGE]

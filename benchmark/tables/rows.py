@@ -112,7 +112,7 @@ def numbers_table(
     ``ratio`` also the share of outliers.
     """
     series = [one for one in series if _known(one)]
-    rows = cells.mark_rows(row for one in series for row in _rows(one))
+    rows, marks = cells.mark_rows(row for one in series for row in _rows(one))
     records = [record for one in series for record in one.records]
     methods = {record["method"] for record in records}
     made = captions.conditions(source.config, source.runs, dataset, methods=methods, ratio=ratio)
@@ -124,7 +124,7 @@ def numbers_table(
         f"{'Mean ± standard deviation over seeds; ' if several else ''}{made} {explanation}"
         f"{f' The published GradCon has {EPOCHS} epochs.' if short else ''}"
     )
-    notes = [*cells.legend(rows), *_source_notes(source, series)]
+    notes = [*marks, *cells.legend(rows), *_source_notes(source, series)]
     return Table(caption, head, rows, notes, pd.DataFrame(records))
 
 

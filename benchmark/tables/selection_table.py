@@ -43,8 +43,8 @@ def build(source: Source, dataset: str) -> Table:
         *("Method", "Score", "Last epoch", "Best validation", "Oracle, not a result"),
         *("Oracle's gain", "Models", "Published"),
     ]
-    head, rows = cells.mark_columns(head, rows)
-    return Table(caption, head, rows, cells.legend(rows, "", head), frame)
+    head, rows, marks = cells.mark_columns(head, rows)
+    return Table(caption, head, rows, [*marks, *cells.legend(rows, "", head)], frame)
 
 
 def _cell(row: Mapping[Any, Any], rule: str) -> Cell:

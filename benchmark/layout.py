@@ -98,7 +98,7 @@ def main_ratio(config: Config) -> float:
 
 def table_names(config: Config) -> list[str]:
     """Names of the tables: verdicts on the paper, those of each data set, the cost of all runs."""
-    kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
+    kinds = ["auroc", "ablation", "overlap"] + ["outliers"] * (len(config.outlier_ratios) > 1)
     kinds += ["selection"]
     by_dataset = []
     for dataset, settings in config.datasets.items():

@@ -12,7 +12,6 @@ from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE
 from benchmark.utils.text import shortened
 
-
 UNDER = {"linewidth": 4, "markersize": 8, "alpha": 0.4, "zorder": 1.9}
 """The anomaly score is a broad line below the others, as without a gradient loss it is the same
 as the reconstruction error."""

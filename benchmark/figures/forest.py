@@ -81,8 +81,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         f"AUROC by inlier class, {captions.dataset(config, dataset)}: the published number, each "
         f"run of ours, each run that others report, and the range of 95 % of new runs.\n"
         "The range is that of the verdicts on our runs alone; it is missing where no class has two "
-        "runs, or where the runs have other epochs or settings than published, and cut at the end of "
-        "the axis. An average is shown of each run that has every class. "
+        "runs, or where the runs have other epochs or settings than published, and cut at the end "
+        "of the axis. An average is shown of each run that has every class. "
         f"{captions.conditions(config, numbers.runs, dataset, methods=set(frame['method']))}"
     )
     return Drawing(figure, caption, frame)

@@ -70,9 +70,12 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     several = captions.several(numbers.runs, dataset, "seed", "fold")
     caption = (
         f"Inliers and outliers by loss, the inlier classes pooled, "
-        f"{captions.dataset(config, dataset)}.\nOverlap: the samples of both histograms that lie in "
-        f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
-        f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
+        f"{captions.dataset(config, dataset)}.\n"
+        f"Overlap: the samples of both histograms that lie in their overlapped region, over all "
+        f"samples (100 % for equal histograms); {BINS} bins from the {TAIL} to the {100 - TAIL} "
+        f"percentile, what lies beyond in the outermost ones. It has no direction: inliers that "
+        f"score higher than outliers count as separated too. The table of overlaps shows it by "
+        f"class. "
         f"{'Means over seeds and folds. ' if several else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
         f"{captions.conditions(config, numbers.runs, dataset, methods=methods)}"

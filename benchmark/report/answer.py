@@ -151,7 +151,8 @@ def _mechanism_tile(helps: Any, ahead: Any) -> Tile:
     if ahead is not None and np.isfinite(ahead["effect"]):
         texts.append(
             f" The gradient loss is ahead of the reconstruction error by {ahead['effect']:+.3f},"
-            f" where {ahead['published_effect']:+.3f} is published: {ahead['effect_ratio']:.2f} times."
+            f" where {ahead['published_effect']:+.3f} is published:"
+            f" {ahead['effect_ratio']:.2f} times."
         )
     return {
         "title": "Does the constraint help?",

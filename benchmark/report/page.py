@@ -26,6 +26,7 @@ TABLE_TITLES = {
     "challenges": "Challenge study",
     "auroc": "AUROC per inlier class",
     "ablation": "Ablation: each loss as the score",
+    "overlap": "Overlap of inliers and outliers",
     "outliers": "Share of outliers",
     "selection": "What the choice of the model is worth",
     "verdicts": "Published against reproduced",

@@ -17,6 +17,7 @@ from benchmark.tables import (
     explanation_table,
     formats,
     outlier_ratio,
+    overlap_table,
     ran,
     selection_table,
     verdict_table,
@@ -32,6 +33,7 @@ BY_DATASET: dict[str, Callable[[Source, str], Table]] = {
     "challenges": challenge_table.build,
     "auroc": auroc.build,
     "ablation": auroc.build_ablation,
+    "overlap": overlap_table.build,
     "outliers": outlier_ratio.build,
     "selection": selection_table.build,
 }

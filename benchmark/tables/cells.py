@@ -89,7 +89,7 @@ def spread(classes: int, of: int) -> str:
 
 
 SHADES = (0.01, 0.03, 0.06)
-"""Differences of AUROC from which a cell is shaded, and more so; of percentage points by hundreds."""
+"""Differences of AUROC, or of percentage points in hundreds, from which a shade is deeper."""
 
 
 def difference_cell(value: float, form: str = "+.3f", unit: float = 1.0) -> Cell:

@@ -53,7 +53,7 @@ def latex(table: Table, name: str) -> str:
 
 
 def html(table: Table, name: str = "") -> str:
-    """An HTML ``figure`` with a caption and the table; what is folded, how to read it, and footnotes.
+    """An HTML ``figure`` with caption and table; folded under it are rows, and how to read them.
 
     Each cell names its column, for a page too narrow for columns. A row has an id to link to: the
     ``name`` of the table and its labels.
@@ -70,7 +70,8 @@ def html(table: Table, name: str = "") -> str:
             f"{_grid(table.head, rows, ids)}</details>",
         ]
     notes = "".join(f"<li>{escape(note)}</li>" for note in (reading, *table.notes) if note)
-    how = f"<details class=how><summary>How to read this</summary><ul class=notes>{notes}</ul></details>"
+    summary = "<summary>How to read this</summary>"
+    how = f"<details class=how>{summary}<ul class=notes>{notes}</ul></details>"
     empty = "" if table.rows else "<p>Nothing to show: no run has these scores.</p>"
     return (
         f"<figure class=table><figcaption>{escape(caption)}</figcaption>"

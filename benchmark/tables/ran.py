@@ -1,4 +1,4 @@
-"""What ran on a data set: each method with its command, the expected number and the obtained one."""
+"""What ran on a data set: each method with its command, the number expected and that obtained."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -105,8 +105,7 @@ def numbers_table(
     *,
     ratio: bool = True,
 ) -> Table:
-    """Each series of which a number is known; under it the published numbers, the difference, and
-    what others report.
+    """Each series of which a number is known, with what was published and what others report.
 
     The caption says ``what`` the numbers are, how they were made, and the ``explanation``; with
     ``ratio`` also the share of outliers.

@@ -27,9 +27,9 @@ class Cell:
 class Row:
     """Labels, then cells; ``published`` rows stand under the ones that reproduce them.
 
-    ``note`` is a remark beside the first label, ``marks`` are those of all its numbers. Rows with the
-    same ``fold`` are folded away in HTML under that heading; there ``command``, which makes the runs
-    behind the row, can be unfolded.
+    ``note`` is a remark beside the first label, ``marks`` are those of all its numbers. Rows with
+    the same ``fold`` are folded away in HTML under that heading. ``command``, which makes the runs
+    behind a row, can be unfolded there.
     """
 
     labels: Sequence[str]

@@ -361,7 +361,10 @@ def test_reconstructions_name_their_conditions(made: tuple[Config, Path]) -> Non
 def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     config, root = made
     reanalyse.reanalyse(config, root)
-    wanted = [*layout.tables(config, root), *layout.figures(config, root)]
+    # These runs have neither reconstructions nor milestones, so that figures of them are not drawn.
+    drawn = ("challenges", "signs", "histograms")
+    figures = [path for path in layout.figures(config, root) if Path(path).name.startswith(drawn)]
+    wanted = [*layout.tables(config, root), *figures]
     assert f"{root}/tables/challenges-{KEY}.md" in wanted
     assert f"{root}/figures/signs-{KEY}.png" in wanted
     assert all(Path(path).is_file() for path in wanted)

@@ -1,6 +1,7 @@
 """Average AUROC against the epoch of the model that scores: what longer training buys."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.ticker import ScalarFormatter
@@ -12,7 +13,7 @@ from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE
 from benchmark.utils.text import shortened
 
-UNDER = {"linewidth": 4, "markersize": 8, "alpha": 0.4, "zorder": 1.9}
+UNDER: dict[str, Any] = {"linewidth": 4, "markersize": 8, "alpha": 0.4, "zorder": 1.9}
 """The anomaly score is a broad line below the others, as without a gradient loss it is the same
 as the reconstruction error."""
 

@@ -59,10 +59,10 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     series = [*frame.groupby(["place", "published_method", "loss"], sort=False)]
     lines = frame.drop_duplicates("inlier").sort_values("inlier", kind="stable")
     names = dict(zip(lines["inlier"], lines["class_name"], strict=True))
-    height = 0.75 + 0.18 * len(names)
+    height = max(1.8, 0.75 + 0.18 * len(names))
     figure, axes = panels(len(series), height)
     # A range of few runs can be wider than any AUROC; the axis is that of the values.
-    ends = max(0.0, frame["value"].min() - 0.06), min(1.0, frame["value"].max() + 0.06)
+    ends = max(0.0, frame["value"].min() - 0.06), min(1.02, frame["value"].max() + 0.06)
     for position, (axis, ((place, method, loss), marks)) in enumerate(
         zip(axes, series, strict=True)
     ):
@@ -90,8 +90,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
 
 def _panel(axis: Axes, marks: pd.DataFrame, inliers: Sequence[int]) -> None:
     bars = marks[marks["mark"] == "interval"]
-    heights = [inliers.index(inlier) for inlier in bars["inlier"]]
-    axis.hlines(heights, bars["low"], bars["high"], color=BAR, linewidth=6, zorder=1)
+    lines = [inliers.index(inlier) for inlier in bars["inlier"]]
+    axis.hlines(lines, bars["low"], bars["high"], color=BAR, linewidth=6, zorder=1)
     for kind, place in PLACES.items():
         for filled in (True, False):
             of = marks[(marks["mark"] == kind) & (_filled(marks) == filled)]
@@ -154,6 +154,7 @@ def _marks(config: Config, numbers: Metrics, root: Path, dataset: str) -> pd.Dat
 
 
 def _of_paper(series: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    row: Any
     for row in series.itertuples():
         mark = {"mark": "published", "value": row.published, "seen": not row.recalled}
         yield {"inlier": row.inlier, **mark}
@@ -200,7 +201,8 @@ def _runs(
     ][["fold", "seed", "inlier", "value"]]
     classes = numbers.runs.loc[numbers.runs["dataset"] == dataset, "inlier"].nunique()
     runs = rows.groupby(["fold", "seed"], as_index=False)
-    averages = runs["value"].mean()[runs.size()["size"] == classes]
+    averages = runs.agg(value=("value", "mean"), number=("value", "size"))
+    averages = averages[averages["number"] == classes].drop(columns="number")
     # Of a configuration on some classes the published average is not the average.
     averages = averages if config.datasets[dataset].inliers is None else averages.iloc[:0]
     return pd.concat([averages.assign(inlier=AVERAGE), rows])

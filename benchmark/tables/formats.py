@@ -84,8 +84,8 @@ def _ids(name: str, rows: Sequence[Row]) -> dict[int, str]:
     seen: Counter[str] = Counter()
     ids = {}
     for row in rows:
-        words = re.findall(r"[a-z0-9]+", " ".join([name, *row.labels]).lower())
-        key = "-".join(words)
+        words = re.findall(r"[a-z0-9]+", " ".join(row.labels).lower())
+        key = f"{name}--{'-'.join(words)}"
         seen[key] += 1
         ids[id(row)] = key if seen[key] == 1 else f"{key}--{seen[key]}"
     return ids

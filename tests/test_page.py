@@ -151,6 +151,14 @@ def test_tables_sort_and_filter(browser: Browser, address: str) -> None:
     assert any("published" in label for label in left)
 
 
+def test_print_leaves_out_what_has_not_run(browser: Browser, address: str) -> None:
+    browser.open(address, DESKTOP, media="print")
+    rows = "[...document.querySelectorAll('#auroc-cifar10 + figure tr')]"
+    shown = browser.run(f"{rows}.filter((r) => r.offsetParent).map((r) => r.cells[0].innerText)")
+    assert "CAE + Grad" in shown and "published, GradCon" in shown
+    assert not [label for label in shown if "OCGAN" in label]
+
+
 def test_a_link_to_what_is_folded_unfolds_it(browser: Browser, address: str) -> None:
     browser.open(address, DESKTOP)
     name = browser.run("document.querySelector('.folded [id], details tr[id]').id")

@@ -69,6 +69,8 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     tables = {name: _table(root, name) for name in layout.table_names(config)}
     tables = {name: table for name, table in tables.items() if table["rows"] or name == "cost"}
     figures = [name for name in layout.figure_names(config) if _drawn(root, name)]
+    # The data set that the answer is about comes first.
+    by_place = sorted(config.datasets.items(), key=lambda item: item[0] != first["forest"])
     forest = f"forest-{first['forest']}"
     states = ("complete", "failed", "missing", "refused")
     return {
@@ -102,7 +104,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                     if name.partition("-")[2] == key and name != forest
                 ],
             }
-            for key, settings in config.datasets.items()
+            for key, settings in by_place
         ],
         "cost": tables["cost"],
         "environments": accounts.environments(runs),
@@ -132,6 +134,8 @@ def _table(root: Path, name: str) -> dict[str, Any]:
     return {
         **{"name": name, "kind": kind, "dataset": dataset, "title": title, "body": body},
         "judged": verdicts,
+        # The other tables have these numbers by class, with fewer words.
+        "folded": kind == "verdicts" and dataset != "",
         "rows": "<tr" in body,
     }
 

@@ -56,7 +56,7 @@ def html(table: Table, name: str = "") -> str:
     """An HTML ``figure`` with caption and table; folded under it are rows, and how to read them.
 
     Each cell names its column, for a page too narrow for columns. A row has an id to link to: the
-    ``name`` of the table and its labels.
+    ``name`` of the table and its labels. Rows of what has not run are ``idle``.
     """
     caption, _, reading = table.caption.partition("\n")
     shown = [row for row in table.rows if not row.fold]
@@ -97,8 +97,10 @@ def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> s
         f'<th scope="col"{" class=label" * (place < labels)}>{escape(field)}</th>'
         for place, field in enumerate(head)
     )
-    body = []
+    body, idle = [], False
     for row in rows:
+        if not row.published:
+            idle = all(cell.text == Cell.MISSING for cell in row.cells)
         first, *rest = (escape(label) for label in row.labels)
         note = f"<small>{escape(row.note)}</small>" if row.note else ""
         marks = f"<sup>{escape(row.marks)}</sup>" if row.marks else ""
@@ -110,7 +112,8 @@ def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> s
         )
         named = zip(head[len(row.labels) :], row.cells, strict=True)
         cells = "".join(_html_cell(cell, field) for field, cell in named)
-        kind = ' class="published"' if row.published else ""
+        kinds = " ".join(["published"] * row.published + ["idle"] * idle)
+        kind = f' class="{kinds}"' if kinds else ""
         body.append(f'<tr id="{ids[id(row)]}"{kind}>{stub}{cells}</tr>')
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'

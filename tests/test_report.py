@@ -116,9 +116,9 @@ def test_shows_a_configuration_that_can_be_loaded(results: Results) -> None:
 
 
 def test_has_every_table_and_caption(results: Results, page: Page) -> None:
-    for table in tables.build(results.config, results.root).values():
+    for name, table in tables.build(results.config, results.root).items():
         caption, _, reading = table.caption.partition("\n")
-        assert caption in page.unfolded
+        assert caption in (page.text if name.startswith("verdicts-") else page.unfolded)
         assert reading in page.text and reading not in page.unfolded
         for row in table.rows:
             for cell in row.cells:

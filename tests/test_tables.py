@@ -5,6 +5,7 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark import layout, metrics, published, tables
+from benchmark.layout import RunKey
 from benchmark.metrics import averages
 from benchmark.metrics.averages import Average, Averages
 from benchmark.metrics.numbers import Numbers, spread_out
 from benchmark.published import AVERAGE
 from benchmark.statistics import replicates
-from benchmark.tables import formats, rows
+from benchmark.tables import cells, formats, rows
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import csv_text
 from benchmark.verdicts.reproduced import by_inlier
@@ -563,3 +565,90 @@ def test_every_number_names_its_data_set(results: Results) -> None:
             assert "CIFAR-10" in set(frame["images"])
         else:
             assert frame["images"].tolist() == [titles.get(key, "") for key in frame["dataset"]]
+
+
+def test_a_mark_of_all_numbers_is_told_once() -> None:
+    def row(*marks: str, published: bool = False) -> Row:
+        return Row(["a", "b"], [Cell("0.5", marks=m) for m in marks], published=published)
+
+    rows = [row("*†", "*"), row("*", "*"), row("°", "", published=True), Row(["c", ""], [Cell()])]
+    shown, notes = cells.mark_rows(rows)
+    assert [[cell.marks for cell in row.cells] for row in shown] == [
+        *(["†", ""], ["", ""], ["°", ""], [""])
+    ]
+    assert [row.marks for row in shown] == [""] * 4
+    assert notes == [f"Every number of ours: {cells.NOTES['*']}."]
+    shown, notes = cells.mark_rows([row("*", "*"), row("*", ""), row("°", "°", published=True)])
+    assert [row.marks for row in shown] == ["*", "", ""]
+    assert [cell.marks for cell in shown[1].cells] == ["*", ""]
+    assert notes == [f"Every number published: {cells.NOTES['°']}."]
+    assert cells.legend(shown, "")[0].startswith("* ")
+
+
+@given(st.floats(-1, 1))
+def test_shades_grow_with_the_difference(value: float) -> None:
+    cell = cells.difference_cell(value)
+    side, _, shade = cell.kind.partition("-")
+    assert cell.text[0] == ("-" if value <= -0.0005 else cell.text[0])
+    assert cell.text != "-0.000"
+    assert int(shade or 0) == sum(abs(value) >= least - 1e-9 for least in cells.SHADES)
+    assert not shade or side == ("above" if value > 0 else "below")
+
+
+def test_what_ran_is_compared_with_what_was_expected(built: dict[str, Table]) -> None:
+    table = built["ran-cifar10"]
+    assert "OCGAN" not in [row.labels[0] for row in table.rows]
+    shown = row(table, "CAE + Grad", "anomaly score")
+    expected, obtained, apart, verdict, *_ = (cell.text for cell in shown.cells)
+    assert expected == "0.664"
+    assert float(apart) == pytest.approx(float(obtained) - 0.664, abs=0.0011)
+    assert verdict == "… short run"
+    assert shown.command.startswith("snakemake ") and "/cae_grad/" in shown.command
+    assert shown.cells[-1].text == "19 of 20"
+
+
+def test_overlaps_by_hand(results: Results, built: dict[str, Table]) -> None:
+    table = built["overlap-fashion_mnist"]
+    numbers = metrics.load(results.config, results.root)
+    of = "dataset == 'fashion_mnist' and method == 'cae_grad' and component == 'gradient'"
+    rows = numbers.table.query(f"{of} and model == 'best'")
+    pooled, *by_class = row(table, "CAE + Grad", "gradient loss").cells
+    overlaps = rows.query("metric == 'overlap'")["value"]
+    assert pooled.text == f"{overlaps.mean():.1f}"
+    assert len(by_class) == 10
+    # The bins of a class are part of the pool: what it has alone and what the rest has add up.
+    bins = numbers.histograms.query(f"{of} and model == 'best' and fold == 0 and seed == 0")
+    path = layout.run(results.root, RunKey("fashion_mnist", "cae_grad", 0, 2, 0))
+    scores = pd.read_parquet(path / "scores.parquet").query("model == 'best'")
+    edges = np.append(bins["left"], bins["right"].iloc[-1])
+    own = [
+        np.histogram(np.clip(part, edges[0], edges[-1]), edges)[0]
+        for part in (
+            scores.loc[scores["inlier"], "gradient"],
+            scores.loc[~scores["inlier"] & (scores["outlier_rank"] < 40), "gradient"],
+        )
+    ]
+    rest = bins["inliers"].to_numpy() - own[0], bins["outliers"].to_numpy() - own[1]
+
+    def shared(pair: Sequence[np.ndarray]) -> float:
+        return 200 * np.minimum(*pair).sum() / np.sum(pair)
+
+    one = rows.query("fold == 0 and seed == 0 and inlier == 2").set_index("metric")["value"]
+    assert one["class overlap"] == pytest.approx(shared(own))
+    assert one["overlap without"] == pytest.approx(shared(rest))
+    inverted = [cell.marks == "†" for cell in row(table, "CAE", "gradient loss").cells[1:]]
+    areas = numbers.averages.query(
+        "dataset == 'fashion_mnist' and method == 'cae' and component == 'gradient' "
+        "and metric == 'auroc' and model == 'best' and outlier_ratio == 0.5 and inlier >= 0"
+    ).sort_values("inlier")
+    assert inverted == (areas["mean"] < 0.5).tolist()
+
+
+def test_published_difference_of_overlaps_stands_under_ours(built: dict[str, Table]) -> None:
+    *_, ours, without, printed = built["overlap-cifar10"].rows
+    plain = row(built["overlap-cifar10"], "CAE", "reconstruction error").cells[0]
+    own = row(built["overlap-cifar10"], "CAE + Grad", "gradient loss").cells[0]
+    apart = float(plain.text) - float(own.text)
+    assert float(ours.cells[0].text) == pytest.approx(apart, abs=0.11)
+    assert without.cells[0].text == ""
+    assert printed.cells[0].text == "+12.4"

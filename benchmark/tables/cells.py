@@ -98,7 +98,10 @@ def difference_cell(value: float, form: str = "+.3f", unit: float = 1.0) -> Cell
         return Cell("")
     shade = sum(abs(value) / unit >= least - 1e-9 for least in SHADES)
     side = "above" if value > 0 else "below"
-    return Cell(number(value, form), kind=f"{side}-{shade}" if shade else "")
+    text = number(value, form)
+    # A difference that is nothing in these digits has no side.
+    text = text if float(text) else text.replace("-", "+")
+    return Cell(text, kind=f"{side}-{shade}" if shade else "")
 
 
 SHARED = (INCOMPLETE, CONSTANT, RECALLED)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmark.config import Config, DatasetConfig
 from benchmark.data.challenges.gtsrb import NAME as STAND_IN
+from benchmark.data.challenges.simulation import UNEVEN
 from benchmark.layout import main_ratio
 from benchmark.metrics import challenge_study
 from benchmark.metrics.conditions import differing_settings
@@ -203,7 +204,12 @@ def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
         f"worse in {len(worse)}{_names(worse)}",
         *([f"{len(unsure)} within the interval{_names(unsure)}"] if len(unsure) else []),
     ]
-    return f"{claim}: {verdict}; {', '.join(counts)}.{aside}"
+    uneven = [
+        f" {challenge} of level {level} is {text}."
+        for (challenge, level), text in UNEVEN.items()
+        if stands_in and level == 1 and challenge in set(compared["challenge"])
+    ]
+    return f"{claim}: {verdict}; {', '.join(counts)}.{''.join(uneven)}{aside}"
 
 
 def _names(rows: pd.DataFrame) -> str:

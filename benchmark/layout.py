@@ -93,7 +93,7 @@ def manifests(root: Path, dataset: str = "*") -> Iterator[Path]:
 
 
 FIGURES = ("histograms", "beta", "reconstructions", "epochs")
-"""One of each per data set, named ``<figure>-<dataset>``."""
+"""One of each per data set, named ``<figure>-<dataset>``, as far as the configuration has them."""
 
 CHALLENGE_FIGURES = ("challenges", "signs")
 """A data set of challenges has these too."""
@@ -109,11 +109,11 @@ def main_ratio(config: Config) -> float:
 
 def table_names(config: Config) -> list[str]:
     """Names of the tables: verdicts on the paper, those of each data set, the cost of all runs."""
-    kinds = ["auroc", "ablation"] + ["outliers"] * (len(config.outlier_ratios) > 1)
+    kinds = ["auroc", "ablation", "overlap"] + ["outliers"] * (len(config.outlier_ratios) > 1)
     kinds += ["selection"]
     by_dataset = []
     for dataset, settings in config.datasets.items():
-        first = ["challenges"] * bool(settings.challenges)
+        first = ["ran"] + ["challenges"] * bool(settings.challenges)
         last = ["verdicts"] * (data_source(config, dataset) in SOURCES)
         by_dataset += [f"{kind}-{dataset}" for kind in first + kinds + last]
     return ["verdicts", "claims", "explanations"] * judged(config) + by_dataset + ["cost"]
@@ -126,12 +126,14 @@ def judged(config: Config) -> bool:
 
 
 def figure_names(config: Config) -> list[str]:
-    """Names of the figures."""
-    return [
-        f"{kind}-{dataset}"
-        for dataset, settings in config.datasets.items()
-        for kind in CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
-    ]
+    """Names of the figures that the configuration can have."""
+    scored_on_the_way = any(config.milestones_of(method) for method in config.methods)
+    names = []
+    for dataset, settings in config.datasets.items():
+        published = ("forest",) * (data_source(config, dataset) in SOURCES)
+        kinds = published + CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
+        names += [f"{kind}-{dataset}" for kind in kinds if kind != "epochs" or scored_on_the_way]
+    return names
 
 
 def metrics(config: Config, root: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
@@ -40,7 +41,7 @@ def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10")
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in layout.figures(results.config, results.root)}
     assert set((results.root / "figures").iterdir()) == wanted
-    assert len(wanted) == 2 * 4 * 3
+    assert len(wanted) == 2 * 5 * 3
 
 
 def test_files_say_what_they_were_made_from(results: Results, found: Metrics) -> None:
@@ -103,8 +104,27 @@ def test_histograms_show_what_was_counted(results: Results, found: Metrics) -> N
 
 def test_overlap_of_an_incomplete_pool_is_marked(results: Results, found: Metrics) -> None:
     drawing = drawn(results, found, "histograms")
+    # A VAE run was refused, a CAE + Grad run failed: the pool of the other seed is shown alone.
+    assert not any("*" in text.get_text() for axis in drawing.figure.axes for text in axis.texts)
+    assert "inlier classes are missing" not in drawing.caption
+    rows = found.table.query(
+        "dataset == 'cifar10' and component == 'gradient' and metric == 'overlap' "
+        "and model == 'best' and method == 'cae_grad'"
+    )
+    assert rows["flag"].tolist() == ["", "incomplete"]
+    shown = drawing.frame.query("component == 'gradient'")
+    assert set(shown["overlap"]) == {rows["value"].iloc[0]}
+    assert shown["inliers"].sum() == 10 * 40
+
+
+def test_pools_that_all_lack_classes_are_marked(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae",), outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    shutil.rmtree(tmp_path / "runs/cifar10/cae/fold-0/inlier-3")
+    with style.style_sheet():
+        drawing = histograms.draw(config, metrics.compute(config, tmp_path), tmp_path, "cifar10")
     marked = [text.get_text().endswith("*") for axis in drawing.figure.axes for text in axis.texts]
-    assert marked == [False, True, True]  # a VAE run was refused, a CAE + Grad run failed
+    assert marked == [True, True]
     assert "* Some inlier classes are missing." in drawing.caption
 
 
@@ -344,7 +364,108 @@ def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> Non
     assert "Inlier classes: 1 of 10 (plane)." in alone.caption
 
 
-def test_the_mark_of_beta_is_above_the_curves(results: Results, found: Metrics) -> None:
-    (axis,) = drawn(results, found, "beta").figure.axes
+def test_the_mark_of_beta_is_above_the_axes(results: Results, found: Metrics) -> None:
+    figure = drawn(results, found, "beta").figure
+    (axis,) = figure.axes
     (label,) = axis.texts
-    assert (label.xy[1], label.get_va()) == (1, "top")
+    figure.draw_without_rendering()
+    assert label.get_window_extent().y0 >= axis.get_window_extent().y1
+    assert label.get_window_extent().y1 <= figure.legends[0].get_window_extent().y0
+
+
+def test_the_score_hides_no_loss(results: Results, found: Metrics) -> None:
+    """Without a gradient loss in it the anomaly score is the reconstruction error itself."""
+    drawing = drawn(results, found, "epochs")
+    curves = drawing.frame.query("method == 'cae'").pivot_table(
+        index="epoch", columns="component", values="mean"
+    )
+    assert (curves["score"] == curves["reconstruction"]).all()
+    lines = {tuple(np.round(line.get_ydata(), 9)): [] for line in drawing.figure.axes[0].lines[:-1]}
+    for line in drawing.figure.axes[0].lines[:-1]:
+        lines[tuple(np.round(line.get_ydata(), 9))].append(line)
+    (same,) = (pair for pair in lines.values() if len(pair) == 2)
+    below, above = sorted(same, key=lambda line: line.get_zorder())
+    assert below.get_zorder() < above.get_zorder()
+    assert below.get_linewidth() > 2 * above.get_linewidth()
+
+
+def overlapping(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts of a figure that lie on each other."""
+    figure.draw_without_rendering()
+    # Matplotlib keeps labels for ticks beyond the ends of an axis, and does not draw them.
+    unseen = [
+        tick.label1
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    ]
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    boxes = [(t.get_text(), t.get_window_extent()) for t in texts if t not in unseen]
+    return [
+        (one, other)
+        for (one, here), (other, there) in itertools.combinations(boxes, 2)
+        if min(here.x1, there.x1) - max(here.x0, there.x0) > 1
+        and min(here.y1, there.y1) - max(here.y0, there.y0) > 1
+    ]
+
+
+@pytest.mark.parametrize("kind", ["forest", *layout.FIGURES])
+@pytest.mark.parametrize("dataset", ["cifar10", "fashion_mnist"])
+def test_labels_do_not_overlap(results: Results, found: Metrics, kind: str, dataset: str) -> None:
+    with style.style_sheet():
+        drawing = figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
+        assert overlapping(drawing.figure) == []
+
+
+def test_forest_shows_every_known_run(results: Results, found: Metrics) -> None:
+    frame = drawn(results, found, "forest").frame
+    score = frame[(frame["method"] == "cae_grad") & (frame["component"] == "score")]
+    printed = score[score["mark"] == "published"].set_index("inlier")["value"]
+    assert (printed[-1], printed[0]) == (0.664, 0.76)
+    rows = found.table.query(
+        "dataset == 'cifar10' and method == 'cae_grad' and component == 'score' "
+        "and metric == 'auroc' and model == 'best' and outlier_ratio == 0.5"
+    )
+    rows = rows[rows["beta_multiple"].isna()]
+    ours = score[score["mark"] == "ours"]
+    assert len(rows) == 19
+    assert sorted(ours.query("inlier >= 0")["value"]) == sorted(rows["value"])
+    # Seed 1 lacks a class, so its average would be of others.
+    (average,) = ours.query("inlier == -1")["value"]
+    assert average == pytest.approx(rows.query("seed == 0")["value"].mean())
+    assert not ours["same_settings"].any()  # 20 epochs
+    assert (score["mark"] != "interval").all()
+    reported = score[score["mark"] == "reported"].query("inlier == -1")["value"]
+    assert sorted(reported) == [0.616, 0.6215]
+    assert frame["published_method"].iloc[0] == "GradCon"
+
+
+def test_forest_has_the_interval_of_the_verdict(tmp_path: Path) -> None:
+    config = make_config("cifar10", methods=("cae_grad",), seeds=[0, 1], outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=60, epochs=1000)
+    judged = source(config, tmp_path).verdicts.numbers
+    with style.style_sheet():
+        drawing = figures.draw(config, metrics.load(config, tmp_path), tmp_path, "forest-cifar10")
+    bars = drawing.frame.query("mark == 'interval' and component == 'score'").set_index("inlier")
+    rows = judged.query("method == 'cae_grad' and component == 'score' and dataset == 'cifar10'")
+    rows = rows.set_index("inlier")
+    assert len(bars) == 11
+    assert bars["low"].to_dict() == pytest.approx(rows["low"].to_dict())
+    assert bars["high"].to_dict() == pytest.approx(rows["high"].to_dict())
+
+
+def test_an_empty_figure_is_written_for_snakemake_only(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("kde",), milestones=[5], outlier_ratios=[0.5])
+    make_results(config, tmp_path, inliers=8)
+    source(config, tmp_path)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/beta-mnist.png").touch()
+    figures.write(config, tmp_path)
+    written = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert written == {"forest-mnist", "histograms-mnist", "epochs-mnist"}
+    figures.write(config, tmp_path, notes=True)
+    expected = {Path(path) for path in layout.figures(config, tmp_path)}
+    assert set((tmp_path / "figures").iterdir()) == expected
+    without = config.model_copy(update={"milestones": ()})
+    assert "epochs-mnist" not in layout.figure_names(without)

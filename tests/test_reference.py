@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from benchmark import config as configuration
-from benchmark import layout, metrics, reanalyse, tables, verdicts
+from benchmark import layout, metrics, reanalyse, scores, tables, verdicts
 from benchmark.__main__ import main
 from benchmark.config import REFERENCE, Config
 from benchmark.errors import InputError
@@ -48,20 +48,17 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
     judged = pd.read_csv(folder / "verdicts-cifar10.csv")
     known = judged[judged["runs_from"] == "all known"]
     judged = judged[judged["runs_from"] == "ours"]
-    areas = pd.read_csv(folder / "auroc-cifar10.csv").set_index(["method", "inlier"])
     series = [("CAE", "reconstruction"), ("CAE + Grad", "reconstruction")]
     series += [("CAE + Grad", "gradient"), ("GradCon", "score")]
     expected: dict[str, list[str]] = {}
     for method, loss in series:
         rows = judged[(judged["published_method"] == method) & (judged["loss"] == loss)]
-        for row in rows.itertuples():
-            ours = "—" if np.isnan(row.mean) else f"{row.mean:.3f} {cells.SYMBOLS[row.outcome]}"
-            theirs = f"{row.published:.3f}{'°' * row.recalled}"
-            expected.setdefault(row.inlier_class, []).append(f"{ours} / {theirs}")
-    for inlier, row in zip([*range(10), AVERAGE], expected.values(), strict=True):
-        reported = areas.loc[("cae_grad", inlier), "reported"].split()
-        row.append(", ".join(f"{float(value):.3f}" for value in reported))
-    assert quoted("README.md", "Inlier class") == expected
+        (row,) = rows[(rows["inlier"] == AVERAGE) & (rows["metric"] == "AUROC")].itertuples()
+        theirs = f"{row.published:.3f}{'°' * row.recalled}"
+        verdict = f"{cells.SYMBOLS[row.outcome]} {row.outcome}"
+        label = method if loss == "score" else f"{method}, {scores.component(loss)}"
+        expected[label] = [f"{row.mean:.3f}", theirs, verdict]
+    assert quoted("README.md", "CIFAR-10, average AUROC") == expected
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     of = "published_method == 'GradCon' and inlier_class == 'average'"
     for (row,), words in (
@@ -69,10 +66,36 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
         (known.query(of).itertuples(), "by all together it is"),
     ):
         assert f"{words} {row.low:.3f} to {row.high:.3f}," in text
+    every = pd.read_csv(folder / "verdicts.csv").query("runs_from == 'ours' and metric != @GAIN")
+    decided = every["outcome"].isin(["reproduced", "higher", "lower"]).sum()
+    assert f"{len(every)} published numbers {decided} are decided" in text
+    assert f"**{answer(expected['GradCon'][2], pd.read_csv(folder / 'claims.csv'))}**" in text
     choices = pd.read_csv(folder / "explanations.csv")
     averages = choices[choices["component"] == "score"].set_index("explanation")["average"]
     assert f"by the test set has {averages['epoch, on the test']:.3f}," in text
     assert f"would be expected at {averages['best of 8 seeds']:.3f}," in text
+
+
+def answer(headline: str, claims: pd.DataFrame) -> str:
+    """The answer that a verdict and the claims give, in the words of the README."""
+    number = {"reproduced": "yes", "higher": "no", "lower": "no"}.get(headline[2:], "undecided")
+    helps, ahead, rank = (
+        next(claims[(claims["id"] == name) & claims["comparison"].str.contains(over)].itertuples())
+        for name, over in (
+            ("constraint-helps", ""),
+            ("gradient-beats-reconstruction", "of CAE . Grad against .* of CAE . Grad"),
+            ("cifar10-best", "against OCGAN"),
+        )
+    )
+    assert ahead.weakest
+    size = "half" if 0.4 < ahead.effect_ratio < 0.6 else f"{ahead.effect_ratio:.1f} times"
+    shown = {"holds": "yes", "fails": "no"}
+    mechanism = shown.get(helps.outcome, f"{'yes' if helps.effect > 0 else 'no'} in these runs")
+    over = shown.get(rank.outcome, f"{'' if rank.effect > 0 else 'not '}in these runs")
+    return (
+        f"Headline number: {number}. Mechanism: {mechanism}, {size} as large. "
+        f"Rank over OCGAN: {over}."
+    )
 
 
 def test_the_compared_methods_are_quoted_from_the_committed_tables() -> None:

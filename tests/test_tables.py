@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark import layout, metrics, published, tables
+from benchmark.layout import RunKey
 from benchmark.metrics import averages
 from benchmark.metrics.averages import Average, Averages
 from benchmark.metrics.numbers import Numbers, spread_out
 from benchmark.published import AVERAGE
 from benchmark.statistics import replicates
-from benchmark.tables import formats, rows
+from benchmark.tables import cells, formats, rows
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import csv_text
 from benchmark.verdicts.reproduced import by_inlier
@@ -129,7 +130,7 @@ def row(table: Table, *labels: str) -> Row:
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in layout.tables(results.config, results.root)}
     assert set((results.root / "tables").iterdir()) == wanted
-    assert len(wanted) == 4 * (2 * 5 + 4)
+    assert len(wanted) == 4 * (2 * 7 + 4)
 
 
 def test_means_are_those_of_the_metrics(results: Results, built: dict[str, Table]) -> None:
@@ -167,8 +168,14 @@ def test_what_others_report_stands_under_published(built: dict[str, Table]) -> N
     table = built["auroc-cifar10"]
     place = [row.labels[0] for row in table.rows]
     stated = place.index("published, GradCon")
-    assert place[stated + 1 : stated + 3] == [f"reported by others, run {k}" for k in (1, 2)]
-    assert [cell.text for cell in table.rows[stated + 2].cells[:3]] == ["0.622", "0.759", "0.526"]
+    apart, *others = table.rows[stated + 1 : stated + 4]
+    assert [row.labels[0] for row in others] == [f"reported by others, run {k}" for k in (1, 2)]
+    assert [cell.text for cell in others[1].cells[:3]] == ["0.622", "0.759", "0.526"]
+    ours, printed = table.rows[stated - 1].cells, table.rows[stated].cells
+    for difference, mean, value in zip(apart.cells, ours, printed, strict=True):
+        assert float(difference.text) == pytest.approx(
+            float(mean.text) - float(value.text), abs=0.0011
+        )
     frame = table.frame.query("method == 'cae_grad'").set_index("inlier")
     assert frame.loc[[AVERAGE, 9], "reported"].tolist() == ["0.616 0.6215", "0.4518 0.529"]
     others = [row for row in built["auroc-fashion_mnist"].rows if "reported" in row.labels[0]]
@@ -239,7 +246,8 @@ def test_constant_scores_are_marked(tmp_path: Path) -> None:
     make_results(config, tmp_path, inliers=8, draw=lambda *key: np.zeros(sum(key[3:])))
     source(config, tmp_path)
     table = tables.build(config, tmp_path)["auroc-mnist"]
-    assert all(cell.marks == "‡" for cell in table.rows[0].cells)
+    assert all("‡" not in cell.marks for cell in table.rows[0].cells)
+    assert "Every number of ours: some of its runs give every image the same score." in table.notes
     assert table.frame["constant"].all()
 
 
@@ -271,7 +279,8 @@ def test_unrun_methods_keep_their_rows_in_the_ablation(tmp_path: Path) -> None:
     built = tables.build(more, tmp_path)
     cells = row(built["ablation-cifar10"], "VAE + Grad", "gradient loss").cells
     assert {cell.text for cell in cells} == {"—"}
-    assert {cell.text for cell in row(built["auroc-cifar10"], "ALOCC", "DR").cells} == {"—"}
+    labels = [row.labels[0] for row in built["auroc-cifar10"].rows]
+    assert "ALOCC" not in labels  # it has neither a run nor a published number of these images
 
 
 def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
@@ -281,11 +290,10 @@ def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
     for name, table in tables.build(config, tmp_path).items():
         reproduced = [row for row in table.rows if not row.published]
         kind = name.partition("-")[0]
-        if kind == "explanations":
-            assert not reproduced
+        if not reproduced:
+            assert kind in ("explanations", "ran", "overlap", "outliers", "selection", "cost")
             continue
         reproduced = [row for row in reproduced if not row.labels[0].endswith("all known runs")]
-        assert len(reproduced) >= len(config.methods)
         if kind in ("verdicts", "claims"):
             told = {cell.text for row in reproduced for cell in row.cells if cell.kind == "not-run"}
             assert told == {"– not run"}
@@ -294,11 +302,10 @@ def test_nothing_run_at_all_is_all_missing(tmp_path: Path) -> None:
                 frame = frame[frame["runs_from"] == "ours"]
             assert set(frame["outcome"]) == {"not run"}
             assert frame["mean" if kind == "verdicts" else "effect"].isna().all()
-        elif kind != "cost":
+        elif kind != "selection":
             cells = [cell for row in reproduced for cell in row.cells]
             assert {cell.text for cell in cells} == {"—"}
-        if kind != "cost":
-            assert "epochs: none" in table.caption
+        assert "epochs: none" in table.caption
 
 
 def test_tally_counts_the_rows_beside_it(built: dict[str, Table]) -> None:
@@ -306,7 +313,7 @@ def test_tally_counts_the_rows_beside_it(built: dict[str, Table]) -> None:
     assert len(names) > 1
     for name in names:
         ours = [row for row in built[name].rows if not row.labels[0].endswith("all known runs")]
-        shown = Counter(row.cells[3].text.partition(" ")[2] for row in ours)
+        shown = Counter(row.cells[4].text.partition(" ")[2] for row in ours)
         told = re.search(r"Of (\d+) published numbers: ([^.]+)\.", built[name].caption)
         assert told is not None
         assert int(told[1]) == shown.total()
@@ -336,15 +343,15 @@ def test_outlier_shares_stand_beside_table_5(built: dict[str, Table]) -> None:
 
 def test_one_share_needs_no_table_of_shares() -> None:
     config = make_config("mnist", outlier_ratios=[0.5])
-    kinds = ("auroc", "ablation", "selection", "verdicts")
+    kinds = ("ran", "auroc", "ablation", "overlap", "selection", "verdicts")
     by_dataset = [f"{kind}-mnist" for kind in kinds]
     assert layout.table_names(config) == ["verdicts", "claims", "explanations", *by_dataset, "cost"]
 
 
 def test_only_the_papers_data_sets_are_judged() -> None:
     config = make_config("digits", outlier_ratios=[0.5])
-    names = ["auroc-digits", "ablation-digits", "selection-digits", "cost"]
-    assert layout.table_names(config) == names
+    kinds = ("ran", "auroc", "ablation", "overlap", "selection")
+    assert layout.table_names(config) == [*(f"{kind}-digits" for kind in kinds), "cost"]
     stated = {row.data_source for row in published.load()}
     assert stated == set(published.SOURCES)
 
@@ -358,8 +365,8 @@ def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
     assert ours["memory_megabytes"] == 512
     cells = row(built["cost"], "CIFAR-10", "CAE + Grad").cells
     assert [cell.text for cell in cells][::8] == ["230,721", "19 of 20"]
-    missing = row(built["cost"], "CIFAR-10", "OCGAN").cells
-    assert [cell.text for cell in missing] == ["—", "", *["—"] * 6, "0 of 20"]
+    assert ["CIFAR-10", "OCGAN"] not in [row.labels for row in built["cost"].rows]
+    assert frame.loc[("cifar10", "ocgan")]["runs"] == 0
 
 
 def test_captions_say_how_it_was_made(results: Results, built: dict[str, Table]) -> None:
@@ -492,7 +499,9 @@ def test_text_is_text_in_markdown(text: str) -> None:
 def test_text_is_text_in_html(text: str) -> None:
     quoted = re.sub(r"(class)=(\w+)", r"\1='\2'", formats.html(hostile_table(text)))
     page = ET.fromstring(quoted)  # our own text
-    assert page.findtext("figcaption") == text
+    shown, _, folded = text.partition("\n")
+    assert page.findtext("figcaption") == shown
+    assert (page.findtext("details/ul/li") or "").startswith(folded)
     assert [cell.text for cell in page.iter("th")][:4] == [None, text, text, text]
     assert next(page.iter("td")).text == text
 
@@ -571,3 +580,90 @@ def test_every_number_names_its_data_set(results: Results) -> None:
             assert "CIFAR-10" in set(frame["images"])
         else:
             assert frame["images"].tolist() == [titles.get(key, "") for key in frame["dataset"]]
+
+
+def test_a_mark_of_all_numbers_is_told_once() -> None:
+    def row(*marks: str, published: bool = False) -> Row:
+        return Row(["a", "b"], [Cell("0.5", marks=m) for m in marks], published=published)
+
+    rows = [row("*†", "*"), row("*", "*"), row("°", "", published=True), Row(["c", ""], [Cell()])]
+    shown, notes = cells.mark_rows(rows)
+    assert [[cell.marks for cell in row.cells] for row in shown] == [
+        *(["†", ""], ["", ""], ["°", ""], [""])
+    ]
+    assert [row.marks for row in shown] == [""] * 4
+    assert notes == [f"Every number of ours: {cells.NOTES['*']}."]
+    shown, notes = cells.mark_rows([row("*", "*"), row("*", ""), row("°", "°", published=True)])
+    assert [row.marks for row in shown] == ["*", "", ""]
+    assert [cell.marks for cell in shown[1].cells] == ["*", ""]
+    assert notes == [f"Every number published: {cells.NOTES['°']}."]
+    assert cells.legend(shown, "")[0].startswith("* ")
+
+
+@given(st.floats(-1, 1))
+def test_shades_grow_with_the_difference(value: float) -> None:
+    cell = cells.difference_cell(value)
+    side, _, shade = cell.kind.partition("-")
+    assert cell.text[0] == ("-" if value <= -0.0005 else cell.text[0])
+    assert cell.text != "-0.000"
+    assert int(shade or 0) == sum(abs(value) >= least - 1e-9 for least in cells.SHADES)
+    assert not shade or side == ("above" if value > 0 else "below")
+
+
+def test_what_ran_is_compared_with_what_was_expected(built: dict[str, Table]) -> None:
+    table = built["ran-cifar10"]
+    assert "OCGAN" not in [row.labels[0] for row in table.rows]
+    shown = row(table, "CAE + Grad", "anomaly score")
+    expected, obtained, apart, verdict, *_ = (cell.text for cell in shown.cells)
+    assert expected == "0.664"
+    assert float(apart) == pytest.approx(float(obtained) - 0.664, abs=0.0011)
+    assert verdict == "… short run"
+    assert shown.command.startswith("snakemake ") and "/cae_grad/" in shown.command
+    assert shown.cells[-1].text == "19 of 20"
+
+
+def test_overlaps_by_hand(results: Results, built: dict[str, Table]) -> None:
+    table = built["overlap-fashion_mnist"]
+    numbers = metrics.load(results.config, results.root)
+    of = "dataset == 'fashion_mnist' and method == 'cae_grad' and component == 'gradient'"
+    rows = numbers.table.query(f"{of} and model == 'best'")
+    pooled, *by_class = row(table, "CAE + Grad", "gradient loss").cells
+    overlaps = rows.query("metric == 'overlap'")["value"]
+    assert pooled.text == f"{overlaps.mean():.1f}"
+    assert len(by_class) == 10
+    # The bins of a class are part of the pool: what it has alone and what the rest has add up.
+    bins = numbers.histograms.query(f"{of} and model == 'best' and fold == 0 and seed == 0")
+    path = layout.run(results.root, RunKey("fashion_mnist", "cae_grad", 0, 2, 0))
+    scores = pd.read_parquet(path / "scores.parquet").query("model == 'best'")
+    edges = np.append(bins["left"], bins["right"].iloc[-1])
+    own = [
+        np.histogram(np.clip(part, edges[0], edges[-1]), edges)[0]
+        for part in (
+            scores.loc[scores["inlier"], "gradient"],
+            scores.loc[~scores["inlier"] & (scores["outlier_rank"] < 40), "gradient"],
+        )
+    ]
+    rest = bins["inliers"].to_numpy() - own[0], bins["outliers"].to_numpy() - own[1]
+
+    def shared(pair: Sequence[np.ndarray]) -> float:
+        return 200 * np.minimum(*pair).sum() / np.sum(pair)
+
+    one = rows.query("fold == 0 and seed == 0 and inlier == 2").set_index("metric")["value"]
+    assert one["class overlap"] == pytest.approx(shared(own))
+    assert one["overlap without"] == pytest.approx(shared(rest))
+    inverted = [cell.marks == "†" for cell in row(table, "CAE", "gradient loss").cells[1:]]
+    areas = numbers.averages.query(
+        "dataset == 'fashion_mnist' and method == 'cae' and component == 'gradient' "
+        "and metric == 'auroc' and model == 'best' and outlier_ratio == 0.5 and inlier >= 0"
+    ).sort_values("inlier")
+    assert inverted == (areas["mean"] < 0.5).tolist()
+
+
+def test_published_difference_of_overlaps_stands_under_ours(built: dict[str, Table]) -> None:
+    *_, ours, without, printed = built["overlap-cifar10"].rows
+    plain = row(built["overlap-cifar10"], "CAE", "reconstruction error").cells[0]
+    own = row(built["overlap-cifar10"], "CAE + Grad", "gradient loss").cells[0]
+    apart = float(plain.text) - float(own.text)
+    assert float(ours.cells[0].text) == pytest.approx(apart, abs=0.11)
+    assert without.cells[0].text == ""
+    assert printed.cells[0].text == "+12.4"

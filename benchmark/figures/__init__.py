@@ -9,12 +9,21 @@ os.environ["MPLBACKEND"] = "agg"
 
 from benchmark import captions, layout, metrics
 from benchmark.config import Config
-from benchmark.figures import beta, challenges, epochs, histograms, reconstructions, signs
+from benchmark.figures import (
+    beta,
+    challenges,
+    epochs,
+    forest,
+    histograms,
+    reconstructions,
+    signs,
+)
 from benchmark.figures.style import Drawing, save, save_numbers, style_sheet
 from benchmark.metrics import Metrics
 from benchmark.utils.text import shortened
 
 KINDS = {
+    "forest": forest.draw,
     "challenges": challenges.draw,
     "signs": signs.draw,
     "histograms": histograms.draw,
@@ -39,16 +48,21 @@ def draw(config: Config, numbers: Metrics, root: Path, name: str) -> Drawing:
     return replace(drawing, frame=captions.with_images(config, drawing.frame, dataset))
 
 
-def write(config: Config, root: Path, *, pictures: bool = True) -> None:
-    """Draw all figures into ``root/figures`` from what ``benchmark.metrics`` wrote.
+def write(config: Config, root: Path, *, pictures: bool = True, notes: bool = False) -> None:
+    """Draw the figures into ``root/figures`` from what earlier stages wrote.
 
-    Without ``pictures`` only their numbers are kept.
+    Without ``pictures`` only their numbers are kept. A figure that would be empty, as runs are
+    missing, is not written; with ``notes`` a picture says why, for Snakemake, which expects every
+    file that the configuration can have.
     """
     numbers = metrics.load(config, root)
     for name in layout.figure_names(config):
         with style_sheet():
             drawing = draw(config, numbers, root, name)
-            if pictures:
+            if drawing.frame.empty and not notes:
+                for path in (root / "figures").glob(f"{name}.*"):
+                    path.unlink()
+            elif pictures:
                 save(drawing, root / "figures", name, numbers.provenance)
             else:
                 save_numbers(drawing, root / "figures", name)

@@ -26,10 +26,11 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     axis.annotate(
         f"β = {config.beta:g}",
         (weight, 1),
-        (3, -3),
+        (0, 2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
-        va="top",
+        ha="center",
+        va="bottom",
         color="0.35",
         fontsize=8,
     )
@@ -50,7 +51,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     several = captions.several(numbers.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against β = n α, the weight of the gradient loss "
-        f"in the anomaly score, {captions.dataset(config, dataset)}. "
+        f"in the anomaly score, {captions.dataset(config, dataset)}.\n"
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{dotted}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"

@@ -49,8 +49,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     claim = captions.challenge_claim(config, dataset, verdicts.load(config, root).challenge_claim)
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
-        f"{captions.dataset(config, dataset)}. Bands: the {captions.intervals(frame)} "
-        f"{claim} "
+        f"{captions.dataset(config, dataset)}.\n"
+        f"Bands: the {captions.intervals(frame)} {claim} "
         f"{captions.conditions(config, numbers.runs, dataset, ratio=False)}"
     )
     return Drawing(figure, caption, shown)

@@ -1,6 +1,7 @@
 """Average AUROC against the epoch of the model that scores: what longer training buys."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.ticker import ScalarFormatter
@@ -11,6 +12,10 @@ from benchmark.figures.style import Drawing, band, nothing, panels
 from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE
 from benchmark.utils.text import shortened
+
+UNDER: dict[str, Any] = {"linewidth": 4, "markersize": 8, "alpha": 0.4, "zorder": 1.9}
+"""The anomaly score is a broad line below the others, as without a gradient loss it is the same
+as the reconstruction error."""
 
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
@@ -31,7 +36,11 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         for name, line in curves.groupby("component", sort=False):
             colour = colours[str(name)]
             (handles[name],) = axis.plot(
-                line["epoch"], line["mean"], color=colour, marker="osD^vPX"[names.index(name) % 7]
+                line["epoch"],
+                line["mean"],
+                color=colour,
+                marker="osD^vPX"[names.index(name) % 7],
+                **(UNDER if name == "score" else {}),
             )
             spread = line["spread"].fillna(0)
             band(axis, handles[name], line["mean"] - spread, line["mean"] + spread)
@@ -51,7 +60,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     several = captions.several(numbers.runs, dataset, "seed")
     caption = (
         f"Average AUROC over the inlier classes against the epoch of the model that scores, "
-        f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve. "
+        f"{captions.dataset(config, dataset)}. No epoch is chosen by this curve.\n"
         f"{'Bands: standard deviation over seeds. ' if several else ''}"
         f"{'' if frame['complete'].all() else 'Some runs are missing. '}"
         f"{captions.conditions(config, numbers.runs, dataset, model='the model of each epoch')}"

@@ -28,8 +28,7 @@ LOSSES = {
 
 def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     """One panel per loss, the percentage of overlap written in."""
-    bins = numbers.histograms
-    rows = bins[(bins["dataset"] == dataset) & (bins["model"] == "best")]
+    rows = _pools(numbers, dataset)
     shown = chosen(rows)
     if not shown:
         return nothing("No histograms: no complete run.")
@@ -39,6 +38,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     for axis, (component, method) in zip(axes, shown, strict=True):
         part = rows[(rows["component"] == component) & (rows["method"] == method)]
         heights = part.groupby(["left", "right"], as_index=False)[["inliers", "outliers"]].mean()
+        some = bool(part["lacking"].any())
+        lacking |= some
         edges = np.append(heights["left"], heights["right"].iloc[-1])
         for side, colour, hatch in SIDES:
             axis.stairs(heights[side], edges, fill=True, color=colour, alpha=0.3)
@@ -46,11 +47,10 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         share = averages.of(dataset, method, component, "overlap", main_ratio(config))[AVERAGE]
         # Head room, so that the number and the legend stand clear of the bars.
         axis.set_ylim(0, 1.3 * heights[["inliers", "outliers"]].to_numpy().max())
-        axis.text(0.97, 0.97, _written(share), transform=axis.transAxes, ha="right", va="top")
+        axis.text(0.97, 0.97, _written(share, some), transform=axis.transAxes, ha="right", va="top")
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, method))
         axis.set_xlabel(shortened(scores.component(component), 28))
         axis.locator_params(axis="x", nbins=5)
-        lacking |= not share.complete
         frames.append(
             heights.assign(
                 dataset=dataset,
@@ -70,9 +70,12 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     several = captions.several(numbers.runs, dataset, "seed", "fold")
     caption = (
         f"Inliers and outliers by loss, the inlier classes pooled, "
-        f"{captions.dataset(config, dataset)}. Overlap: the samples of both histograms that lie in "
-        f"their overlapped region, over all samples (100 % for equal histograms); {BINS} bins "
-        f"from the {TAIL} to the {100 - TAIL} percentile, what lies beyond in the outermost ones. "
+        f"{captions.dataset(config, dataset)}.\n"
+        f"Overlap: the samples of both histograms that lie in their overlapped region, over all "
+        f"samples (100 % for equal histograms); {BINS} bins from the {TAIL} to the {100 - TAIL} "
+        f"percentile, what lies beyond in the outermost ones. It has no direction: inliers that "
+        f"score higher than outliers count as separated too. The table of overlaps shows it by "
+        f"class. "
         f"{'Means over seeds and folds. ' if several else ''}"
         f"{'* Some inlier classes are missing. ' if lacking else ''}"
         f"{captions.conditions(config, numbers.runs, dataset, methods=methods)}"
@@ -91,6 +94,22 @@ def chosen(bins: pd.DataFrame) -> list[tuple[str, str]]:
     return panels or [("score", method) for method in methods.get("score", [])]
 
 
-def _written(share: Average) -> str:
+def _pools(numbers: Metrics, dataset: str) -> pd.DataFrame:
+    """Bins of the best models; of pools that lack inlier classes only where none is whole.
+
+    ``lacking`` tells which. It is the rule of ``metrics.averages`` too.
+    """
+    table, bins = numbers.table, numbers.histograms
+    of = ["method", "component", "fold", "seed"]
+    pools = table[
+        (table["dataset"] == dataset) & (table["metric"] == "overlap") & (table["model"] == "best")
+    ]
+    pools = pools.assign(lacking=pools["flag"] == "incomplete")[[*of, "lacking"]]
+    whole = pools.groupby(["method", "component"])["lacking"].transform("all")
+    rows = bins[(bins["dataset"] == dataset) & (bins["model"] == "best")]
+    return rows.merge(pools[whole | ~pools["lacking"]], on=of)
+
+
+def _written(share: Average, lacking: bool) -> str:
     spread = "" if np.isnan(share.spread) else f" ± {share.spread:.1f}"
-    return f"overlap {share.mean:.1f}{spread} %{'' if share.complete else '*'}"
+    return f"overlap {share.mean:.1f}{spread} %{'*' * lacking}"

@@ -39,7 +39,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
             caption = (
                 f"Test images (upper row of each class) and their reconstructions (lower row) by "
                 f"{config.methods[method].title}, one model per inlier class, "
-                f"{captions.dataset(config, dataset)}. First complete run of each class "
+                f"{captions.dataset(config, dataset)}.\nFirst complete run of each class "
                 f"(seed {key.seed}, fold {key.fold} where it is there). "
                 f"{captions.conditions(config, runs, dataset, ratio=False)}"
             )

@@ -60,7 +60,7 @@ def draw_sheet(sheet: SignSheet, title: str) -> Drawing:
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     caption = (
         f"A {sheet.sign.replace('_', ' ')} sign without a challenge and under each challenge and "
-        f"level, as the models see it, {title}: {' and '.join(SOURCE_NAMES[s] for s in sources)}. "
+        f"level, as the models see it, {title}: {' and '.join(SOURCE_NAMES[s] for s in sources)}.\n"
         f"{'Dotted frames: other signs of the type, where this one has no file. ' * others}"
         f"{'Blank: no file. ' * (ABSENT in sheet.sources)}"
     )

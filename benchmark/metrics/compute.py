@@ -5,8 +5,10 @@
 outlier_error, flag. ``error`` is the standard error of an AUROC over test samples (DeLong; empty
 elsewhere), ``outlier_error`` its part over test outliers alone.
 The component ``score`` is the anomaly score; ``beta_multiple`` is set for the beta sweep only.
+An ``overlap`` is pooled over the inlier classes (``inlier`` -1), as is ``pooled auroc``, its
+direction; of each class there are the ``class overlap`` and the ``overlap without`` it.
 ``flag`` is empty, ``not finite`` (then there is no value), ``constant``, ``below 0.5``,
-``too few outliers`` (no value) or, for an overlap pooled over classes, ``incomplete``.
+``too few outliers`` (no value) or, where a pool lacks classes, ``incomplete``.
 """
 
 import hashlib
@@ -101,9 +103,9 @@ def compute(config: Config, root: Path) -> Metrics:
                 rows += _numbers(run, models, config)
             pool.add(run, models)
             runs.append(run)
-        for histogram, share in pool.binned():
+        for histogram, shares in pool.binned():
             histograms.append(histogram)
-            rows.append(share)
+            rows += shares
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     bins = pd.concat(histograms) if histograms else pd.DataFrame(columns=list(HISTOGRAM_COLUMNS))
     run_table = _run_table(runs)
@@ -211,6 +213,10 @@ def _columns(
     return {name: values for name, values in columns.items() if values is not None}
 
 
+_Sides = dict[tuple[int, str], tuple[Array, Array]]
+"""Scores of inliers and outliers by class, its index and name."""
+
+
 class _Pool:
     """The scores of one data set and method over all inlier classes, for the histograms."""
 
@@ -219,8 +225,8 @@ class _Pool:
         self.config = config
         self.ratio = layout.main_ratio(config)
         self.expected: Counter[tuple[int, int]] = Counter()
-        self.parts: dict[tuple[str, str], dict[tuple[int, int], list[tuple[Array, Array]]]] = {}
-        """Scores of inliers and outliers by model, component, fold and seed."""
+        self.parts: dict[tuple[str, str], dict[tuple[int, int], _Sides]] = {}
+        """Scores of inliers and outliers by model, component, fold and seed, then class."""
 
     def add(self, run: Run, models: dict[str, TestScores]) -> None:
         """Pool the scores of a run's best and last models, if it has any; count its class."""
@@ -233,26 +239,49 @@ class _Pool:
                 outliers = outliers[: outlier_count(inliers.size, self.ratio)]
                 if np.isfinite(inliers).all() and np.isfinite(outliers).all():
                     pooled = self.parts.setdefault((model, component), {})
-                    pooled.setdefault((run.key.fold, run.key.seed), []).append((inliers, outliers))
+                    sides = pooled.setdefault((run.key.fold, run.key.seed), {})
+                    sides[run.key.inlier, run.class_name] = inliers, outliers
 
-    def binned(self) -> Iterator[tuple[pd.DataFrame, tuple[Any, ...]]]:
-        """Counts per bin as a frame, and their percentage of overlap as a row of the table.
+    def binned(self) -> Iterator[tuple[pd.DataFrame, list[tuple[Any, ...]]]]:
+        """Counts per bin as a frame, and their percentages of overlap as rows of the table.
 
-        One of each per model, component, fold and seed; the bins are those of all folds and seeds.
+        One frame per model, component, fold and seed; the bins are those of all folds and seeds,
+        for single classes too.
         """
         for (model, component), parts in sorted(self.parts.items()):
-            all_scores = [side for pairs in parts.values() for pair in pairs for side in pair]
+            all_scores = [side for by in parts.values() for pair in by.values() for side in pair]
             edges = bin_edges(np.concatenate(all_scores))
-            for (fold, seed), pairs in sorted(parts.items()):
-                inliers, outliers = (
-                    counts(np.concatenate(side), edges) for side in zip(*pairs, strict=True)
-                )
+            for (fold, seed), sides in sorted(parts.items()):
+                by_class = {
+                    key: np.array([counts(side, edges) for side in pair])
+                    for key, pair in sides.items()
+                }
+                inliers, outliers = pooled = np.sum([*by_class.values()], axis=0)
                 head = (*self.owner, fold, seed, model, component, self.ratio)
                 bins = zip(edges[:-1], edges[1:], inliers, outliers, strict=True)
                 frame = pd.DataFrame([(*head, *b) for b in bins], columns=list(HISTOGRAM_COLUMNS))
-                flag = "" if len(pairs) == self.expected[fold, seed] else "incomplete"
-                of = (*self.owner, fold, POOLED, "", seed, model, component, None, self.ratio)
-                yield frame, (*of, "overlap", overlap(inliers, outliers), None, None, flag)
+                flag = "" if len(sides) == self.expected[fold, seed] else "incomplete"
+                values = [
+                    (POOLED, "", "overlap", overlap(inliers, outliers)),
+                    (POOLED, "", "pooled auroc", _pooled_auroc(sides)),
+                ]
+                for (inlier, name), own in by_class.items():
+                    values.append((inlier, name, "class overlap", overlap(*own)))
+                    values.append((inlier, name, "overlap without", overlap(*(pooled - own))))
+                after = (seed, model, component, None, self.ratio)
+                yield (
+                    frame,
+                    [
+                        (*self.owner, fold, *which, *after, metric, value, None, None, flag)
+                        for *which, metric, value in values
+                    ],
+                )
+
+
+def _pooled_auroc(sides: _Sides) -> float:
+    """AUROC of all classes' inliers against all their outliers."""
+    inliers, outliers = (np.concatenate(side) for side in zip(*sides.values(), strict=True))
+    return float(placements(inliers[np.newaxis], outliers[np.newaxis]).mean())
 
 
 def _run_table(runs: Sequence[Run]) -> pd.DataFrame:

@@ -105,7 +105,7 @@ def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     main = table["outlier_ratio"] == layout.main_ratio(config)
     shown = table[
         (table["flag"] != "")
-        & (table["metric"] != "f1")
+        & table["metric"].isin(["auroc", "overlap"])
         & (table["model"] == "best")
         & (main | (table["flag"] == "too few outliers"))
         & table["beta_multiple"].isna()

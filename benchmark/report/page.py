@@ -14,15 +14,19 @@ from PIL import Image
 
 from benchmark import captions, layout, metrics, verdicts
 from benchmark.config import Config
-from benchmark.report import accounts
+from benchmark.report import accounts, answer
 from benchmark.utils.files import atomic
 
 TEMPLATES = Path(__file__).parent
 
+SCRIPT = "page.js"
+
 TABLE_TITLES = {
+    "ran": "What ran",
     "challenges": "Challenge study",
     "auroc": "AUROC per inlier class",
     "ablation": "Ablation: each loss as the score",
+    "overlap": "Overlap of inliers and outliers",
     "outliers": "Share of outliers",
     "selection": "What the choice of the model is worth",
     "verdicts": "Published against reproduced",
@@ -31,6 +35,7 @@ TABLE_TITLES = {
     "cost": "Cost",
 }
 FIGURE_TITLES = {
+    "forest": "Published, ours, and what others report",
     "challenges": "AUROC against the level of each challenge",
     "signs": "A sign under the challenges",
     "histograms": "Inliers against outliers",
@@ -59,39 +64,49 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     numbers = metrics.load(config, root)
     runs = numbers.runs
     methods = accounts.methods(config, runs, numbers.cost)
-    tables = layout.table_names(config)
-    outcomes = verdicts.load(config, root).challenge_claim
+    judgements = verdicts.load(config, root)
+    first = answer.first_screen(config, numbers, judgements)
+    tables = {name: _table(root, name) for name in layout.table_names(config)}
+    tables = {name: table for name, table in tables.items() if table["rows"] or name == "cost"}
+    figures = [name for name in layout.figure_names(config) if _drawn(root, name)]
+    # The data set that the answer is about comes first.
+    by_place = sorted(config.datasets.items(), key=lambda item: item[0] != first["forest"])
+    forest = f"forest-{first['forest']}"
     states = ("complete", "failed", "missing", "refused")
     return {
         "name": config.name,
+        "first": first,
+        "forest": _figure(root, forest) | {"of": config.datasets[first["forest"]].title}
+        if forest in figures
+        else None,
+        "script": (TEMPLATES / SCRIPT).read_text(encoding="utf-8"),
         "status": {name: int((runs["status"] == name).sum()) for name in states},
         "facts": accounts.facts(config, runs),
         "idle": accounts.not_run(methods),
-        "ways": sorted(methods.values(), key=lambda part: not part["ran"]),
         "problems": list(accounts.problems(config, runs)),
         "flags": list(accounts.flags(config, numbers.table)),
         "judged": [
-            _table(root, name) for name in ("verdicts", "claims", "explanations") if name in tables
+            tables[name] for name in ("claims", "verdicts", "explanations") if name in tables
         ],
         "sections": [
             {
                 "key": key,
                 "title": settings.title,
                 "note": settings.note,
-                "claim": captions.challenge_claim(config, key, outcomes),
+                "claim": captions.challenge_claim(config, key, judgements.challenge_claim),
                 "ran": 0,
                 "methods": [],
                 **methods.get(key, {}),
-                "tables": [_table(root, name) for name in tables if name.endswith(f"-{key}")],
+                "tables": [table for table in tables.values() if table["dataset"] == key],
                 "figures": [
                     _figure(root, name)
-                    for name in layout.figure_names(config)
-                    if name.endswith(f"-{key}")
+                    for name in figures
+                    if name.partition("-")[2] == key and name != forest
                 ],
             }
-            for key, settings in config.datasets.items()
+            for key, settings in by_place
         ],
-        "cost": _table(root, "cost"),
+        "cost": tables["cost"],
         "environments": accounts.environments(runs),
         "provenance": numbers.provenance,
         "config": _as_file(config.for_new_runs),
@@ -116,16 +131,27 @@ def _table(root: Path, name: str) -> dict[str, Any]:
     title = f"{TABLE_TITLES[kind]}{', number by number' * (verdicts and dataset != '')}"
     text = (root / "tables" / f"{name}.html").read_text(encoding="utf-8")
     _, _, body = text.partition("\n")  # without its provenance, which is the page's
-    return {"name": name, "title": title, "body": body, "judged": verdicts}
+    return {
+        **{"name": name, "kind": kind, "dataset": dataset, "title": title, "body": body},
+        "judged": verdicts,
+        # The other tables have these numbers by class, with fewer words.
+        "folded": kind == "verdicts" and dataset != "",
+        "rows": "<tr" in body,
+    }
+
+
+def _drawn(root: Path, name: str) -> bool:
+    """Whether there is a figure, and not only a note that says why there is none."""
+    numbers = root / "figures" / f"{name}.csv"
+    return numbers.is_file() and numbers.stat().st_size > 1
 
 
 def _figure(root: Path, name: str) -> dict[str, Any]:
     """A figure with the caption that its picture carries."""
     stem = root / "figures" / name
     with Image.open(stem.with_suffix(".png")) as picture:
-        caption = str(picture.info["Description"])
-    drawn = stem.with_suffix(".csv").stat().st_size > 1
+        caption, _, reading = str(picture.info["Description"]).partition("\n")
     code = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
     title = FIGURE_TITLES[name.partition("-")[0]]
     body = f"data:image/svg+xml;base64,{code}"
-    return {"name": name, "title": title, "body": body, "caption": caption, "drawn": drawn}
+    return {"name": name, "title": title, "body": body, "caption": caption, "reading": reading}

@@ -17,6 +17,8 @@ from benchmark.tables import (
     explanation_table,
     formats,
     outlier_ratio,
+    overlap_table,
+    ran,
     selection_table,
     verdict_table,
 )
@@ -26,10 +28,12 @@ from benchmark.utils.files import atomic
 from benchmark.utils.text import csv_text
 
 BY_DATASET: dict[str, Callable[[Source, str], Table]] = {
+    "ran": ran.build,
     "verdicts": verdict_table.build,
     "challenges": challenge_table.build,
     "auroc": auroc.build,
     "ablation": auroc.build_ablation,
+    "overlap": overlap_table.build,
     "outliers": outlier_ratio.build,
     "selection": selection_table.build,
 }
@@ -60,7 +64,7 @@ def write(config: Config, root: Path) -> None:
             "csv": csv_text(captions.with_images(config, table.frame, name.partition("-")[2])),
             "md": f"<!-- {stamp} -->\n{formats.markdown(table)}",
             "tex": f"% {stamp}\n{formats.latex(table, name)}",
-            "html": f"<!-- {stamp} -->\n{formats.html(table)}",
+            "html": f"<!-- {stamp} -->\n{formats.html(table, name)}",
         }
         for suffix, text in texts.items():
             with atomic(root / "tables" / f"{name}.{suffix}") as beside:

@@ -1,12 +1,14 @@
 """The challenge study as a table: a row per challenge and level, losses and their differences."""
 
+from dataclasses import replace
 from typing import Any
 
 from benchmark import captions, scores
 from benchmark.config import Config
+from benchmark.data.challenges.simulation import UNEVEN
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import PAIRS, Loss
-from benchmark.tables.cells import INCOMPLETE, UNDER, legend
+from benchmark.tables.cells import INCOMPLETE, UNDER, difference_cell, legend
 from benchmark.tables.source import Source
 from benchmark.tables.table import Cell, Row, Table, number
 
@@ -23,18 +25,22 @@ def build(source: Source, dataset: str) -> Table:
     numbers = {
         (row.challenge, row.level, *_column(row)): row for row in study.itertuples(index=False)
     }
+    stands_in = config.datasets[dataset].source == challenge_study.STAND_IN
+    uneven = UNEVEN if stands_in else {}
     selection = config.datasets[dataset].challenges
     rows = [
         Row(
             [challenge, f"level {level}"],
             [_cell(numbers.get((challenge, level, *column))) for column in columns],
+            note=uneven.get((challenge, level), ""),
         )
         for challenge, level in (selection.conditions if selection else ())
+        if any((challenge, level, *column) in numbers for column in columns)
     ]
     head = ["Challenge", "Level", *(_head(config, column) for column in columns)]
     caption = (
         f"AUROC of each loss, clean signs against signs under each challenge and level, "
-        f"{captions.dataset(config, dataset)}. ± half of the {captions.intervals(study)} "
+        f"{captions.dataset(config, dataset)}.\n± half of the {captions.intervals(study)} "
         f"{captions.conditions(config, source.runs, dataset, ratio=False)}"
     )
     claim = captions.challenge_claim(config, dataset, source.verdicts.challenge_claim)
@@ -55,8 +61,10 @@ def _cell(row: Any) -> Cell:
     difference = bool(row.against_method)
     under = UNDER * (row.value < 0.5 and not difference)
     half = number((row.high - row.low) / 2, ".3f")
-    form = "+.3f" if difference else ".3f"
-    return Cell(number(row.value, form), half, INCOMPLETE * bool(row.missing_seeds) + under)
+    marks = INCOMPLETE * bool(row.missing_seeds) + under
+    if difference:
+        return replace(difference_cell(row.value), spread=half, marks=marks)
+    return Cell(number(row.value, ".3f"), half, marks)
 
 
 def _head(config: Config, losses: tuple[Loss, ...]) -> str:

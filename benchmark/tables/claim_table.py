@@ -28,7 +28,7 @@ def build(source: Source) -> Table:
     details = {key: detail(source.config, part) for key, part in claims.items()}
     outcomes = cells.counts(part["outcome"].iloc[0] for part in claims.values())
     caption = (
-        f"The paper's claims. {outcomes} A claim holds "
+        f"The paper's claims. {outcomes}\nA claim holds "
         "if all its comparisons do; the effect is the difference (of AUROC, of percentage points "
         "of overlap, or the ratio of parameters) in the weakest one, with its 95 % interval over "
         "runs and test samples and the p-value of the claim by Holm over all claims. Gain: whether "

@@ -21,12 +21,14 @@ def build(source: Source) -> Table:
         published = find(source.published, *of).get(AVERAGE)
         printed.append(published.value if published else np.nan)
         labels = [config.datasets[dataset].title, config.methods[method].title]
-        rows.append(Row(labels, _cells(cost, published)))
+        if cost.runs or published:
+            rows.append(Row(labels, _cells(cost, published)))
     numbers = frame.assign(published_parameters=printed)
     numbers.insert(3, "published_parameters", numbers.pop("published_parameters"))
     caption = (
         "Cost: trained parameters, training time per run (one inlier class, one seed) and per "
-        "epoch, inference time per test image, and peak memory of the run (on a CPU of the whole "
+        "epoch, inference time per test image, and peak memory of the run.\n"
+        "Memory is (on a CPU of the whole "
         "process with its libraries and the data set, on a GPU of tensors), means over complete "
         f"runs; {captions.seeds(config, source.runs)}. Times are those of the machines that "
         "ran them, which may have been busy with other runs."
@@ -42,7 +44,6 @@ def _cells(cost: Any, published: Published | None) -> list[Cell]:
     printed = Cell("")
     if published:
         printed = cells.number_cell(published.value, ",.0f", cells.RECALLED * published.recalled)
-    incomplete = cells.INCOMPLETE * (cost.runs < cost.expected_runs)
     return [
         cells.number_cell(cost.parameters, ",.0f"),
         printed,
@@ -52,5 +53,5 @@ def _cells(cost: Any, published: Published | None) -> list[Cell]:
         cells.number_cell(cost.score_milliseconds, ".3g"),
         cells.number_cell(cost.memory_megabytes, ",.0f"),
         Cell(cost.device or Cell.MISSING),
-        Cell(f"{cost.runs} of {cost.expected_runs}", marks=incomplete),
+        Cell(f"{cost.runs} of {cost.expected_runs}"),
     ]

@@ -26,7 +26,7 @@ def build(source: Source) -> Table:
     caption = (
         "What would give the published numbers: our runs under other choices, each with its "
         "average AUROC and its distance (root mean square over the inlier classes) to the "
-        "published pattern of that series. It shows how far a choice would go, not that it was "
+        "published pattern of that series.\nIt shows how far a choice would go, not that it was "
         "made; what is chosen by the test set is no result. A choice that explains the anomaly "
         "score should leave the reconstruction errors near the published ones. The best of N seeds "
         "is what N runs would give on average if they had the mean and spread of all known ones "

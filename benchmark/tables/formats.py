@@ -1,7 +1,8 @@
 """Tables as Markdown, LaTeX and HTML."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from benchmark.tables.table import Cell, Row, Table
@@ -51,41 +52,69 @@ def latex(table: Table, name: str) -> str:
     )
 
 
-def html(table: Table) -> str:
-    """An HTML ``figure`` with caption, table and footnotes, what is folded under it.
+def html(table: Table, name: str = "") -> str:
+    """An HTML ``figure`` with caption and table; folded under it are rows, and how to read them.
 
-    Each cell names its column, for a page too narrow for columns.
+    Each cell names its column, for a page too narrow for columns. A row has an id to link to: the
+    ``name`` of the table and its labels. Rows of what has not run are ``idle``.
     """
+    caption, _, reading = table.caption.partition("\n")
     shown = [row for row in table.rows if not row.fold]
     folds = dict.fromkeys(row.fold for row in table.rows if row.fold)
-    parts = [_grid(table.head, shown)] if shown else []
+    ids = _ids(name, table.rows)
+    parts = [_grid(table.head, shown, ids)] if shown else []
     for fold in folds:
         rows = [row for row in table.rows if row.fold == fold]
         parts += [
             f"<details><summary>{len(rows)} {escape(fold)}</summary>",
-            f"{_grid(table.head, rows)}</details>",
+            f"{_grid(table.head, rows, ids)}</details>",
         ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in (reading, *table.notes) if note)
+    summary = "<summary>How to read this</summary>"
+    how = f"<details class=how>{summary}<ul class=notes>{notes}</ul></details>"
     empty = "" if table.rows else "<p>Nothing to show: no run has these scores.</p>"
     return (
-        f"<figure class=table><figcaption>{escape(table.caption)}</figcaption>"
-        f"{''.join(parts)}{empty}<ul class=notes>{notes}</ul></figure>"
+        f"<figure class=table><figcaption>{escape(caption)}</figcaption>"
+        f"{''.join(parts)}{empty}{how if notes else ''}</figure>"
     )
 
 
-def _grid(head: Sequence[str], rows: Sequence[Row]) -> str:
-    heads = "".join(f'<th scope="col">{escape(field)}</th>' for field in head)
-    body = []
+def _ids(name: str, rows: Sequence[Row]) -> dict[int, str]:
+    """An id for each row, by its ``id()``: rows of the same labels are numbered."""
+    seen: Counter[str] = Counter()
+    ids = {}
     for row in rows:
+        words = re.findall(r"[a-z0-9]+", " ".join(row.labels).lower())
+        key = f"{name}--{'-'.join(words)}"
+        seen[key] += 1
+        ids[id(row)] = key if seen[key] == 1 else f"{key}--{seen[key]}"
+    return ids
+
+
+def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> str:
+    labels = len(rows[0].labels)
+    heads = "".join(
+        f'<th scope="col"{" class=label" * (place < labels)}>{escape(field)}</th>'
+        for place, field in enumerate(head)
+    )
+    body, idle = [], False
+    for row in rows:
+        if not row.published:
+            idle = all(cell.text == Cell.MISSING for cell in row.cells)
         first, *rest = (escape(label) for label in row.labels)
         note = f"<small>{escape(row.note)}</small>" if row.note else ""
-        labels = f'<th scope="row">{first}{note}</th>' + "".join(
+        marks = f"<sup>{escape(row.marks)}</sup>" if row.marks else ""
+        if row.command:
+            code = f"<pre>{escape(row.command)}</pre>"
+            note += f'<details class="command"><summary>command</summary>{code}</details>'
+        stub = f'<th scope="row">{first}{marks}{note}</th>' + "".join(
             f'<td class="label">{label}</td>' for label in rest
         )
         named = zip(head[len(row.labels) :], row.cells, strict=True)
         cells = "".join(_html_cell(cell, field) for field, cell in named)
-        kind = ' class="published"' if row.published else ""
-        body.append(f"<tr{kind}>{labels}{cells}</tr>")
+        kinds = " ".join(["published"] * row.published + ["idle"] * idle)
+        kind = f' class="{kinds}"' if kinds else ""
+        body.append(f'<tr id="{ids[id(row)]}"{kind}>{stub}{cells}</tr>')
     return (
         f'<div class="scroll" tabindex="0"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
@@ -105,7 +134,7 @@ def _md_cell(cell: Cell) -> str:
 
 def _emphasised(row: Row, mark: Callable[[str], str], convert: Callable[[str], str]) -> list[str]:
     first, *rest = row.labels
-    first = f"{first} ({row.note})" if row.note else first
+    first = f"{first}{row.marks} ({row.note})" if row.note else f"{first}{row.marks}"
     texts = [convert(label) for label in (first, *rest)]
     return [mark(text) if text else text for text in texts] if row.published else texts
 
@@ -131,6 +160,8 @@ _TEX = {
     "§": r"\S{}",
     "×": r"$\times$",
     "≠": r"$\neq$",
+    "≈": r"$\approx$",
+    "−": "$-$",
     "✓": r"$\surd$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",

@@ -105,12 +105,13 @@ def numbers_table(
     *,
     ratio: bool = True,
 ) -> Table:
-    """Each series, under it the published numbers, then the reported ones.
+    """Each series of which a number is known, with what was published and what others report.
 
     The caption says ``what`` the numbers are, how they were made, and the ``explanation``; with
     ``ratio`` also the share of outliers.
     """
-    rows = [row for one in series for row in _rows(one)]
+    series = [one for one in series if _known(one)]
+    rows, marks = cells.mark_rows(row for one in series for row in _rows(one))
     records = [record for one in series for record in one.records]
     methods = {record["method"] for record in records}
     made = captions.conditions(source.config, source.runs, dataset, methods=methods, ratio=ratio)
@@ -118,11 +119,11 @@ def numbers_table(
     longest = source.runs.loc[source.runs["dataset"] == dataset, "epochs"].max()
     short = longest < EPOCHS and any(record["published_place"] for record in records)
     caption = (
-        f"{what}, {captions.dataset(source.config, dataset)}. "
+        f"{what}, {captions.dataset(source.config, dataset)}.\n"
         f"{'Mean ± standard deviation over seeds; ' if several else ''}{made} {explanation}"
         f"{f' The published GradCon has {EPOCHS} epochs.' if short else ''}"
     )
-    notes = [*cells.legend(rows), *_source_notes(source, series)]
+    notes = [*marks, *cells.legend(rows), *_source_notes(source, series)]
     return Table(caption, head, rows, notes, pd.DataFrame(records))
 
 
@@ -157,12 +158,24 @@ def _rows(series: Series) -> Iterator[Row]:
         ]
         label = f"published, {known[0]['published_as']}"
         yield Row([label, f"{places}{copied}"], shown, published=True)
+        apart = [record["mean"] - record["published"] for record in series.records]
+        if not np.isnan(apart).all():
+            yield Row(
+                ["ours − published", ""], [*map(cells.difference_cell, apart)], published=True
+            )
     for (place, run), numbers in series.reported.items():
         values = (numbers.get(record["inlier"]) for record in series.records)
         shown = [_published_cell(v.value, v.recalled) if v else Cell("") for v in values]
         settings = next(number.settings for number in numbers.values())
         detail = f"{place}; {settings}" if settings else place
         yield Row([f"reported by others, {run}", detail], shown, published=True)
+
+
+def _known(series: Series) -> bool:
+    """Whether there is any number of a series."""
+    ran = any(np.isfinite(record["mean"]) for record in series.records)
+    printed = any(record["published_place"] for record in series.records)
+    return ran or printed or bool(series.reported)
 
 
 def _average_cell(record: Mapping[str, Any]) -> Cell:

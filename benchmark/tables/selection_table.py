@@ -27,21 +27,24 @@ def build(source: Source, dataset: str) -> Table:
                 ),
             ],
         )
-        for row in frame.to_dict("records")
+        for row in frame[frame[[*RULES, "published"]].notna().any(axis=1)].to_dict("records")
     ]
     models = captions.conditions(source.config, source.runs, dataset, model="models as said")
     caption = (
         "What the choice of the model is worth: average AUROC over the inlier classes of the last "
-        "epoch, of the best validation loss on inliers (the rule of all other tables), and of the "
-        "model that is best on the test set itself. The last is an oracle, not a result: it needs "
+        "epoch, of the best validation loss, and of the model that is best on the test set, "
+        f"{captions.dataset(source.config, dataset)}.\n"
+        "The best validation loss on inliers is the rule of all other tables. "
+        "The last is an oracle, not a result: it needs "
         "the test labels. It shows how much of a published number such a choice could explain. "
-        f"{captions.dataset(source.config, dataset)}; {models}"
+        f"{models}"
     )
     head = [
         *("Method", "Score", "Last epoch", "Best validation", "Oracle, not a result"),
         *("Oracle's gain", "Models", "Published"),
     ]
-    return Table(caption, head, rows, cells.legend(rows, ""), frame)
+    head, rows, marks = cells.mark_columns(head, rows)
+    return Table(caption, head, rows, [*marks, *cells.legend(rows, "", head)], frame)
 
 
 def _cell(row: Mapping[Any, Any], rule: str) -> Cell:

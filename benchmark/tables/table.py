@@ -27,20 +27,26 @@ class Cell:
 class Row:
     """Labels, then cells; ``published`` rows stand under the ones that reproduce them.
 
-    ``note`` is a remark beside the first label. Rows with the same ``fold`` are folded away in HTML
-    under that heading.
+    ``note`` is a remark beside the first label, ``marks`` are those of all its numbers. Rows with
+    the same ``fold`` are folded away in HTML under that heading. ``command``, which makes the runs
+    behind a row, can be unfolded there.
     """
 
     labels: Sequence[str]
     cells: Sequence[Cell]
     published: bool = False
     note: str = ""
+    marks: str = ""
     fold: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: caption, column heads, rows, footnotes, and its numbers as a long frame."""
+    """A table: caption, column heads, rows, footnotes, and its numbers as a long frame.
+
+    The first line of the caption says what the table shows, further lines how to read it.
+    """
 
     caption: str
     head: Sequence[str]

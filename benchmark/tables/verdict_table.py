@@ -58,7 +58,7 @@ def build(source: Source, dataset: str = "") -> Table:
         rows = _rows(frame, known, _label)
         caption = (
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
-            f"{tally(frame)} {captions.conditions(config, source.runs, dataset, ratio=False)}"
+            f"{tally(frame)}\n{captions.conditions(config, source.runs, dataset, ratio=False)}"
         )
         rule = []
     else:
@@ -68,11 +68,11 @@ def build(source: Source, dataset: str = "") -> Table:
         )
         caption = (
             "Published against reproduced: averages over the inlier classes, and single classes "
-            f"where their average has not run. {tally(shown)} {source.conditions()}"
+            f"where their average has not run. {tally(shown)}\n{source.conditions()}"
         )
         rule = [RULE]
-    head = ["Number", "Published", "Reproduced", "95 % of new runs", "Verdict", "Within", "Runs"]
-    head += ["Seeds", "Epochs"]
+    head = ["Number", "Published", "Reproduced", "Difference", "95 % of new runs", "Verdict"]
+    head += ["Within", "Runs", "Seeds", "Epochs"]
     both = pd.concat(
         [
             frame.assign(runs_from="ours"),
@@ -183,8 +183,9 @@ def _row(verdict: Any, label: str) -> Row:
     runs = [str(verdict.runs)] if verdict.runs else []
     runs += [f"{verdict.reported_runs} reported"] if verdict.reported_runs else []
     shown = [
-        cells.number_cell(verdict.published, form, cells.RECALLED * bool(verdict.recalled)),
+        cells.number_cell(verdict.published, form),
         cells.number_cell(verdict.mean, form),
+        _difference(verdict, form),
         cells.interval_cell(verdict.low, verdict.high, form),
         cells.verdict_cell(verdict.outcome, detail(verdict)),
         cells.number_cell(verdict.bound, form),
@@ -192,5 +193,14 @@ def _row(verdict: Any, label: str) -> Row:
         Cell(str(verdict.seed_count) if verdict.seed_count else Cell.MISSING),
         Cell(verdict.epochs or Cell.MISSING),
     ]
-    place = f"{verdict.place}, from an earlier paper" if verdict.copied else verdict.place
-    return Row([label], shown, note=place, fold=cells.fold(verdict.outcome))
+    place = f"{verdict.place}{', from an earlier paper' * bool(verdict.copied)}"
+    place += ", not seen in any source" * bool(verdict.recalled)
+    return Row(
+        [label], shown, note=place, fold=cells.fold(verdict.outcome), command=verdict.command
+    )
+
+
+def _difference(verdict: Any, form: str) -> Cell:
+    """Ours minus published; of parameters it is shaded by the share."""
+    unit = {OVERLAP: 100.0, "parameters": verdict.published}.get(verdict.metric, 1.0)
+    return cells.difference_cell(verdict.mean - verdict.published, f"+{form}", unit)

@@ -5,6 +5,7 @@ rule report:
         tables=rules.tables.output,
         figures=rules.figures.output,
         template=jobs.asset("report/report.html.j2"),
+        page_script=jobs.asset("report/page.js"),
     output:
         report(
             layout.report(jobs.config, jobs.config.root),

@@ -2,10 +2,8 @@
 
 from benchmark import figures
 from benchmark.config import load
-from benchmark.utils import checksums
 from benchmark.utils.logs import logged
 
 with logged(snakemake.log[0]):
     config = load(snakemake.config, data=False)
-    figures.write(config, config.root)
-    checksums.write(checksums.beside(snakemake.log[0]), snakemake.output)
+    figures.write(config, config.root, notes=True)

@@ -173,6 +173,9 @@ EFFECTS: dict[str, Effect] = {
 }
 """All twelve types, in the order of their codes. Strengths: see each model."""
 
+UNEVEN = {("GaussianBlur", 1): "simulated, and far more severe than the others of level 1"}
+"""Conditions whose strength is out of line with the others of their level, by (type, level)."""
+
 
 def _side(image: Pixels) -> int:
     return int(min(image.shape[:2]))

@@ -1,0 +1,197 @@
+"""The report in a headless Chromium: at 1280 pixels, on a phone, in the dark and in print.
+
+Without a Chromium these tests skip; `.ci/run` installs that of Debian's packages.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmark import config as configuration
+from benchmark import layout, reanalyse
+from benchmark.config import REFERENCE
+from tests.browser import Browser, executable
+from tests.conftest import Results
+
+pytestmark = pytest.mark.skipif(
+    executable() is None, reason="no Chromium here; Debian's package is called chromium"
+)
+ROOT = Path(__file__).parents[1]
+DESKTOP, PHONE = 1280, 390
+"""Widths in CSS pixels."""
+
+UNFOLD = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
+# What is wider than its place, by the text or the id of what it is in.
+CLIPPED = """
+[...document.querySelectorAll("html, .scroll, .picture, td, th, pre, .tile")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
+  .map((e) => `${e.tagName} ${e.innerText.slice(0, 60)}`)
+"""
+# Lines of text in which cells of one row lie on each other.
+OVERLAPPING = """
+[...document.querySelectorAll("tr")].flatMap((row) => {
+  const boxes = [...row.cells].map((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return range.getBoundingClientRect();
+  }).filter((box) => box.width > 0);
+  return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1
+  ).map(() => row.innerText.slice(0, 80)));
+})
+"""
+LONG_CAPTIONS = """
+[...document.querySelectorAll("figcaption")]
+  .filter((e) => {
+    const line = parseFloat(getComputedStyle(e).lineHeight);
+    return e.getBoundingClientRect().height > 2.2 * line;
+  })
+  .map((e) => e.innerText)
+"""
+# Text of too little contrast with what is behind it (WCAG asks for 4.5; large text for 3).
+FAINT = """
+(() => {
+  const channels = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const over = (top, below) => {
+    const alpha = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map((k) => top[k] * alpha + below[k] * (1 - alpha));
+  };
+  const light = (c) => c.slice(0, 3).map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const behind = (e) => {
+    const layers = [];
+    for (let at = e; at; at = at.parentElement) {
+      layers.push(channels(getComputedStyle(at).backgroundColor));
+    }
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+  };
+  const named = "p, td, th, figcaption, small, strong, a, summary, li, dt, dd";
+  return [...document.querySelectorAll(named)]
+    .filter((e) => e.innerText.trim() && e.offsetParent)
+    .map((e) => {
+      const [a, b] = [light(channels(getComputedStyle(e).color)), light(behind(e))];
+      const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      return [contrast, e.tagName, e.innerText.slice(0, 40)];
+    })
+    .filter(([contrast]) => contrast < 4.5);
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser.started(str(executable()), tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(results: Results) -> str:
+    (path,) = layout.report(results.config, results.root)
+    return Path(path).as_uri()
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_is_cut_or_overlaps(browser: Browser, address: str, width: int, dark: bool) -> None:
+    browser.open(address, width, dark=dark)
+    browser.run(UNFOLD)
+    assert browser.run(CLIPPED) == []
+    assert browser.run(OVERLAPPING) == []
+    if width == DESKTOP:
+        assert browser.run(LONG_CAPTIONS) == []
+    assert browser.run(FAINT) == []
+
+
+def test_dark_is_dark(browser: Browser, address: str) -> None:
+    colours = []
+    for dark in (False, True):
+        browser.open(address, DESKTOP, dark=dark)
+        colours.append(browser.run("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] == "rgb(255, 255, 255)"
+    assert max(map(int, re.findall(r"\d+", colours[1]))) < 64
+
+
+def test_first_screen_has_the_answer_and_the_forest_plot(browser: Browser, address: str) -> None:
+    browser.open(address, DESKTOP)
+    below = "document.querySelector('{}').getBoundingClientRect().{}"
+    assert browser.run(below.format(".answer", "bottom")) < 200
+    assert browser.run(below.format(".tiles", "bottom")) < 400
+    assert browser.run(below.format(".first .picture", "top")) < 420
+    assert browser.run("document.querySelectorAll('.tile').length") == 3
+
+
+def column(browser: Browser, table: str, place: int) -> list[str]:
+    """The texts of a column, those of rows that are shown."""
+    cells = f"[...document.querySelector('{table}').tBodies[0].rows].filter((r) => !r.hidden)"
+    return list(browser.run(f"{cells}.map((r) => r.cells[{place}].innerText.trim())"))
+
+
+def test_tables_sort_and_filter(browser: Browser, address: str) -> None:
+    browser.open(address, DESKTOP)
+    table = "#ran-cifar10 + figure table"
+    before = column(browser, table, 3)
+    click = f"document.querySelector('{table}').tHead.rows[0].cells[3].click()"
+    browser.run(click)
+    rising = column(browser, table, 3)
+    assert rising == sorted(before, key=float) and len(rising) > 3
+    browser.run(click)
+    assert column(browser, table, 3) == rising[::-1]
+    table = "#ablation-cifar10 + figure table"
+    labels = column(browser, table, 0)
+    browser.run(
+        "field = document.querySelector('#ablation-cifar10 + figure .filter');"
+        "field.value = 'grad reconstruction'; field.dispatchEvent(new Event('input'))"
+    )
+    left = column(browser, table, 0)
+    assert left[0] == "CAE + Grad" and 0 < len(left) < len(labels)
+    assert any("published" in label for label in left)
+
+
+def test_print_leaves_out_what_has_not_run(browser: Browser, address: str) -> None:
+    browser.open(address, DESKTOP, media="print")
+    rows = "[...document.querySelectorAll('#auroc-cifar10 + figure tr')]"
+    shown = browser.run(f"{rows}.filter((r) => r.offsetParent).map((r) => r.cells[0].innerText)")
+    assert "CAE + Grad" in shown and "published, GradCon" in shown
+    assert not [label for label in shown if "OCGAN" in label]
+
+
+def test_a_link_to_what_is_folded_unfolds_it(browser: Browser, address: str) -> None:
+    browser.open(address, DESKTOP)
+    name = browser.run("document.querySelector('.folded [id], details tr[id]').id")
+    shown = f"document.getElementById('{name}').checkVisibility()"
+    assert not browser.run(shown)
+    browser.open(f"{address}#{name}", DESKTOP)
+    assert browser.run(shown)
+
+
+def pages(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_the_papers_report(browser: Browser, tmp_path: Path) -> None:
+    """The committed runs of the paper's settings, everything rebuilt: small, whole and short."""
+    folder = ROOT / REFERENCE / "paper"
+    for name in ("runs", "splits", "data"):
+        (tmp_path / name).symlink_to(folder / name)
+    config = configuration.read(folder / "config.yaml", data=False)
+    reanalyse.reanalyse(config, tmp_path)
+    (path,) = map(Path, layout.report(config, tmp_path))
+    assert path.stat().st_size < 5e6
+    problems: dict[str, list[str]] = {}
+    for width in (DESKTOP, PHONE):
+        browser.open(path.as_uri(), width)
+        browser.run(UNFOLD)
+        for name, script in (("cut", CLIPPED), ("overlapping", OVERLAPPING)):
+            problems[f"{name} at {width}"] = browser.run(script)
+    browser.open(path.as_uri(), DESKTOP)
+    problems["long captions"] = browser.run(LONG_CAPTIONS)
+    assert not any(problems.values()), problems
+    assert pages(browser.printed()) < 15
+    # A page of A4 across, less the margins.
+    browser.open(path.as_uri(), round(277 / 25.4 * 96), media="print")
+    assert browser.run(CLIPPED) == []
+    assert browser.run(OVERLAPPING) == []

@@ -6,6 +6,7 @@ a large library before a job is done.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,19 @@ def split_parameters(config: Config, dataset: str) -> dict[str, Any]:
 def run_parameters(config: Config, method: str) -> dict[str, Any]:
     """What a run depends on, beside its data and split: fields of ``RunSpec``."""
     configured = config.methods[method]
-    module, _ = imports.split(configured.detector)
     return {
         "detector": configured.detector,
         "params": configured.params,
         "milestones": config.milestones_of(method),
-        "code_digest": digest(module, "benchmark.runs.train", without=INDIRECT),
+        "code_digest": _code_digest(configured.detector),
     }
+
+
+@cache
+def _code_digest(detector: str) -> str:
+    """The digest of the code that makes the runs of a method, which many runs have in common."""
+    module, _ = imports.split(detector)
+    return digest(module, "benchmark.runs.train", without=INDIRECT)
 
 
 def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | None:

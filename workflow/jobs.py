@@ -144,15 +144,15 @@ class Jobs:
             self._adopt(files, state.run_is_outdated(config, root, key))
 
     def _adopt(self, files: Sequence[Path], differences: Iterable[str]) -> None:
-        """Compare files of one job with the configuration if Snakemake cannot; the first is last.
+        """Compare files of one job with the configuration; the first is written last.
 
-        On a GPU one file without a record keeps Snakemake from comparing those of the whole stack.
+        Snakemake's own record does not do: it may be of a job that failed and left what was there
+        before, and in a stack one file without a record hides the others'.
         """
         if all(file.is_file() for file in files):
-            unknown = records.made_without(self.workflow, files[:1])
-            if unknown:
+            if records.made_without(self.workflow, files[:1]):
                 records.accept(self.workflow, files)
-            if (unknown or self.device != "cpu") and any(differences):
+            if any(differences):
                 records.remake(self.workflow, files[0])
 
     @property

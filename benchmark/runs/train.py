@@ -34,6 +34,7 @@ from benchmark.runs import device as devices
 from benchmark.runs import gpus, scoring
 from benchmark.utils import machine
 from benchmark.utils.files import atomic
+from benchmark.utils.milestones import lacking_milestones
 from benchmark.utils.parquet import write_parquet
 from benchmark.utils.tensors import UnusableFile
 
@@ -159,18 +160,13 @@ def _make(
 
 
 def _is_made(attempt: _Attempt, split_sha256: str) -> bool:
-    """Whether the folder of a run has it already, complete or failed, as it would be made again.
-
-    Milestones that its training does not reach are no reason to make it again, nor is a model of
-    one that is no longer asked for.
-    """
+    """Whether the folder of a run has it already, complete or failed, as it would be made again."""
     try:
         record = json.loads((attempt.directory / "run.json").read_text())
         expected = json.loads(json.dumps(_identity(attempt.spec, split_sha256)))
         files = {file: _sha256(attempt.directory / f"{file}.parquet") for file in TABLES}
-        reached = range(1, int(record["facts"].get("epochs", 0)) + 1)
-        lacking = {*attempt.spec.milestones}.intersection(reached) - {*record["milestones"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        lacking = lacking_milestones(record, attempt.spec.milestones)
+    except (OSError, ValueError, TypeError, AttributeError):
         return False
     expected |= {f"{file}_sha256": sha256 for file, sha256 in files.items()}
     same = all(record.get(key) == value for key, value in expected.items())

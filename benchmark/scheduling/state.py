@@ -13,6 +13,7 @@ from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
+from benchmark.utils.milestones import lacking_milestones
 
 
 def missing(config: Config, root: Path) -> list[RunKey]:
@@ -94,10 +95,11 @@ def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
 def record_differs(config: Config, key: RunKey, record: Mapping[str, Any]) -> Iterator[str]:
     """At most one line on what the ``run.json`` of a run says of its settings, but its code."""
     parameters = jobs.run_parameters(config, key.method)
-    now = {"config" if name == "params" else name: value for name, value in parameters.items()}
-    now.pop("code_digest")
+    now = {"detector": parameters["detector"], "config": parameters["params"]}
     made = {name: record.get(name) for name in now}
-    return _first_difference(made, json.loads(json.dumps(now)))
+    yield from _first_difference(made, json.loads(json.dumps(now)))
+    if lacking := lacking_milestones(record, parameters["milestones"]):
+        yield f"was made without the milestones {lacking}"
 
 
 def code_digest(config: Config, key: RunKey) -> str:

@@ -192,6 +192,6 @@ def test_the_papers_report(browser: Browser, tmp_path: Path) -> None:
     assert not any(problems.values()), problems
     assert pages(browser.printed()) < 15
     # A page of A4 across, less the margins.
-    browser.open(path.as_uri(), round(277 / 25.4 * 96), media="print")
+    browser.open(path.as_uri(), round(281 / 25.4 * 96), media="print")
     assert browser.run(CLIPPED) == []
     assert browser.run(OVERLAPPING) == []

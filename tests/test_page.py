@@ -172,9 +172,10 @@ def pages(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-def test_the_papers_report(browser: Browser, tmp_path: Path) -> None:
-    """The committed runs of the paper's settings, everything rebuilt: small, whole and short."""
-    folder = ROOT / REFERENCE / "paper"
+@pytest.mark.parametrize("reference", ["paper", "challenges"])
+def test_committed_runs(browser: Browser, tmp_path: Path, reference: str) -> None:
+    """The report of committed runs, everything rebuilt: small, whole and short."""
+    folder = ROOT / REFERENCE / reference
     for name in ("runs", "splits", "data"):
         (tmp_path / name).symlink_to(folder / name)
     config = configuration.read(folder / "config.yaml", data=False)

@@ -182,7 +182,7 @@ def test_committed_runs(browser: Browser, tmp_path: Path, reference: str) -> Non
     reanalyse.reanalyse(config, tmp_path)
     (path,) = map(Path, layout.report(config, tmp_path))
     assert path.stat().st_size < 5e6
-    problems: dict[str, list[str]] = {}
+    problems: dict[str, list[object]] = {}
     for width in (DESKTOP, PHONE):
         browser.open(path.as_uri(), width)
         browser.run(UNFOLD)
@@ -190,6 +190,7 @@ def test_committed_runs(browser: Browser, tmp_path: Path, reference: str) -> Non
             problems[f"{name} at {width}"] = browser.run(script)
     browser.open(path.as_uri(), DESKTOP)
     problems["long captions"] = browser.run(LONG_CAPTIONS)
+    problems["faint"] = browser.run(FAINT)
     assert not any(problems.values()), problems
     assert pages(browser.printed()) < 15
     # A page of A4 across, less the margins.

@@ -212,7 +212,7 @@ def test_one_line_for_what_cannot_be_trained(tree):
         ("epochs: 2", "epochs: 4", f"runs/{TRAINED.path}/run.json: was made with config.epochs 2"),
         ("seeds:", "image_size: 12\nseeds:", "data/digits/dataset.json: was made with size"),
         ("seeds:", "split_seed: 1\nseeds:", "fold-0.json: was made with split_seed 0"),
-        ("milestones:\n- 1", "milestones: [2]", "run.json: was made with milestones [1]"),
+        ("milestones:\n- 1", "milestones: [2]", "run.json: was made without the milestones [2]"),
     ):
         edited(tree / "config/tiny.yaml", old, new)
         said = problem(train(tree, minutes=0.1))

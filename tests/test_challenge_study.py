@@ -369,7 +369,7 @@ def test_reanalysis_writes_all_of_it(made: tuple[Config, Path]) -> None:
     assert f"{root}/figures/signs-{KEY}.png" in layout.figures(config, root)
     assert [path for path in wanted if not Path(path).is_file()] == []
     page = (root / "report/index.html").read_text()
-    head = page.split(f'<h2 id="{KEY}">')[1].split("<h3")[0]
+    head = page.split("<h1>")[1].split("<h3")[0]
     assert "Claim of A.4" in head and "not CURE-TSR: no verdict on the paper" in head
     assert "Challenge study" in page and "Simulated challenges on GTSRB" in page
     for suffix in ("csv", "md", "tex"):

@@ -172,16 +172,17 @@ def pages(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
-def test_the_papers_report(browser: Browser, tmp_path: Path) -> None:
-    """The committed runs of the paper's settings, everything rebuilt: small, whole and short."""
-    folder = ROOT / REFERENCE / "paper"
+@pytest.mark.parametrize("reference", ["paper", "challenges"])
+def test_committed_runs(browser: Browser, tmp_path: Path, reference: str) -> None:
+    """The report of committed runs, everything rebuilt: small, whole and short."""
+    folder = ROOT / REFERENCE / reference
     for name in ("runs", "splits", "data"):
         (tmp_path / name).symlink_to(folder / name)
     config = configuration.read(folder / "config.yaml", data=False)
     reanalyse.reanalyse(config, tmp_path)
     (path,) = map(Path, layout.report(config, tmp_path))
     assert path.stat().st_size < 5e6
-    problems: dict[str, list[str]] = {}
+    problems: dict[str, list[object]] = {}
     for width in (DESKTOP, PHONE):
         browser.open(path.as_uri(), width)
         browser.run(UNFOLD)
@@ -189,9 +190,10 @@ def test_the_papers_report(browser: Browser, tmp_path: Path) -> None:
             problems[f"{name} at {width}"] = browser.run(script)
     browser.open(path.as_uri(), DESKTOP)
     problems["long captions"] = browser.run(LONG_CAPTIONS)
+    problems["faint"] = browser.run(FAINT)
     assert not any(problems.values()), problems
     assert pages(browser.printed()) < 15
     # A page of A4 across, less the margins.
-    browser.open(path.as_uri(), round(277 / 25.4 * 96), media="print")
+    browser.open(path.as_uri(), round(281 / 25.4 * 96), media="print")
     assert browser.run(CLIPPED) == []
     assert browser.run(OVERLAPPING) == []

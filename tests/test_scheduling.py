@@ -272,7 +272,7 @@ def test_the_pipeline_and_these_functions_agree_on_what_is_missing(trained):
         ({"image_size": 12}, r"dataset\.json: was made with size \[28, 28\]"),
         ({"split_seed": 3}, r"fold-0\.json: was made with split_seed 0, the configuration has 3"),
         ({"outlier_ratios": [0.2]}, r"fold-0\.json: was made with test_outliers"),
-        ({"milestones": [1]}, r"run\.json: was made with milestones \[\]"),
+        ({"milestones": [1]}, r"run\.json: was made without the milestones \[1\]"),
         ({"methods": {"cae": {"epochs": 2}}}, r"run\.json: was made with config\.epochs 1"),
         (
             {"methods": {"cae": {"epochs": 1, "precision": "bfloat16"}}},

@@ -7,7 +7,6 @@ import pandas as pd
 
 from benchmark import captions, layout, scores
 from benchmark.config import Config
-from benchmark.metrics.cost import of_method
 from benchmark.runs.command import command
 from benchmark.utils.text import listed, span
 
@@ -29,28 +28,20 @@ def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def methods(config: Config, runs: pd.DataFrame, costs: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """By data set, what ran of each method, its command and its scores; those that ran first."""
+def methods(config: Config, runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By data set, the command of each method and the scores of its runs; those that ran first."""
     datasets: dict[str, dict[str, Any]] = {}
     for key, group in runs.groupby(["dataset", "method"], sort=False):
         dataset, method = map(str, key)
         part = datasets.setdefault(
             dataset, {"title": config.datasets[dataset].title, "methods": []}
         )
-        cost = of_method(costs, dataset, method)
         done = group[group["status"] == "complete"]
-        names, every = done["class_name"].unique(), group["inlier"].unique().tolist()
-        some = f": {', '.join(names)}" * (len(names) < len(every))
-        seeds = sorted(set(done["seed"]))
         part["methods"].append(
             {
                 "key": f"{dataset}-{method}",
                 "title": config.methods[method].title,
-                "classes": f"{len(names)} of {len(every)}{some}",
-                "seeds": f"{len(seeds)} of {len(config.seeds_of(method))} ({listed(seeds)})",
-                "epochs": cost["epochs"] or "—",
-                "runs": f"{cost['runs']} of {cost['expected_runs']}",
-                "command": command(config, dataset, [method], every),
+                "command": command(config, dataset, [method], group["inlier"].unique().tolist()),
                 "scores": list(_scores(f"runs/{dataset}/{method}", done)),
             }
         )

@@ -63,7 +63,7 @@ def write(config: Config, root: Path) -> None:
 def _content(config: Config, root: Path) -> dict[str, Any]:
     numbers = metrics.load(config, root)
     runs = numbers.runs
-    methods = accounts.methods(config, runs, numbers.cost)
+    methods = accounts.methods(config, runs)
     judgements = verdicts.load(config, root)
     first = answer.first_screen(config, numbers, judgements)
     tables = {name: _table(root, name) for name in layout.table_names(config)}

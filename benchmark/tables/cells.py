@@ -100,7 +100,7 @@ def difference_cell(value: float, form: str = "+.3f", unit: float = 1.0) -> Cell
     side = "above" if value > 0 else "below"
     text = number(value, form)
     # A difference that is nothing in these digits has no side.
-    text = text if float(text) else text.replace("-", "+")
+    text = text if any(digit in text for digit in "123456789") else text.replace("-", "+")
     return Cell(text, kind=f"{side}-{shade}" if shade else "")
 
 

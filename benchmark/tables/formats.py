@@ -5,8 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from benchmark.tables.cells import SYMBOLS
 from benchmark.tables.table import Cell, Row, Table
 from benchmark.utils.text import one_line
+
+WORDS = {"long", *(outcome.replace(" ", "-") for outcome in SYMBOLS)}
+"""Kinds of cells that hold words."""
 
 
 def markdown(table: Table) -> str:
@@ -93,8 +97,10 @@ def _ids(name: str, rows: Sequence[Row]) -> dict[int, str]:
 
 def _grid(head: Sequence[str], rows: Sequence[Row], ids: Mapping[int, str]) -> str:
     labels = len(rows[0].labels)
+    left = {*range(labels)}  # columns of words
+    left |= {labels + k for row in rows for k, cell in enumerate(row.cells) if cell.kind in WORDS}
     heads = "".join(
-        f'<th scope="col"{" class=label" * (place < labels)}>{escape(field)}</th>'
+        f'<th scope="col"{" class=label" * (place in left)}>{escape(field)}</th>'
         for place, field in enumerate(head)
     )
     body, idle = [], False

@@ -63,7 +63,7 @@ def _records(source: Source, dataset: str, method: str) -> Iterator[dict[str, An
             "classes": f"{len(names)} of {len(every)}",
             "which": "" if len(names) == len(every) else ", ".join(names),
             "seeds": done["seed"].nunique(),
-            "expected_seeds": len(config.seeds),
+            "expected_seeds": len(config.seeds_of(method)),
             "which_seeds": listed(sorted(set(done["seed"]))),
             "epochs": cost["epochs"],
             "runs": int(cost["runs"]),

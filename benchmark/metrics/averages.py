@@ -9,6 +9,7 @@ metric ``gain`` is what its AUROC has more than that of the best validation loss
 """
 
 from dataclasses import dataclass, fields
+from itertools import product
 
 import pandas as pd
 
@@ -28,7 +29,7 @@ class Average:
             than two.
         found: how many of the ``expected`` numbers there are; a pool that lacks a class is none,
             and is in the mean only where no pool is whole.
-        expected: one per configured seed, fold and class.
+        expected: one per seed that the method is configured to run with, fold and class.
         constant: whether one of them comes from constant scores.
         lacking: whether a class has no number at all.
     """
@@ -56,12 +57,13 @@ def compute(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataF
     classes = rows.groupby([*by, "class"], sort=False)["value"].mean().groupby(by, sort=False)
     seeds = rows.groupby([*by, "seed"], sort=False)
     whole = seeds["value"].count() == seeds["per_seed"].first()
+    seeds_of = {method: len(config.seeds_of(method)) for method in config.methods}
     frame = pd.DataFrame(
         {
             "mean": classes.mean(),
             "spread": seeds["value"].mean()[whole].groupby(by, sort=False).std(),
             "found": groups["found"].sum(),
-            "expected": groups["per_seed"].first() * len(config.seeds),
+            "expected": groups["per_seed"].first() * groups["method"].first().map(seeds_of),
             "constant": groups["constant"].any(),
             "lacking": classes.count() < groups["classes"].first(),
         },
@@ -97,13 +99,13 @@ class Averages:
 
     def __init__(self, frame: pd.DataFrame, runs: pd.DataFrame, config: Config) -> None:
         self._numbers = Numbers(frame)
-        self._nothing: dict[str, dict[int, Average]] = {}
-        for dataset, settings in config.datasets.items():
+        self._nothing: dict[tuple[str, str], dict[int, Average]] = {}
+        for (dataset, settings), method in product(config.datasets.items(), config.methods):
             classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
-            each = len(config.seeds) * len(settings.folds)
+            each = len(config.seeds_of(method)) * len(settings.folds)
             of_class = dict.fromkeys(classes, Average(expected=each))
             whole = Average(expected=each * len(classes))
-            self._nothing[dataset] = {AVERAGE: whole, **of_class}
+            self._nothing[dataset, method] = {AVERAGE: whole, **of_class}
 
     def of(
         self,
@@ -120,7 +122,7 @@ class Averages:
         known = {
             inlier: Average(*each) for inlier, each in zip(rows["inlier"], values, strict=True)
         }
-        return self._nothing[dataset] | known
+        return self._nothing[dataset, method] | known
 
 
 def _oracle(table: pd.DataFrame, outlier_ratio: float) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from benchmark.layout import RunKey
 from benchmark.scheduling import units
 from benchmark.utils import time_limit
 from benchmark.utils.time_limit import OutOfTime
-from tests.test_workflow import AFTER_RUNS, COPIED, ROOT, edited, planned, snakemake
+from tests.test_workflow import AFTER_RUNS, copy_tree, edited, planned, snakemake
 
 CONFIG = {
     "name": "tiny",
@@ -74,14 +74,7 @@ def stop_after_an_epoch(tree, key, config="config/tiny.yaml"):
 def tree(tmp_path):
     """A copy of the tree without results."""
     tree = tmp_path / "tree"
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in (*COPIED, "profiles", "workflow", "results/published"):
-        source, target = ROOT / name, tree / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=ignore)
-        else:
-            shutil.copy2(source, target)
+    copy_tree(tree)
     (tree / "config/tiny.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     return tree
 

@@ -127,10 +127,8 @@ def edited(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A copy of the tree, with a method of its own, where the tiny configuration has run."""
-    tree = tmp_path_factory.mktemp("workflow") / "tree"
+def copy_tree(tree):
+    """Copy what a run needs of the tree, without results."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in (*COPIED, "profiles", "workflow", "results/published"):
         source, target = ROOT / name, tree / name
@@ -139,6 +137,13 @@ def finished(tmp_path_factory):
             shutil.copytree(source, target, ignore=ignore)
         else:
             shutil.copy2(source, target)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy of the tree, with a method of its own, where the tiny configuration has run."""
+    tree = tmp_path_factory.mktemp("workflow") / "tree"
+    copy_tree(tree)
     (tree / "toy").mkdir()
     (tree / "toy" / "__init__.py").touch()
     (tree / "toy" / "detector.py").write_text(TOY)

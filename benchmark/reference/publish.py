@@ -9,7 +9,6 @@ with other scores replaces an earlier one. Configuration files after the first h
 data and results on this machine, which are not copied.
 """
 
-import hashlib
 import json
 import shutil
 from argparse import ArgumentParser, Namespace
@@ -30,7 +29,7 @@ from benchmark.errors import InputError
 from benchmark.reanalyse import reanalyse
 from benchmark.reference import compatibility, verify
 from benchmark.scores import Run, collect, read_scores
-from benchmark.utils.files import atomic, recover_folder, replace_folder
+from benchmark.utils.files import atomic, recover_folder, replace_folder, sha256
 from benchmark.utils.parquet import write_parquet
 
 OPTIONAL = ("epochs.parquet", "history.csv", "reconstructions.npz")
@@ -150,7 +149,7 @@ def compress(directory: Path) -> None:
         if path.is_file():
             with atomic(path) as beside:
                 write_parquet(pd.read_parquet(path), beside)
-            record[f"{file}_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            record[f"{file}_sha256"] = sha256(path)
     with atomic(directory / "run.json") as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n")
 

@@ -33,7 +33,7 @@ from benchmark.errors import InputError
 from benchmark.runs import device as devices
 from benchmark.runs import gpus, scoring
 from benchmark.utils import machine
-from benchmark.utils.files import atomic
+from benchmark.utils.files import atomic, sha256
 from benchmark.utils.milestones import lacking_milestones
 from benchmark.utils.parquet import write_parquet
 from benchmark.utils.tensors import UnusableFile
@@ -104,7 +104,7 @@ def run_stack(
         for spec, directory in zip(specs, directories, strict=True)
     ]
     # A stack that was killed while it wrote its runs goes on as the stack that its checkpoint has.
-    if not _options(attempts, "")["checkpoint"].exists():
+    if not checkpoint([attempt.spec for attempt in attempts], directories[0]).exists():
         attempts = [attempt for attempt in attempts if not _is_made(attempt, split_sha256)]
     if made := len(specs) - len(attempts):
         print(
@@ -164,7 +164,7 @@ def _is_made(attempt: _Attempt, split_sha256: str) -> bool:
     try:
         record = json.loads((attempt.directory / "run.json").read_text())
         expected = json.loads(json.dumps(_identity(attempt.spec, split_sha256)))
-        files = {file: _sha256(attempt.directory / f"{file}.parquet") for file in TABLES}
+        files = {file: sha256(attempt.directory / f"{file}.parquet") for file in TABLES}
         lacking = lacking_milestones(record, attempt.spec.milestones)
     except (OSError, ValueError, TypeError, AttributeError):
         return False
@@ -306,7 +306,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any])
         "facts": attempt.facts,
         "seconds": attempt.seconds,
         "n_scored": attempt.n_scored,
-        **{f"{file}_sha256": _sha256(directory / f"{file}.parquet") for file in TABLES},
+        **{f"{file}_sha256": sha256(directory / f"{file}.parquet") for file in TABLES},
         "precision": getattr(attempt.detector, "precision", None),
         **made_by,
     }
@@ -319,10 +319,6 @@ def _identity(spec: RunSpec, split_sha256: str) -> dict[str, Any]:
     left_out = ("params", "milestones")
     fields = {key: value for key, value in asdict(spec).items() if key not in left_out}
     return {**fields, "config": dict(spec.params), "split_sha256": split_sha256}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _reason(error: Exception) -> str:

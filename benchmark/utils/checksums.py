@@ -4,12 +4,11 @@ They are in a file that ``sha256sum --check`` understands when it is called in t
 The first hash is that of an output which every such job has.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmark.utils.files import atomic
+from benchmark.utils.files import atomic, sha256
 
 SUFFIX = ".sha256"
 
@@ -28,8 +27,7 @@ def write(record: Path, paths: Iterable[str | Path]) -> None:
         if file.is_file()
     )
     lines = [
-        f"{_sha256(file)}  {os.path.relpath(file, record.parent)}\n"
-        for file in dict.fromkeys(files)
+        f"{sha256(file)}  {os.path.relpath(file, record.parent)}\n" for file in dict.fromkeys(files)
     ]
     with atomic(record) as partial:
         partial.write_text("".join(lines), encoding="utf-8")
@@ -43,20 +41,15 @@ def read(record: Path) -> dict[Path, str]:
     """
     hashes = {}
     for line in record.read_text(encoding="utf-8").splitlines(keepends=True):
-        sha256, gap, name = line[:64], line[64:66], line[66:]
-        if gap != "  " or not name.endswith("\n") or len(bytes.fromhex(sha256)) != 32:
+        stated, gap, name = line[:64], line[64:66], line[66:]
+        if gap != "  " or not name.endswith("\n") or len(bytes.fromhex(stated)) != 32:
             raise ValueError(f"{line!r} is not a hash and a name")
-        hashes[record.parent / name.removesuffix("\n")] = sha256
+        hashes[record.parent / name.removesuffix("\n")] = stated
     return hashes
 
 
 def changed(hashes: dict[Path, str]) -> Iterator[Path]:
     """The files that are there with another content than their hash says."""
-    for file, sha256 in hashes.items():
-        if file.exists() and not (file.is_file() and _sha256(file) == sha256):
+    for file, stated in hashes.items():
+        if file.exists() and not (file.is_file() and sha256(file) == stated):
             yield file
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Writing files and folders completely or not at all."""
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -28,6 +29,12 @@ class CannotBeWritten(OSError):
         known = (text for code, text in ADVICE.items() if os.strerror(code) in reason)
         advice = next(known, "name another file")
         super().__init__(f"{path}: cannot be written ({reason}); {advice}")
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def canonical(path: Path) -> Path:

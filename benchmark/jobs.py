@@ -8,7 +8,7 @@ a large library before a job is done.
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark import layout
 from benchmark.config import Config, DatasetConfig
@@ -16,6 +16,11 @@ from benchmark.layout import RunKey
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
 from benchmark.utils.files import canonical
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from benchmark.data.dataset import Dataset
 
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
@@ -126,19 +131,27 @@ def make_split(
     from benchmark import data as datasets
     from benchmark import splits
 
-    dataset = datasets.load(data)
-    drawn = {"fold": fold, **parameters}
-    split = splits.make_split(
+    split = draw_split(datasets.load(data), fold, parameters, settings)
+    made = {"fold": fold, **{key: parameters[key] for key in ("protocol", "split_seed")}}
+    splits.write_split(split, table, **made)
+
+
+def draw_split(
+    dataset: "Dataset", fold: int, parameters: Mapping[str, Any], settings: DatasetConfig
+) -> "pd.DataFrame":
+    """One fold of a data set; arguments as for ``make_split``."""
+    from benchmark import splits
+
+    return splits.make_split(
         dataset.labels,
         dataset.n_train,
         groups=dataset.groups,
         inliers=layout.configured_inliers(settings, dict(enumerate(dataset.class_names))),
         class_names=dataset.class_names,
         others=True,
-        **drawn,
+        fold=fold,
+        **parameters,
     )
-    made = {key: drawn[key] for key in ("protocol", "fold", "split_seed")}
-    splits.write_split(split, table, **made)
 
 
 def make_runs(

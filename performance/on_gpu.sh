@@ -66,4 +66,10 @@ done
 minutes=$("$python" -c 'import sys; print(float(sys.argv[1]) / 60)' "$seconds")
 "$python" -m benchmark train --configfile "$config" "$folder/tmp/here.yaml" --minutes "$minutes" \
     --device "$device" 2>&1 | tee "$folder/training.txt"
-"$python" -m benchmark pack --configfile "$config" "$folder/tmp/here.yaml" --to "$folder/packs"
+# Packs hold all runs, those of an earlier call too.
+rm -f "$folder/packs/$name"-*.zip
+if [ -n "$(find "$folder/results/$name" -path "*/runs/*/run.json" -print -quit)" ]; then
+    "$python" -m benchmark pack --configfile "$config" "$folder/tmp/here.yaml" --to "$folder/packs"
+else
+    echo "no run is complete yet; call again with this folder, and the training goes on"
+fi

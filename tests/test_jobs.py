@@ -15,6 +15,7 @@ from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
 from benchmark.scheduling import order
+from benchmark.scheduling.units import units
 from benchmark.utils import stacking
 from workflow.jobs import Jobs
 
@@ -52,12 +53,15 @@ def test_stacks_make_the_files_of_single_runs():
     (single,) = jobs().stacks
     assert single.files(f"runs/{RUN}/run.json") == [f"runs/{RUN}/run.json"]
     stacked = [
-        file.format(method=method, fold=fold)
+        tuple(file.format(method=method, fold=fold, seed=seed) for file in stack.files(RUN))
         for stack, folds in zip(jobs("cuda").stacks, ([0, 4], [0]), strict=True)
-        for file in stack.files(f"results/small/runs/{RUN}")
-        for method, fold in product(["cae", "cae_grad"], folds)
+        for method, fold, seed in product(["cae", "cae_grad"], folds, [0, 3])
     ]
-    assert sorted(stacked) == sorted(jobs().runs())
+    root = Path("results/small")
+    keys = [RunKey.of(Path(run)) for run in jobs().runs()]
+    assert sorted(run for stack in stacked for run in stack) == sorted(key.path for key in keys)
+    of_train = [tuple(key.path for key in g) for g in units(jobs().config, root, keys, "cuda")]
+    assert sorted(stacked) == sorted(of_train)
     assert [stack.rule for stack in jobs("cuda").stacks] == ["runs_digits", "runs_mnist"]
     assert jobs("cuda").stacks[1].files("data/{dataset}/dataset.json") == [
         "data/mnist/dataset.json"
@@ -135,8 +139,8 @@ def test_the_priority_is_the_order_of_the_runs(on):
         # A job has the priority of the first of its runs.
         first = {}
         for place, key in enumerate(ordered):
-            first.setdefault(key[:3], place)
-        assert priorities == [-first[key[:3]] for key in ordered]
+            first.setdefault((*key[:3], key.seed), place)
+        assert priorities == [-first[*key[:3], key.seed] for key in ordered]
 
 
 @pytest.mark.parametrize("on", ["cpu", "cuda"])

@@ -124,6 +124,27 @@ def test_the_script_trains_nothing_on_a_gpu_that_computes_something_else(tmp_pat
     assert done.stderr.startswith("equality tests: failed, so nothing is trained; see ")
 
 
+def test_the_script_packs_nothing_before_a_run_is_complete(tmp_path):
+    """The commands do nothing here; what a former call has packed is made again."""
+    only_reads = tmp_path / "python"
+    only_reads.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\nexit 0\n')
+    only_reads.chmod(0o755)
+    folder = tmp_path / "out"
+    (folder / "packs").mkdir(parents=True)
+    (folder / "packs/demo-001.zip").touch()
+    (folder / "results/demo/runs").mkdir(parents=True)
+    done = subprocess.run(
+        ["performance/on_gpu.sh", folder, "60", "config/demo.yaml"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHON": str(only_reads)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("no run is complete yet; call again")
+    assert not list((folder / "packs").iterdir())
+
+
 def test_the_script_says_how_it_is_called():
     done = subprocess.run(["performance/on_gpu.sh"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and "on_gpu.sh FOLDER SECONDS CONFIGFILE" in done.stderr

@@ -1,6 +1,7 @@
 """The order of runs, what is trained together, time limits, packs and forecasts."""
 
 import itertools
+import json
 import random
 import shutil
 import zipfile
@@ -20,7 +21,7 @@ from benchmark.layout import RunKey
 from benchmark.published import AVERAGE
 from benchmark.scheduling import decides, forecast, order, state, units
 from benchmark.scheduling.pack import pack
-from benchmark.scheduling.rates import Rate, Size
+from benchmark.scheduling.rates import Rate, Size, recorded
 from benchmark.scheduling.unpack import unpack
 from benchmark.utils import time_limit
 from benchmark.utils.time_limit import Checkpoints, OutOfTime
@@ -386,6 +387,28 @@ def test_a_forecast_is_of_the_missing_runs(trained, capsys):
     text = "\n".join(forecast.lines(trained, trained.root, series, 2))
     assert "In all: 4 runs" in text
     assert list(forecast.lines(trained, trained.root, [], 2)) == ["No run is missing."]
+
+
+def test_a_forecast_needs_nothing_prepared(tmp_path):
+    config = tiny(tmp_path)
+    series = forecast.forecast(config, config.root)
+    assert sum(each.missing for each in series) == len(jobs.runs(config))
+    assert not config.root.exists()
+
+
+def test_runs_of_a_gpu_tell_nothing_of_a_cpu(trained):
+    (key, *_) = jobs.runs(trained)
+    file = layout.run(trained.root, key) / "run.json"
+    kept = file.read_text()
+    rate = Rate(1, 1.0, 1.0, None)
+    before = recorded(trained, key, rate)
+    record = json.loads(kept)
+    record["environment"]["device"] = "NVIDIA H100 80GB HBM3"
+    file.write_text(json.dumps(record))
+    try:
+        assert before and recorded(trained, key, rate) != before
+    finally:
+        file.write_text(kept)
 
 
 def test_what_is_done_when(trained, tmp_path):

@@ -373,12 +373,12 @@ def test_a_script_and_a_reader_rerun_what_they_make(tree):
     assert planned(tree) == {"data": 1, "splits": 1, "runs": METHODS, **AFTER_RUNS}
 
 
-def test_on_an_accelerator_the_same_files_come_from_one_job_per_method(tree):
+def test_on_an_accelerator_the_same_files_come_from_one_job_per_method_and_seed(tree):
     assert planned(tree, device="cuda") == {}
     edited(tree / "config/tiny.yaml", "seeds:\n- 0", "seeds: [0, 1, 2]")
     assert planned(tree) == {"runs": 2 * DATASETS * METHODS, **AFTER_RUNS}
     assert planned(tree, device="cuda") == {
-        **{f"runs_{dataset}": METHODS for dataset in CONFIG["datasets"]},
+        **{f"runs_{dataset}": 2 * METHODS for dataset in CONFIG["datasets"]},
         **AFTER_RUNS,
     }
 
@@ -387,7 +387,7 @@ ONE_DATASET = {"datasets": {"digits": CONFIG["datasets"]["digits"]}}
 
 
 def test_stacks_train_what_is_missing_and_leave_the_rest(tree):
-    """The stacked path of an accelerator, on a CPU: all stages, then a new seed, then new code."""
+    """The stacked path of an accelerator, on a CPU: all stages, then a new class, then new code."""
     own = {"name": "stacked", "methods": {"cae": {"epochs": 1}, "kde": {}}} | ONE_DATASET
     path = tree / "config/stacked.yaml"
     path.write_text(yaml.safe_dump(CONFIG | own))
@@ -400,13 +400,13 @@ def test_stacks_train_what_is_missing_and_leave_the_rest(tree):
     root = tree / "results/stacked"
     assert (root / "report/index.html").exists()
 
-    def run_files(method, seed):
-        folder = layout.run(root, RunKey("digits", method, 0, 0, seed))
+    def run_files(method, inlier):
+        folder = layout.run(root, RunKey("digits", method, 0, inlier, 0))
         return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
     before = run_files("cae", 0)
-    path.write_text(yaml.safe_dump(CONFIG | own | {"seeds": [0, 1]}))
-    assert planned(tree, **options) == {"runs_digits": 1, **AFTER_RUNS}
+    path.write_text(path.read_text().replace("inliers:\n    - 0", "inliers: [0, 1]"))
+    assert planned(tree, **options) == {"runs": 1, "runs_digits": 1, **AFTER_RUNS}
     assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
     assert run_files("cae", 0) == before
     assert json.loads(run_files("cae", 1)["run.json"])["status"] == "complete"
@@ -415,16 +415,17 @@ def test_stacks_train_what_is_missing_and_leave_the_rest(tree):
     networks.write_text(networks.read_text() + "\nEDITED = True\n")
     assert planned(tree, **options) == {"runs_digits": 1, **AFTER_RUNS}
     assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
-    digests = {json.loads(run_files("cae", seed)["run.json"])["code_digest"] for seed in (0, 1)}
+    digests = {json.loads(run_files("cae", k)["run.json"])["code_digest"] for k in (0, 1)}
     assert len(digests) == 1 and not digests & {json.loads(before["run.json"])["code_digest"]}
     assert planned(tree, **options) == {}
 
 
 def test_a_stack_that_the_machine_stops_loses_no_finished_run(tree):
     (tree / "toy/stopped.py").write_text(
-        "from toy.detector import Toy\n\n\nclass Stopped(Toy):\n"
+        "import os\n\nfrom toy.detector import Toy\n\n\nclass Stopped(Toy):\n"
         "    def fit(self, train, validation, *, seed, **rest):\n"
-        "        if seed:\n            raise RuntimeError('CUDA out of memory')\n"
+        "        if os.path.exists('busy'):\n"
+        "            raise RuntimeError('CUDA out of memory')\n"
         "        return super().fit(train, validation, seed=seed, **rest)\n"
     )
     methods = {"stopped": {"detector": "toy.stopped:Stopped", "title": "Stopped"}}
@@ -434,10 +435,11 @@ def test_a_stack_that_the_machine_stops_loses_no_finished_run(tree):
     assert snakemake(tree, "all", "--cores", "2", **options).returncode == 0
     record = layout.run(tree / "results/stopped", RunKey("digits", "stopped", 0, 0, 0)) / "run.json"
     before = record.read_bytes()
-    path.write_text(path.read_text().replace("seeds:\n- 0", "seeds: [0, 1]"))
+    path.write_text(path.read_text().replace("inliers:\n    - 0", "inliers: [0, 1]"))
+    (tree / "busy").touch()
     done = snakemake(tree, "all", "--cores", "2", **options)
     assert done.returncode == 1
-    log = "results/stopped/logs/runs/digits/stopped/fold-0.log"
+    log = "results/stopped/logs/runs/digits/stopped/fold-0/seed-0.log"
     advice = "free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)"
     assert done.stderr.splitlines()[-1] == (
         f"{log}: RuntimeError: CUDA out of memory; {advice}; then run again"

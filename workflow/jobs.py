@@ -1,9 +1,9 @@
 """The jobs of a configuration: files and parameters of the Snakemake rules.
 
 On the CPU every run is a job of its own: two jobs of one thread are faster than one job of two. On
-a GPU, which one such small model leaves mostly idle, the inlier classes and seeds of a data set,
-method and fold train together as one stack; methods that use no GPU keep to the CPU. Both make the
-same files.
+a GPU, which one such small model leaves mostly idle, the inlier classes of a data set, method, fold
+and seed train together as one stack, as in ``python -m benchmark train``; methods that use no GPU
+keep to the CPU. Both make the same files.
 """
 
 import os
@@ -98,9 +98,8 @@ class Jobs:
         for dataset in self.config.datasets if together else ():
             # A data set without its files has no runs; ``check`` tells the user.
             with suppress(InputError):
-                inliers, seeds = self.inliers(dataset), self.config.seeds
-                place = f"{dataset}/{{method}}/fold-{{fold}}"
-                values = {"dataset": (dataset,), "inlier": inliers, "seed": seeds}
+                place = f"{dataset}/{{method}}/fold-{{fold}}/seed-{{seed}}"
+                values = {"dataset": (dataset,), "inlier": self.inliers(dataset)}
                 stacks.append(Stack(together, f"runs_{dataset}", place, values, gpus))
         return stacks
 

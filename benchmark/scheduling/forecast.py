@@ -81,14 +81,9 @@ def _images_and_size(config: Config, root: Path, dataset: str) -> tuple[Images, 
     if not sizes:
         from benchmark import splits
 
-        fold = config.datasets[dataset].folds[0]
-        drawn = splits.make_split(
-            read.labels,
-            read.n_train,
-            groups=read.groups,
-            fold=fold,
-            **jobs.split_parameters(config, dataset),
-        )
+        settings = config.datasets[dataset]
+        parameters = jobs.split_parameters(config, dataset)
+        drawn = jobs.draw_split(read, settings.folds[0], parameters, settings)
         sizes = [*splits.sizes(drawn).values()]
     parts = {
         name: sum(part.get(name, 0) for part in sizes) / len(sizes)

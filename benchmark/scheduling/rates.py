@@ -122,10 +122,10 @@ def _measure(path: str, params: Mapping[str, Any], images: Images) -> Rate:
 
 
 def recorded(config: Config, key: RunKey, rate: Rate) -> Recorded | None:
-    """What runs of the same data set, method and settings took, whatever their epochs; else None.
+    """What runs of the same data set, method and settings took on a CPU, whatever their epochs.
 
     They are the committed ones, of any configuration, and those of this one. Their time is that of
-    the epochs of ``rate``.
+    the epochs of ``rate``. None if there are none.
     """
     seconds, memory = [], []
     for record in _records(config, key):
@@ -146,7 +146,8 @@ def _records(config: Config, key: RunKey) -> Iterable[dict[str, Any]]:
     roots = [*sorted(path for path in REFERENCE.glob("*") if path.is_dir()), config.root]
     for file in chain.from_iterable(root.glob(f"runs/{pattern}/run.json") for root in roots):
         record = json.loads(file.read_text())
-        if record.get("status") == "complete":
+        on_cpu = record.get("environment", {}).get("device") == "cpu"
+        if record.get("status") == "complete" and on_cpu:
             yield record
 
 

@@ -57,14 +57,19 @@ class Checkpoints:
         Raises:
             OutOfTime: the epoch was not the last one, and there is no time for the next.
         """
-        now, end = time.monotonic(), _end()
-        limited = end < math.inf
-        next_epoch = LONGER * seconds + 2 * (self._cost or 0.0) + MARGIN
-        ends = limited and not last and now + next_epoch > end
+        limited = _end() < math.inf
+        ends = not last and self._lacks_time(seconds)
         first = limited and self._cost is None
-        if self.write is not None and (ends or first or last or now - self._written > self.every):
+        begun = time.monotonic()
+        if self.write is not None and (ends or first or last or begun - self._written > self.every):
             self.write()
             self._written = time.monotonic()
-            self._cost = self._written - now
+            self._cost = self._written - begun
+            ends = not last and (ends or self._lacks_time(seconds))
         if ends:
             raise OutOfTime
+
+    def _lacks_time(self, seconds: float) -> bool:
+        """Whether another epoch and the checkpoint after it would end too late."""
+        needed = LONGER * seconds + 2 * (self._cost or 0.0) + MARGIN
+        return time.monotonic() + needed > _end()

@@ -1,5 +1,5 @@
 # One rule for every run on the CPU; on an accelerator one per data set, whose jobs train all inlier
-# classes and seeds of a method and fold together. A job leaves runs as they are that are there
+# classes of a method, fold and seed together. A job leaves runs as they are that are there
 # already (to have one made again, remove its folder), so Snakemake must not remove their files.
 for stack in jobs.stacks:
 

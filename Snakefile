@@ -11,7 +11,7 @@ from benchmark.layout import RUN
 from benchmark.runs import device
 from benchmark.utils import stacking
 from benchmark.utils.running import share
-from workflow import failures
+from workflow import failures, interrupts
 from workflow.jobs import Jobs
 
 min_version("9.27")
@@ -19,6 +19,7 @@ min_version("9.27")
 running = share()
 if workflow.is_main_process:
     failures.say_last()
+    interrupts.pass_on()
 
 
 # The paper's configuration, unless --configfile names others: these replace it. They are read here,

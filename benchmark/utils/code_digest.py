@@ -56,8 +56,8 @@ class _Module(NamedTuple):
 
 @cache
 def _read(module: str) -> _Module:
-    # Not from the cache of ``parse``: the trees of all modules, if they stayed in memory, would make
-    # every garbage collection of the process slow.
+    # Past the cache of ``parse``: if the trees of all modules stayed in memory, every garbage
+    # collection of the process would be slow.
     tree = parse.__wrapped__(module)
     return _Module(_imports(module, tree), _dump(tree))
 

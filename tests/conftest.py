@@ -13,7 +13,7 @@ from benchmark.config import Config
 from benchmark.layout import RunKey
 from tests.synthetic import make_config, make_results
 
-LONGEST = ("test_workflow.py", "test_budget.py", "test_reference.py", "test_conformance.py")
+LONGEST = ("workflow", "budget", "reference", "conformance", "figures", "performance", "faults")
 """Files that take longest, first: a process that got one of them last would run it alone."""
 
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     That is what the tests of a file share, and ``results``, which several files read.
     """
-    order = {name: place for place, name in enumerate(LONGEST)}
+    order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
     readers = {item.path for item in items if "results" in getattr(item, "fixturenames", ())}
     for item in items:

@@ -41,9 +41,9 @@ demo: $(READY)
 	@echo "The main table:                     results/demo/tables/auroc-digits.md"
 	@echo "Histograms of the losses:           results/demo/figures/histograms-digits.png"
 
-# A file's tests stay in one process, which makes what they share once.
+# Tests that share something stay in one process, which makes it once (tests/conftest.py).
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from benchmark.layout import RunKey
 from benchmark.scheduling import units
 from benchmark.utils import time_limit
 from benchmark.utils.time_limit import OutOfTime
+from tests import calls
 from tests.test_workflow import AFTER_RUNS, copy_tree, edited, planned, snakemake
 
 CONFIG = {
@@ -31,15 +32,24 @@ CONFIG = {
 TRAINED = RunKey("digits", "cae", 0, 0, 0)
 
 
-def train(tree, *options, minutes=5.0, config="config/tiny.yaml", **keywords):
-    command = [sys.executable, "-m", "benchmark", "train", "--configfile", config]
-    return call(tree, [*command, "--minutes", str(minutes), "--cores", "2", *options], **keywords)
+def train(tree, *options, minutes=5.0, cores=1, **keywords):
+    options = ("--minutes", str(minutes), "--cores", str(cores), *options)
+    return benchmark(tree, "train", *options, **keywords)
 
 
-def call(tree, command, path="", **keywords):
-    environment = os.environ | {"GRADCON_DEVICE": "cpu", "PYTHONPATH": str(path)}
+def benchmark(tree, command, *options, path=None, **keywords):
+    """Call a command, with a path of modules in a process that has imported nothing before."""
+    command = ["benchmark", command, "--configfile", "config/tiny.yaml", *options]
+    environment = {"GRADCON_DEVICE": "cpu"}
+    if path is None and not keywords:
+        return calls.python(tree, *command, environment=environment)
     return subprocess.run(
-        command, cwd=tree, env=environment, capture_output=True, text=True, **keywords
+        [sys.executable, "-m", *command],
+        cwd=tree,
+        env=os.environ | environment | {"PYTHONPATH": str(path or "")},
+        capture_output=True,
+        text=True,
+        **keywords,
     )
 
 
@@ -70,13 +80,31 @@ def stop_after_an_epoch(tree, key, config="config/tiny.yaml"):
     return checkpoint
 
 
-@pytest.fixture
-def tree(tmp_path):
-    """A copy of the tree without results."""
-    tree = tmp_path / "tree"
+def without_results(tree):
     copy_tree(tree)
     (tree / "config/tiny.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     return tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of the tree without results."""
+    return without_results(tmp_path / "tree")
+
+
+@pytest.fixture(scope="module")
+def in_one_call(tmp_path_factory):
+    """A copy of the tree where every run was trained by one call, without a stop."""
+    tree = without_results(tmp_path_factory.mktemp("trained") / "tree")
+    done = train(tree)
+    assert done.returncode == 0, done.stderr
+    return tree
+
+
+@pytest.fixture
+def trained(in_one_call, tmp_path):
+    """A copy of the tree with the results of every run."""
+    return shutil.copytree(in_one_call, tmp_path / "trained")
 
 
 def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
@@ -87,9 +115,9 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     for name in ("snakemake", "matplotlib", "seaborn", "jinja2"):
         (poison / f"{name}.py").write_text("raise RuntimeError('poison was imported')")
     root = tree / "results/tiny"
-    for _ in range(2):
+    for cores in (2, 1):
         before = made(root)
-        done = train(tree, minutes=0.1, path=poison)
+        done = train(tree, minutes=0.1, cores=cores, path=poison)
         assert "poison was imported" not in done.stderr
         after = made(root)
         finished = {p: f for p, f in before.items() if (p.parent / "run.json") in before}
@@ -104,9 +132,9 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     shutil.rmtree(layout.run(root, TRAINED))
     kept = made(root)
     assert planned(tree) == {"runs": 1, **AFTER_RUNS}
-    assert snakemake(tree, "all", "--cores", "2").returncode == 0
+    assert snakemake(tree, "all", "--until", "runs", "--cores", "2").returncode == 0
     assert kept.items() <= made(root).items()
-    assert planned(tree) == {}
+    assert planned(tree) == AFTER_RUNS
     # Snakemake has a record of one run only, and notices what is due of the others too.
     edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1")
     assert planned(tree) == {"runs": 2, **AFTER_RUNS}
@@ -116,7 +144,7 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert planned(tree) == {"runs": 4, **AFTER_RUNS}
     path.write_text(path.read_text().replace("\nEDITED = True\n", ""))
-    assert planned(tree) == {}
+    assert planned(tree) == AFTER_RUNS
     edited(tree / "config/tiny.yaml", "seeds:", "split_seed: 1\nseeds:")
     assert planned(tree) == {"splits": 1, "runs": 6, **AFTER_RUNS}
 
@@ -139,6 +167,8 @@ def test_snakemake_has_the_same_order(tree):
 
 
 def test_what_snakemake_recorded_before_does_not_make_a_run_again(tree):
+    edited(tree / "config/tiny.yaml", "    - 1\n", "")
+    edited(tree / "config/tiny.yaml", "  cae_grad:\n    epochs: 3\n  ocsvm: {}\n", "")
     run = f"results/tiny/runs/{TRAINED.path}"
     assert snakemake(tree, f"{run}/run.json", "--cores", "1").returncode == 0
     shutil.rmtree(tree / run)
@@ -151,7 +181,7 @@ def test_what_snakemake_recorded_before_does_not_make_a_run_again(tree):
     assert planned(tree) == AFTER_RUNS
 
 
-def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, tmp_path):
+def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, in_one_call):
     checkpoint = stop_after_an_epoch(tree, TRAINED)
     kept = checkpoint.read_bytes()
 
@@ -168,13 +198,10 @@ def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, tmp_path):
     assert not checkpoint.exists()
     history = (checkpoint.parent / "history.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in history] == ["epoch", "1", "2"]
-    edited(tree / "config/tiny.yaml", "name: tiny", "name: whole")
-    assert train(tree).returncode == 0
     for key in ("cae", "cae_grad"):
-        run = layout.run(Path("results/whole"), TRAINED._replace(method=key))
-        other = layout.run(Path("results/tiny"), TRAINED._replace(method=key))
+        run = layout.run(Path("results/tiny"), TRAINED._replace(method=key))
         for name in ("scores.parquet", "weights/last.safetensors"):
-            assert (tree / run / name).read_bytes() == (tree / other / name).read_bytes()
+            assert (tree / run / name).read_bytes() == (in_one_call / run / name).read_bytes()
 
 
 def problem(done):
@@ -198,20 +225,21 @@ def test_one_line_for_what_cannot_be_trained(tree):
         f"{path}: begun with other settings, images or code than there are here; restore those to "
         "go on, or delete the file to start over"
     )
-    edited(tree / "config/tiny.yaml", "epochs: 4", "epochs: 2")
-    assert train(tree).returncode == 0
-    before = made(root)
+
+
+def test_one_line_for_results_of_other_settings(trained):
+    before = made(trained / "results/tiny")
     for old, new, line in (
         ("epochs: 2", "epochs: 4", f"runs/{TRAINED.path}/run.json: was made with config.epochs 2"),
         ("seeds:", "image_size: 12\nseeds:", "data/digits/dataset.json: was made with size"),
         ("seeds:", "split_seed: 1\nseeds:", "fold-0.json: was made with split_seed 0"),
         ("milestones:\n- 1", "milestones: [2]", "run.json: was made without the milestones [2]"),
     ):
-        edited(tree / "config/tiny.yaml", old, new)
-        said = problem(train(tree, minutes=0.1))
+        edited(trained / "config/tiny.yaml", old, new)
+        said = problem(train(trained, minutes=0.1))
         assert line in said and said.endswith("or delete what differs")
-        edited(tree / "config/tiny.yaml", new, old)
-    assert made(root) == before
+        edited(trained / "config/tiny.yaml", new, old)
+    assert made(trained / "results/tiny") == before
 
 
 def test_a_training_and_snakemake_do_not_meet(tree):
@@ -253,23 +281,20 @@ def test_an_interruption_leaves_checkpoints(tree):
     assert "0 runs trained and scored, 1 stopped with a checkpoint; 6 are missing" in output
 
 
-def test_packs_carry_scores_to_another_machine(tree, tmp_path):
-    assert train(tree).returncode == 0
+def test_packs_carry_scores_to_another_machine(trained, tmp_path):
     there = tmp_path / "there"
-    shutil.copytree(tree, there, ignore=shutil.ignore_patterns("results", ".snakemake"))
-    shutil.copytree(tree / "results/published", there / "results/published")
-    command = [sys.executable, "-m", "benchmark"]
-    files = ["--configfile", "config/tiny.yaml"]
-    packed = call(tree, [*command, "pack", *files, "--to", str(tmp_path / "packs")])
+    shutil.copytree(trained, there, ignore=shutil.ignore_patterns("results", ".snakemake"))
+    shutil.copytree(trained / "results/published", there / "results/published")
+    packed = benchmark(trained, "pack", "--to", str(tmp_path / "packs"))
     assert packed.returncode == 0, packed.stderr
     packs = sorted(map(str, (tmp_path / "packs").iterdir()))
-    unpacked = call(there, [*command, "unpack", *files, "--packs", *packs])
+    unpacked = benchmark(there, "unpack", "--packs", *packs)
     assert unpacked.returncode == 0, unpacked.stderr
     assert "6 runs added" in unpacked.stdout
     assert planned(there) == AFTER_RUNS
-    again = call(there, [*command, "unpack", *files, "--packs", *packs])
+    again = benchmark(there, "unpack", "--packs", *packs)
     assert "0 runs added to results/tiny/runs; 6 were there" in again.stdout
-    tables = call(there, [*command, "reanalyse", *files])
+    tables = benchmark(there, "reanalyse")
     assert tables.returncode == 0, tables.stderr
     record = json.loads((there / f"results/tiny/runs/{TRAINED.path}/run.json").read_text())
     assert record["status"] == "complete"

@@ -59,7 +59,7 @@ def lab(tmp_path, monkeypatch):
 
 def forget():
     """A new process would know nothing of the old text."""
-    for cached in (imports.find, imports.parse, digests._imports, digests._code):
+    for cached in (imports.find, imports.parse, digests._read):
         cached.cache_clear()
 
 

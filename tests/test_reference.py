@@ -392,6 +392,7 @@ def test_methods_and_data_sets_may_be_added(here: tuple[list[Path], Path]) -> No
     assert "vae" in configuration.read(root / "config.yaml", data=False).methods
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_publication_that_was_cut_off_loses_nothing(
     here: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -449,26 +449,27 @@ KILLED = """
 import sys
 from pathlib import Path
 from gradcon import training
-from tests.test_runs import run, spec
+from tests.test_runs import LONG, run, spec
 training.CHECKPOINT_SECONDS = 0.0
 data, split, directory = map(Path, sys.argv[1:])
-run(spec(params={"epochs": 12, "batch_size": 32}), data, split, directory)
+run(spec(params=LONG), data, split, directory)
 """
+LONG = {"epochs": 12, "batch_size": 32}
 
 
 def test_a_killed_process_goes_on_to_the_same_weights(prepared, tmp_path):
-    command = [sys.executable, "-c", KILLED, *map(str, prepared)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, str(whole)], check=True, env=environment, capture_output=True)
-    process = subprocess.Popen([*command, str(killed)], env=environment, stderr=subprocess.DEVNULL)
+    run(spec(params=LONG), *prepared, whole)
+    command = [sys.executable, "-c", KILLED, *map(str, prepared), str(killed)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 600
     while not list(killed.glob("training-*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert list(killed.glob("training-*.safetensors")) and not (killed / "run.json").exists()
-    subprocess.run([*command, str(killed)], check=True, env=environment, capture_output=True)
+    run(spec(params=LONG), *prepared, killed)
     for name in ("weights/best.safetensors", "weights/last.safetensors", "scores.parquet"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 

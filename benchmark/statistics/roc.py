@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.intervals import Array
 
@@ -103,7 +103,7 @@ def paired_delong(inliers: Array, outliers: Array, weights: Sequence[float] = (1
     error = float(delong_error(of_inliers, of_outliers))
     if error == 0:
         return Contrast(value, error, 1.0 if value == 0 else 0.0)
-    return Contrast(value, error, float(2 * stats.norm.sf(abs(value) / error)))
+    return Contrast(value, error, float(2 * special.ndtr(-abs(value) / error)))
 
 
 def _structural(inliers: Array, outliers: Array) -> tuple[Array, Array]:

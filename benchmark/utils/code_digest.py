@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterator
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.utils.imports import PACKAGES, find, imported_from, parse, top
 
@@ -25,7 +25,7 @@ def digest(*modules: str, without: Collection[str] = ()) -> str:
     """
     content = hashlib.sha256()
     for module in closure(*modules, without=without):
-        content.update(f"{module}:{_code(module)}".encode())
+        content.update(f"{module}:{_read(module).code}".encode())
     return content.hexdigest()
 
 
@@ -43,15 +43,29 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
         left_out = any(name in without for name in names)
         if module not in visited and top(module) in packages and not left_out:
             visited.add(module)
-            waiting += _imports(module)
+            waiting += _read(module).imports
     return tuple(sorted(visited))
 
 
+class _Module(NamedTuple):
+    """What a digest takes from the syntax tree of a module: the modules it imports, its code."""
+
+    imports: frozenset[str]
+    code: str
+
+
 @cache
-def _imports(module: str) -> frozenset[str]:
+def _read(module: str) -> _Module:
+    # Past the cache of ``parse``: if the trees of all modules stayed in memory, every garbage
+    # collection of the process would be slow.
+    tree = parse.__wrapped__(module)
+    return _Module(_imports(module, tree), _dump(tree))
+
+
+def _imports(module: str, tree: ast.Module) -> frozenset[str]:
     """The modules that a module's code imports anywhere, with the packages on the way."""
     names = set(_with_parents(module))
-    for node in _statements(parse(module)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names.update(_with_parents(alias.name))
@@ -77,11 +91,6 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
 
 def _with_parents(module: str) -> Iterator[str]:
     return accumulate(module.split("."), lambda package, name: f"{package}.{name}")
-
-
-@cache
-def _code(module: str) -> str:
-    return _dump(parse(module))
 
 
 def _dump(value: Any) -> str:

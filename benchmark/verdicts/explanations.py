@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from scipy import integrate, special
 
 from benchmark import published as papers
 from benchmark.config.methods import METHODS, defaults
@@ -71,7 +71,8 @@ def expected_best(number: int) -> float:
     """Expected highest of so many draws of a standard normal."""
 
     def weighted(x: float) -> float:
-        return float(x * number * stats.norm.pdf(x) * stats.norm.cdf(x) ** (number - 1))
+        density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+        return float(x * number * density * special.ndtr(x) ** (number - 1))
 
     return float(integrate.quad(weighted, -10, 10)[0])
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "verify-run": ("benchmark.reference.verify_run", "train a committed run again and compare"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),
     "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
+    "conformance": ("benchmark.conformance.command", "check a method of your own"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),
     "cure-tsr-index": ("benchmark.data.challenges.cure_tsr_index", "list a CURE-TSR folder"),
 }

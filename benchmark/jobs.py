@@ -6,7 +6,7 @@ a large library before a job is done.
 """
 
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -41,9 +41,19 @@ def inliers(config: Config, dataset: str) -> list[int]:
 
 
 def runs(config: Config) -> list[RunKey]:
-    """Every run of the data sets that are run; errors as ``inliers``."""
+    """Every run that is trained here, of the data sets that are run; errors as ``inliers``."""
+    return [key for key in _run_keys(config) if not config.methods[key.method].external]
+
+
+def imported(config: Config, root: Path) -> list[RunKey]:
+    """The runs that were made elsewhere and are there; no job makes or removes them."""
+    external = (key for key in _run_keys(config) if config.methods[key.method].external)
+    return [key for key in external if (layout.run(root, key) / "run.json").is_file()]
+
+
+def _run_keys(config: Config) -> Iterator[RunKey]:
     classes = {dataset: inliers(config, dataset) for dataset in available(config)}
-    return [*layout.run_keys(config, classes)]
+    return layout.run_keys(config, classes)
 
 
 def data_parameters(config: Config, dataset: str) -> dict[str, Any]:

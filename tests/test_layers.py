@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("benchmark.errors", "benchmark.detector", "benchmark.statistics"),
     ("benchmark.utils",),
-    ("benchmark.base_detector", "benchmark.data"),
+    ("benchmark.base_detector", "benchmark.data", "benchmark.external"),
     ("benchmark.shallow_detector",),
     ("gradcon", "baselines", "benchmark.adapters", "benchmark.config", "benchmark.splits"),
     ("benchmark.published",),
@@ -27,6 +27,7 @@ LAYERS = (
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
     ("benchmark.reference", "benchmark.scheduling"),
+    ("benchmark.exchange",),
     ("benchmark.__main__",),
 )
 """From the bottom; parts of one layer do not import each other."""

@@ -91,6 +91,8 @@ class Jobs:
         single: list[str] = []
         together: list[str] = []
         for method, settings in self.config.methods.items():
+            if settings.external:
+                continue
             stack = stacking.stacked(self.device) and uses_gpu(settings.detector)
             (together if stack else single).append(method)
         stacks = [Stack(single)] if single else []
@@ -166,11 +168,13 @@ class Jobs:
         return [str(layout.run(self.config.root, key)) for key in jobs.runs(self.config)]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
-        """A file of every run, as an input function."""
+        """A file of every run, those that were imported too, as an input function."""
 
         def files(wildcards: Any) -> list[str]:
             self.check()
-            return [f"{run}/{name}" for run in self.runs()]
+            keys = jobs.imported(self.config, self.config.root)
+            imported = [str(layout.run(self.config.root, key)) for key in keys]
+            return [f"{run}/{name}" for run in (*self.runs(), *imported)]
 
         return files
 

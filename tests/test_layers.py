@@ -21,7 +21,7 @@ LAYERS = (
     ("benchmark.published",),
     ("benchmark.layout",),
     ("benchmark.runs", "benchmark.scores"),
-    ("benchmark.jobs", "benchmark.conformance"),
+    ("benchmark.jobs", "benchmark.part", "benchmark.conformance"),
     ("benchmark.metrics",),
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),

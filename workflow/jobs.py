@@ -273,6 +273,14 @@ class Jobs:
         """The files of all figures; Snakemake's report has those in PNG."""
         return self._results(layout.figures(self.config, self.config.root), ".png")
 
+    def kinds(self, *taken: str) -> dict[str, list[str]]:
+        """The files of all tables and figures of a kind, by the kinds that are not ``taken``."""
+        by_kind: dict[str, list[str]] = {}
+        for file in (*self.tables(), *self.figures()):
+            if file.kind not in taken:
+                by_kind.setdefault(file.kind, []).append(file.path)
+        return by_kind
+
     def _results(self, paths: Iterable[str], shown: str) -> list[ResultFile]:
         results = []
         for path in paths:

@@ -95,7 +95,7 @@ rule all:
 
 
 # One kind of table or figure: `snakemake auroc`. The stages keep their names.
-for kind, paths in jobs.kinds(*workflow._rules).items():
+for kind, paths in jobs.kinds(*(rule.name for rule in workflow.rules)).items():
 
     rule:
         name:

@@ -52,6 +52,47 @@ def test_the_example_has_30_lines() -> None:
     assert len(MEAN_IMAGE.splitlines()) <= 30
 
 
+WITHOUT_BASE = """
+
+class Plain:
+    components = ("score",)
+    models = property(lambda self: self.inner.models)
+    history = property(lambda self: self.inner.history)
+    facts = property(lambda self: self.inner.facts)
+
+    def __init__(self, *, power: float = 2.0):
+        self.inner = MeanImage(power=power)
+
+    def fit(
+        self, train, validation=None, *, seed=0, checkpoint=None, milestones=(), device="cpu"
+    ):
+        self.inner.fit(train, validation, seed=seed)
+        return self
+
+    def score(self, images, model="best"):
+        return self.inner.score(images, model)
+
+    def save(self, directory):
+        self.inner.save(directory)
+
+    @classmethod
+    def load(cls, directory):
+        loaded = cls()
+        loaded.inner = MeanImage.load(directory)
+        return loaded
+"""
+
+
+def test_a_class_without_the_base_class_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "without_base.py").write_text(MEAN_IMAGE + WITHOUT_BASE)
+    assert main(["conformance", "without_base:Plain"]) == 0, capsys.readouterr().out
+    skipped = [x for x in capsys.readouterr().out.splitlines() if "derive from BaseDetector" in x]
+    assert all(line.startswith("-") for line in skipped) and skipped
+
+
 BREAKS = {
     "the opposite sign": (
         "return (np.abs",

@@ -5,13 +5,13 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from benchmark import config as configuration
-from benchmark import layout
+from benchmark import layout, part
 from benchmark.errors import InputError
 from benchmark.layout import RUN
 from benchmark.runs import device
 from benchmark.utils import stacking
 from benchmark.utils.running import share
-from workflow import failures, interrupts
+from workflow import failures, interrupts, targets
 from workflow.jobs import Jobs
 
 min_version("9.27")
@@ -30,6 +30,7 @@ given = workflow.overwrite_configfiles or [
 files = " + ".join(map(os.path.relpath, given))
 try:
     config = configuration.merged(*given, workflow.config_settings.config)
+    config = part.of(config, files)
     settings = configuration.load(config, files, data=False)
     jobs = Jobs(settings, device.choose(), files, workflow)
 except InputError as error:
@@ -94,6 +95,17 @@ rule all:
         rules.report.output,
 
 
+# One kind of table or figure: `snakemake auroc`. The stages keep their names.
+for kind, paths in jobs.kinds(*(rule.name for rule in workflow.rules)).items():
+
+    rule:
+        name:
+            kind
+        input:
+            paths,
+        localrule: True
+
+
 # It takes whatever runs there are, so it has no input. It runs whenever it is asked for, so it has
 # no output either, and no benchmark, which would count as one.
 rule reanalyse:
@@ -109,3 +121,14 @@ rule reanalyse:
         "Rebuilding metrics, verdicts, tables, figures and the report from the runs that exist"
     script:
         "workflow/scripts/reanalyse.py"
+
+
+if workflow.is_main_process:
+    try:
+        targets.check(
+            targets.on_command_line(),
+            {rule.name: not rule.has_wildcards() for rule in workflow.rules},
+            [file.path for file in (*jobs.tables(), *jobs.figures())],
+        )
+    except InputError as error:
+        sys.exit(str(error))

@@ -34,7 +34,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 
-from baselines._sklearn_detector import Model, Points, ShallowDetector
+from baselines._pca_detector import Model, PCADetector, Points
 from benchmark.detector import OpenFraction, PositiveFloat
 
 Grid = Literal["paper", "released"]
@@ -77,7 +77,7 @@ def _held_out(points: Points) -> Iterator[tuple[int, Points]]:
             yield len(kept), euclidean_distances(block, points[kept], squared=True)
 
 
-class KDE(ShallowDetector):
+class KDE(PCADetector):
     """Kernel density estimate; component ``score`` is minus the log-density.
 
     Args:

@@ -37,7 +37,7 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
-from baselines._sklearn_detector import Model, Points, ShallowDetector
+from baselines._pca_detector import Model, PCADetector, Points
 from benchmark.detector import OpenFraction, PositiveFloat
 
 Rule = Literal["scale", "median", "maximum"]
@@ -52,7 +52,7 @@ RULES: Mapping[Rule, Callable[[Points], float]] = {
 }
 
 
-class OCSVM(ShallowDetector):
+class OCSVM(PCADetector):
     """One-class support vector machine; component ``score`` is minus its decision function.
 
     Args:

@@ -17,10 +17,13 @@ COMMANDS = {
     "pack": ("benchmark.scheduling.pack", "put the scores of runs into small files"),
     "unpack": ("benchmark.scheduling.unpack", "add the scores of packs to the results here"),
     "reanalyse": ("benchmark.reanalyse", "rebuild everything after the scores"),
+    "export-splits": ("benchmark.exchange.splits_out", "write the splits as CSV"),
+    "import-scores": ("benchmark.exchange.scores_in", "place scores made elsewhere in the tables"),
     "verify": ("benchmark.reference.verify", "check committed tables by recomputing them"),
     "verify-run": ("benchmark.reference.verify_run", "train a committed run again and compare"),
     "publish": ("benchmark.reference.publish", "add runs to the committed results"),
     "provenance": ("benchmark.report.provenance", "name the scores that a file was made from"),
+    "conformance": ("benchmark.conformance.command", "check a method of your own"),
     "schema": ("benchmark.config.schema", "write the JSON schema of configuration files"),
     "cure-tsr-index": ("benchmark.data.challenges.cure_tsr_index", "list a CURE-TSR folder"),
 }

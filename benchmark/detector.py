@@ -34,6 +34,11 @@ class FitFailed(RuntimeError):
 class Detector(Protocol):
     """A one-class image anomaly detector.
 
+    ``python -m benchmark conformance package.module:Class`` checks all that is said here. Most of
+    it is done by the base classes ``benchmark.shallow_detector.ShallowDetector`` (no epochs),
+    ``baselines.torch_detector.TorchDetector`` (torch networks) and
+    ``benchmark.base_detector.BaseDetector`` (anything else).
+
     The hyperparameters are the keyword-only arguments of ``__init__``, each annotated with a plain
     type, a ``Literal`` or one of the numeric ranges above, all with defaults from the method's own
     paper. They are read from the source text, without importing it, to check a configuration.
@@ -44,7 +49,12 @@ class Detector(Protocol):
     """
 
     components: ClassVar[tuple[str, ...]]
-    """Names of the score components, in the order of the columns in ``scores.parquet``."""
+    """Names of the score components, in the order of the columns in ``scores.parquet``.
+
+    ``score`` is the anomaly score itself. Without it the anomaly score is ``reconstruction``, plus
+    ``latent`` where there is one, plus beta times ``gradient`` where there is one and the fact
+    ``alpha`` is not 0. Other names are compared one by one (``docs/adding_a_method.md``).
+    """
 
     def fit(
         self,
@@ -61,7 +71,8 @@ class Detector(Protocol):
         Args:
             train: inlier images, (N, H, W, C) uint8.
             validation: inlier images for choosing the best epoch, (M, H, W, C) uint8; by default
-                a tenth of ``train``, drawn by the seed, which is then not trained on.
+                a tenth of ``train``, the first of ``np.random.default_rng(seed).permutation(N)``,
+                which is then not trained on.
             seed: from 0; fixes initial weights, batch order and noise: the same seed gives the
                 same scores on the CPU.
             checkpoint: file of the training state. Written as training goes on; when it exists,

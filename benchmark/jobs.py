@@ -5,13 +5,16 @@ leave the same files. The Snakefile asks for parameters while it is parsed, so n
 a large library before a job is done.
 """
 
-from collections.abc import Mapping, Sequence
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark import layout
 from benchmark.config import Config, DatasetConfig
+from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.utils import imports
 from benchmark.utils.code_digest import digest
@@ -43,9 +46,19 @@ def inliers(config: Config, dataset: str) -> list[int]:
 
 
 def runs(config: Config) -> list[RunKey]:
-    """Every run of the data sets that are run; errors as ``inliers``."""
+    """Every run that is trained here, of the data sets that are run; errors as ``inliers``."""
+    return [key for key in _run_keys(config) if not config.methods[key.method].external]
+
+
+def imported(config: Config, root: Path) -> list[RunKey]:
+    """The runs that were made elsewhere and are there; no job makes or removes them."""
+    external = (key for key in _run_keys(config) if config.methods[key.method].external)
+    return [key for key in external if (layout.run(root, key) / "run.json").is_file()]
+
+
+def _run_keys(config: Config) -> Iterator[RunKey]:
     classes = {dataset: inliers(config, dataset) for dataset in available(config)}
-    return [*layout.run_keys(config, classes)]
+    return layout.run_keys(config, classes)
 
 
 def data_parameters(config: Config, dataset: str) -> dict[str, Any]:
@@ -81,15 +94,27 @@ def run_parameters(config: Config, method: str) -> dict[str, Any]:
         "detector": configured.detector,
         "params": configured.params,
         "milestones": config.milestones_of(method),
-        "code_digest": _code_digest(configured.detector),
+        "code_digest": _code_digest(configured.detector, *_named_classes(configured.params)),
     }
 
 
 @cache
-def _code_digest(detector: str) -> str:
+def _code_digest(*classes: str) -> str:
     """The digest of the code that makes the runs of a method, which many runs have in common."""
-    module, _ = imports.split(detector)
-    return digest(module, "benchmark.runs.train", without=INDIRECT)
+    modules = [imports.split(path)[0] for path in classes]
+    return digest(*modules, "benchmark.runs.train", without=INDIRECT)
+
+
+def _named_classes(params: Mapping[str, Any]) -> list[str]:
+    """The classes that hyperparameters name by import paths, but those of installed libraries."""
+    libraries = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+    named = []
+    for value in params.values():
+        with suppress(InputError):
+            file = imports.find(imports.split(value)[0]) if isinstance(value, str) else None
+            if file and not any(file.is_relative_to(folder) for folder in libraries):
+                named.append(value)
+    return named
 
 
 def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | None:

@@ -15,17 +15,19 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("benchmark.errors", "benchmark.detector", "benchmark.statistics"),
     ("benchmark.utils",),
-    ("benchmark.base_detector", "benchmark.data"),
-    ("gradcon", "baselines", "benchmark.config", "benchmark.splits"),
+    ("benchmark.base_detector", "benchmark.data", "benchmark.external"),
+    ("benchmark.shallow_detector",),
+    ("gradcon", "baselines", "benchmark.adapters", "benchmark.config", "benchmark.splits"),
     ("benchmark.published",),
     ("benchmark.layout",),
     ("benchmark.runs", "benchmark.scores"),
-    ("benchmark.jobs",),
+    ("benchmark.jobs", "benchmark.part", "benchmark.conformance"),
     ("benchmark.metrics",),
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
     ("benchmark.reference", "benchmark.scheduling"),
+    ("benchmark.exchange",),
     ("benchmark.__main__",),
 )
 """From the bottom; parts of one layer do not import each other."""

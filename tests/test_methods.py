@@ -2,9 +2,7 @@
 
 import importlib
 import inspect
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -173,24 +171,3 @@ def test_create_names_what_is_missing(source):
     with pytest.raises(InputError, match="'Yours'"):
         create("simple:Yours", {})
     assert create("simple:Mine", {"width": 4}).width == 4
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--detector", "nowhere.at:All"], "--detector: nowhere.at:All needs 'nowhere'"),
-        (["--detector", "baselines.kde:Kde"], "has no class 'Kde'"),
-        (["--detector", "kde"], "'kde' is no import path; write `package.module:Class`"),
-        (["--hyperparameters", "{width: 4}"], "--hyperparameters: no JSON"),
-    ],
-)
-def test_the_conformance_test_of_no_detector_is_an_error(options, said):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(
-        [*command, "tests/test_conformance.py"],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert said in done.stderr and "Traceback" not in done.stderr

@@ -91,6 +91,8 @@ class Jobs:
         single: list[str] = []
         together: list[str] = []
         for method, settings in self.config.methods.items():
+            if settings.external:
+                continue
             stack = stacking.stacked(self.device) and uses_gpu(settings.detector)
             (together if stack else single).append(method)
         stacks = [Stack(single)] if single else []
@@ -165,11 +167,13 @@ class Jobs:
         return [str(layout.run(self.config.root, key)) for key in jobs.runs(self.config)]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
-        """A file of every run, as an input function."""
+        """A file of every run, those that were imported too, as an input function."""
 
         def files(wildcards: Any) -> list[str]:
             self.check()
-            return [f"{run}/{name}" for run in self.runs()]
+            keys = jobs.imported(self.config, self.config.root)
+            imported = [str(layout.run(self.config.root, key)) for key in keys]
+            return [f"{run}/{name}" for run in (*self.runs(), *imported)]
 
         return files
 
@@ -267,6 +271,14 @@ class Jobs:
     def figures(self) -> list[ResultFile]:
         """The files of all figures; Snakemake's report has those in PNG."""
         return self._results(layout.figures(self.config, self.config.root), ".png")
+
+    def kinds(self, *taken: str) -> dict[str, list[str]]:
+        """The files of all tables and figures of a kind, by the kinds that are not ``taken``."""
+        by_kind: dict[str, list[str]] = {}
+        for file in (*self.tables(), *self.figures()):
+            if file.kind not in taken:
+                by_kind.setdefault(file.kind, []).append(file.path)
+        return by_kind
 
     def _results(self, paths: Iterable[str], shown: str) -> list[ResultFile]:
         results = []

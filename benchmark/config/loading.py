@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from benchmark import external
 from benchmark.config.data_check import check_data
 from benchmark.config.methods import METHODS, hyperparameters
 from benchmark.config.models import METHOD_KEYS, Config, DatasetConfig, suggestion
@@ -154,7 +155,10 @@ def _method(key: str, entry: Any) -> Any:
         defaults |= {"title": method.title, "detector": method.path}
     own = {name: value for name, value in entry.items() if name in METHOD_KEYS}
     params = {name: value for name, value in entry.items() if name not in own}
-    return defaults | own | {"params": params}
+    filled: dict[str, Any] = defaults | own | {"params": params}
+    if filled.get("detector") == external.DETECTOR:
+        filled["title"] = f"{str(filled['title']).removesuffix(external.MARK)}{external.MARK}"
+    return filled
 
 
 def _message(error: ErrorDetails, mapping: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from benchmark import external
 from benchmark.config.methods import hyperparameters, image_sizes, is_deterministic
 from benchmark.data import CHALLENGED, SOURCES, class_names
 from benchmark.data.challenges import gtsrb
@@ -134,6 +135,11 @@ class MethodConfig(_Model):
         description="Epochs whose model is scored too; those of the configuration by default.",
     )
     params: dict[str, Any] = Field(description="The keyword arguments of the class.")
+
+    @property
+    def external(self) -> bool:
+        """Whether its scores are made elsewhere and imported."""
+        return self.detector == external.DETECTOR
 
     @field_validator("params")
     @classmethod

@@ -16,11 +16,17 @@ def differing_settings(config: Config, runs: pd.DataFrame) -> str:
 
     For instance ``width 16, not 64``. The published ones are the defaults of the methods, and for
     the whole benchmark ``published.IMAGE_SIZE`` and ``published.BETA``. Epochs are judged apart.
+    Nothing is known of those of an external method, but where its scores come from.
     """
     texts: list[str] = []
     complete = runs[runs["status"] == "complete"]
     for method in complete["method"].unique():
-        default = defaults(config.methods[str(method)].detector)
+        configured = config.methods[str(method)]
+        if configured.external:
+            source = configured.params["source"]
+            texts.append(f"made elsewhere{f' ({source})' * bool(source)}")
+            continue
+        default = defaults(configured.detector)
         for settings in complete.loc[complete["method"] == method, "config"].unique():
             texts += [
                 f"{name} {value}, not {'the default' if default[name] is None else default[name]}"

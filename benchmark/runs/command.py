@@ -8,7 +8,13 @@ from benchmark.utils.text import consecutive
 
 
 def command(config: Config, dataset: str, methods: Sequence[str], inliers: Sequence[int]) -> str:
-    """The command that makes the runs of some methods and classes, then tables and figures."""
+    """The command that makes the runs of some methods and classes, then tables and figures.
+
+    Scores of an external method are imported, one method at a time.
+    """
+    if all(config.methods[method].external for method in methods):
+        imported = f"python -m benchmark import-scores FILE --method {methods[0]}"
+        return f"{imported} --configfile config/{config.name}.yaml"
     runs = RUN.format(
         dataset=dataset,
         method=_braced(methods),

@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 from benchmark import config as configuration
-from benchmark import jobs, layout
+from benchmark import jobs, layout, part
 from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
@@ -253,6 +253,7 @@ def minutes(text: str) -> float:
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command ``train``."""
     parser.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/paper.yaml")])
+    part.add_arguments(parser)
     parser.add_argument("--minutes", type=minutes, required=True, help="after the imports")
     parser.add_argument("--device", help="cpu, cuda or cuda:1; by default a GPU if there is one")
     parser.add_argument(
@@ -264,24 +265,25 @@ def run(chosen: Namespace) -> int:
     """Train for the minutes that were given, and say what is there now; the exit status."""
     if chosen.device:
         os.environ[devices.VARIABLE] = chosen.device
-    config = configuration.read(*chosen.configfile, data=False)
+    config = part.read(chosen)
     files = " ".join(map(str, chosen.configfile))
     outcome = train(config, files, 60 * chosen.minutes, devices.choose(), max(1, chosen.cores))
-    for line in _summary(config, files, chosen.minutes, outcome):
+    again = f"--configfile {files}{part.options(chosen)} --minutes {chosen.minutes:g}"
+    for line in _summary(config, files, again, outcome):
         print(line)
     for line in _problems(chosen.minutes, outcome):
         print(line, file=sys.stderr)
     return int(any(_problems(chosen.minutes, outcome)))
 
 
-def _summary(config: Config, files: str, given: float, outcome: Outcome) -> Iterator[str]:
+def _summary(config: Config, files: str, again: str, outcome: Outcome) -> Iterator[str]:
     left = len(state.missing(config, config.root))
     yield (
         f"{len(outcome.finished)} runs trained and scored, {len(outcome.advanced)} stopped with a "
         f"checkpoint; {left} are missing."
     )
     if left:
-        yield f"Go on: python -m benchmark train --configfile {files} --minutes {given:g}"
+        yield f"Go on: python -m benchmark train {again}"
     yield f"Tables and report: python -m benchmark reanalyse --configfile {files}"
 
 

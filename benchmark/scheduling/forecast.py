@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmark import config as configuration
 from benchmark import data as datasets
-from benchmark import jobs, layout, published
+from benchmark import jobs, layout, part, published
 from benchmark.config import Config
 from benchmark.detector import Images
 from benchmark.layout import RunKey
@@ -184,13 +184,14 @@ def _time(seconds: float) -> str:
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of the command ``forecast``."""
     parser.add_argument("--configfile", nargs="+", type=Path, default=[Path("config/paper.yaml")])
+    part.add_arguments(parser)
     parser.add_argument("--results", type=Path, help="default: the configuration's, results")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="runs at a time")
 
 
 def run(chosen: Namespace) -> int:
     """Print the forecast of one configuration; the exit status."""
-    config = configuration.read(*chosen.configfile, data=False)
+    config = part.read(chosen)
     configuration.check_data(config, " ".join(map(str, chosen.configfile)))
     root = chosen.results / config.name if chosen.results else config.root
     begin = time.monotonic(), time.process_time()

@@ -1,10 +1,8 @@
-"""The detector interface for methods without epochs, on pixels as points or on their PCA.
+"""The detector interface for methods on pixels as points, or on their PCA.
 
-These methods are deterministic and are fitted in one go: the seed, the validation images, the
-milestones and the device make no difference, and there is no training state to continue from.
+These methods are deterministic: the seed makes no difference.
 """
 
-import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +13,9 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from baselines._collapse import refuse_collapse
-from benchmark.base_detector import SAVED, BaseDetector, Fitted
-from benchmark.detector import FitFailed, Images, Scores
+from benchmark.detector import FitFailed, Images
+from benchmark.shallow_detector import ShallowDetector
+from benchmark.utils.tensors import Arrays
 
 Points = npt.NDArray[np.float64]
 """Images as points, (N, D)."""
@@ -24,18 +23,14 @@ Points = npt.NDArray[np.float64]
 Model = Mapping[str, npt.NDArray[np.float64]]
 """All numbers that a score needs."""
 
-SCORE_BATCH = 1000
 
-
-class ShallowDetector(BaseDetector):
+class PCADetector(ShallowDetector):
     """A detector that is fitted to points in one go.
 
     A subclass has the two abstract methods and, among its hyperparameters, ``variance``.
     """
 
     deterministic: ClassVar[bool] = True
-    uses_gpu: ClassVar[bool] = False
-    precision: str = "float64"
 
     variance: float | None
     """Share of the variance that PCA keeps; None for the pixels themselves."""
@@ -61,34 +56,24 @@ class ShallowDetector(BaseDetector):
         device: str = "cpu",
     ) -> Self:
         """Fit to the training inliers; see ``benchmark.detector.Detector.fit``."""
-        shape, train, validation, seed = self.check_training(train, validation, seed, device)
-        begun = time.perf_counter()
-        if (train == train[:1]).all():
-            raise FitFailed("all training images are alike: there is no spread to learn")
-        points = _flatten(train)
-        projection = {} if self.variance is None else _pca(points, self.variance, self.whiten)
-        points = _project(projection, points)
-        learned, facts = self.learn(points)
-        model = {**projection, **learned}
-        facts = {
-            "parameters": sum(values.size for values in model.values()),
-            "epochs": 0,
-            "best_epoch": 0,
-            "dimensions": points.shape[1],
-        } | facts
-        models = dict.fromkeys(SAVED, model)
-        self._fitted = Fitted(shape, models, [], facts, time.perf_counter() - begun)
+        _, train, validation, seed = self.check_training(train, validation, seed, device)
+        super().fit(train, validation, seed=seed, device=device)
         refuse_collapse(self, validation)
         return self
 
-    def score(self, images: Images, model: str = "best") -> Scores:
-        """Score images; see ``benchmark.detector.Detector.score``."""
-        tensors = self.fitted_to(images, model).models[model]
-        parts = [
-            self.anomaly(tensors, _project(tensors, _flatten(images[k : k + SCORE_BATCH])))
-            for k in range(0, len(images), SCORE_BATCH)
-        ]
-        return {"score": np.concatenate([np.zeros(0), *parts]).astype(np.float32)}
+    def fit_images(self, images: Images, seed: int) -> tuple[Arrays, dict[str, Any]]:
+        """Project images, fit to the points."""
+        if (images == images[:1]).all():
+            raise FitFailed("all training images are alike: there is no spread to learn")
+        points = _flatten(images)
+        projection = {} if self.variance is None else _pca(points, self.variance, self.whiten)
+        points = _project(projection, points)
+        learned, facts = self.learn(points)
+        return {**projection, **learned}, {"dimensions": points.shape[1], **facts}
+
+    def score_images(self, model: Arrays, images: Images) -> npt.NDArray[np.float64]:
+        """Project images, score the points."""
+        return self.anomaly(model, _project(model, _flatten(images)))
 
 
 def _flatten(images: Images) -> Points:

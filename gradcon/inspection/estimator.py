@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from gradcon.inspection.early_stopping import fit_patiently
 from gradcon.inspection.folders import inliers
 from gradcon.inspection.images import Aspect, Form, items
 from gradcon.inspection.threshold import Threshold, fewest_images, threshold
+
+if TYPE_CHECKING:  # it imports torch and matplotlib
+    from gradcon.inspection.explanation import Explanation
 
 FILE = "estimator.json"
 NESTED = "detector__"
@@ -164,6 +167,17 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
         """1 for each inlier, -1 for each outlier, (N,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: Any) -> "Explanation":
+        """Maps of where each image's reconstruction fails, and where its gradient departs.
+
+        ``gradcon.inspection.explanation.draw`` makes a figure of them. Raises ``InputError`` for
+        a method that does not reconstruct.
+        """
+        from gradcon.inspection.explanation import explain
+
+        check_is_fitted(self)
+        return explain(self.detector_, self.form_.all(items(X)))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters, and with ``deep`` those of the detector as ``detector__<name>``."""

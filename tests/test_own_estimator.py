@@ -148,7 +148,9 @@ def test_pipeline_cross_validation_and_grid_search():
 @pytest.mark.parametrize("detector", [KDE(bandwidth=1.0), CAE(**QUICK)], ids=["kde", "cae"])
 def test_pickled_and_saved_estimators_score_the_same(detector, tmp_path):
     images, new = of_class(1, 40), of_class(2, 7, 3)
-    estimator = OutlierEstimator(detector, aspect="crop", random_state=np.int64(3)).fit(images)
+    estimator = OutlierEstimator(
+        detector, aspect="crop", held_out=np.float64(0.3), random_state=np.int64(3)
+    ).fit(images)
     estimator.save(tmp_path)
     for again in (
         pickle.loads(pickle.dumps(estimator)),
@@ -175,7 +177,7 @@ def test_damaged_and_foreign_folders_are_refused_in_one_line(fitted, tmp_path):
     ):
         (tmp_path / "estimator.json").write_text(json.dumps(state | change))
         with pytest.raises(InputError, match=message) as caught:
-            OutlierEstimator.load(tmp_path)
+            OutlierEstimator.load(tmp_path, device="cpu")
         assert "\n" not in str(caught.value)
 
 
@@ -262,7 +264,7 @@ def test_an_unknown_hyperparameter_names_those_that_exist():
 def test_what_was_done_is_told_once(capsys):
     estimator = OutlierEstimator(KDE(bandwidth=1.0)).fit(of_class(1, 30)[:, :20])
     told = capsys.readouterr().err
-    assert told.count("30 images, resized to 28x28 gray; aspect ratio kept, filled up") == 1
+    assert told.count("30 images, resized to 28x28 gray; those that are not square are fill") == 1
     assert "from 6 held-out inliers; a rate of 0.05 needs 19: hold out more images" in told
     estimator.predict(of_class(1, 30))
     assert capsys.readouterr().err == ""

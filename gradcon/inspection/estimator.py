@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -122,18 +122,14 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             InputError: images or parameters that cannot be taken; the message says what to write.
             FitFailed: the training ended without a usable model.
         """
-        values = {
-            name: checked(kind, getattr(self, name), name, type(self).__name__)
-            for name, kind in PARAMETERS.items()
-        }
+        values = self._values()
         detector = self._detector()
-        device = (self.device or devices.choose()) if detector.uses_gpu else "cpu"
-        devices.check(device)
+        device = _device(detector, values["device"])
         sources = items(inliers(X))
         form = Form.of(sources, values["image_size"], values["aspect"])
+        print(form.description(sources), file=sys.stderr)
         images = form.all(sources)
         detector.check_images(images)
-        print(form.description(sources), file=sys.stderr)
         seed = _seed(self.random_state)
         held_out = _drawn(len(images), values["held_out"], seed)
         if values["contamination"] != "auto":
@@ -208,7 +204,7 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.detector_.save(folder)
         state = {
             "detector": class_path(type(self.detector_)),
-            "parameters": {name: getattr(self, name) for name in PARAMETERS if name != "device"},
+            "parameters": {k: v for k, v in self._values().items() if k != "device"},
             "form": asdict(self.form_),
             "offset": self.offset_,
             "threshold": self.threshold_ and asdict(self.threshold_),
@@ -217,13 +213,16 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             beside.write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path | str) -> Self:
-        """Read what ``save`` wrote; ``InputError`` if a file is missing, damaged or foreign."""
+    def load(cls, folder: Path | str, device: str | None = None) -> Self:
+        """Read what ``save`` wrote; ``InputError`` if a file is missing, damaged or foreign.
+
+        It scores on ``device``, by default on a GPU where there is one.
+        """
         path = Path(folder) / FILE
         try:
             state = json.loads(path.read_bytes())
             detector: BaseDetector = imports.load(state["detector"]).load(folder)
-            estimator = cls(detector, **state["parameters"])
+            estimator = cls(detector, device=device, **state["parameters"])
             estimator.form_ = Form(**state["form"])
             estimator.offset_ = float(state["offset"])
             limit = state["threshold"]
@@ -238,8 +237,17 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{cls.__name__}.save has written"
             ) from error
         estimator.detector_ = detector
+        place = _device(detector, estimator._values()["device"])
+        detector._fitted = replace(detector.fitted, device=place)
         estimator.detector = type(detector)(**detector.hyperparameters)
         return estimator
+
+    def _values(self) -> dict[str, Any]:
+        """The parameters as plain values; ``InputError`` for one that is not what it should be."""
+        return {
+            name: checked(kind, getattr(self, name), name, type(self).__name__)
+            for name, kind in PARAMETERS.items()
+        }
 
     def _detector(self) -> Any:
         """A detector of its own, not fitted, with the parameters of the one that was given."""
@@ -280,6 +288,13 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _device(detector: BaseDetector, device: str | None) -> str:
+    """The device that is asked for, or else a GPU where there is one and the method has a use."""
+    chosen = (device or devices.choose()) if detector.uses_gpu else "cpu"
+    devices.check(chosen)
+    return chosen
 
 
 def _seed(random_state: Any) -> int:

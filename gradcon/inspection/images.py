@@ -136,11 +136,12 @@ class Form:
         if self._fits(images):
             return f"{len(images):,} images of {shape}, taken as they are"
         how = {
-            "pad": "aspect ratio kept, filled up with the colours of the edges",
-            "crop": "aspect ratio kept, the longer side cropped",
-            "stretch": "aspect ratio not kept",
+            "pad": "filled up with the colours of their edges, the aspect ratio kept",
+            "crop": "cropped at both ends, the aspect ratio kept",
+            "stretch": "stretched, the aspect ratio not kept",
         }
-        return f"{len(images):,} images, resized to {shape}; {how[self.aspect]}"
+        how_many = f"{len(images):,} images, resized to {shape}"
+        return f"{how_many}; those that are not square are {how[self.aspect]}"
 
     def _fits(self, images: Source) -> bool:
         if not isinstance(images, np.ndarray):

@@ -26,7 +26,7 @@ LAYERS = (
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
     ("benchmark.reference", "benchmark.scheduling", "gradcon.inspection"),
-    ("benchmark.__main__",),
+    ("benchmark.__main__", "gradcon.__main__"),
 )
 """From the bottom; parts of one layer do not import each other."""
 

@@ -127,6 +127,7 @@ def test_any_method_and_patience(mvtec, tmp_path, capsys):
     good = str(mvtec / "train/good")
     kde = ["--method", "kde", "--set", "bandwidth=1.0"]
     assert main(["fit", good, "-o", str(tmp_path / "kde"), *kde]) == 0
+    assert capsys.readouterr().err.startswith(f"{good}: 100 images, resized to 28x28 RGB")
     assert main(["score", str(tmp_path / "kde"), good]) == 0
     assert main(["fit", good, "-o", str(tmp_path / "no"), *kde, "--patience", "3"]) == 1
     assert "patience is for CAE, GradCon, VAE and GradConVAE" in capsys.readouterr().err
@@ -178,6 +179,12 @@ def test_unlabelled_folders_cannot_be_evaluated(model, mvtec, tmp_path, capsys):
     ):
         assert main(["evaluate", str(model), str(folder)]) == 1
         assert message in capsys.readouterr().err
+
+
+def test_nobody_fits_to_defects(mvtec, capsys):
+    assert main(["fit", str(mvtec.parent), "-o", "m"]) == 1
+    message = "ground_truth: masks of defects; name the folder of good images to fit to"
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["fit", "score", "explain", "evaluate"])

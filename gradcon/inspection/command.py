@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted: give the same command again to go on", file=sys.stderr)
+        print("Interrupted: the same `gradcon fit` goes on where it was", file=sys.stderr)
         return 130
     return 0
 

@@ -125,11 +125,13 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         values = self._values()
         detector = self._detector()
         device = _device(detector, values["device"])
-        sources = items(inliers(X))
+        chosen = inliers(X)
+        sources = items(chosen)
         form = Form.of(sources, values["image_size"], values["aspect"])
-        print(form.description(sources), file=sys.stderr)
+        detector.check_images(form.none())  # before many images are read
+        where = f"{chosen}: " if isinstance(chosen, str | Path) else ""
+        print(where + form.description(sources), file=sys.stderr)
         images = form.all(sources)
-        detector.check_images(images)
         seed = _seed(self.random_state)
         held_out = _drawn(len(images), values["held_out"], seed)
         if values["contamination"] != "auto":

@@ -20,6 +20,9 @@ from gradcon.inspection.images import files
 GOOD = "good"
 """The folder of inliers."""
 
+MASKS = "ground_truth"
+"""The folder of masks that show where each defect is."""
+
 
 class Labelled(NamedTuple):
     """An image and what it shows."""
@@ -30,12 +33,20 @@ class Labelled(NamedTuple):
 
 
 def inliers(images: Any) -> Any:
-    """What to fit to: of a folder its inliers, if it says which; all else as it is."""
+    """What to fit to: of a folder its inliers, if it says which; all else as it is.
+
+    Raises:
+        InputError: a folder with defects, such as that of all categories of MVTec AD.
+    """
     if not isinstance(images, str | os.PathLike):
         return images
     folder = Path(os.fspath(images))
-    good = (part for part in (folder / "train" / GOOD, folder / GOOD) if part.is_dir())
-    return next(good, folder)
+    for part in (folder / "train" / GOOD, folder / GOOD):
+        if part.is_dir():
+            return part
+    if defects := next(folder.rglob(MASKS), None):
+        raise InputError(f"{defects}: masks of defects; name the folder of good images to fit to")
+    return folder
 
 
 def to_score(images: Any) -> Any:

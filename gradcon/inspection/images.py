@@ -130,6 +130,10 @@ class Form:
             start += len(batch)
         return whole
 
+    def none(self) -> Images:
+        """No image, in this form: (0, S, S, C) uint8."""
+        return np.empty((0, self.size, self.size, self.channels), np.uint8)
+
     def description(self, images: Source) -> str:
         """What is done to these images, in one line."""
         shape = f"{self.size}x{self.size} {'RGB' if self.channels == 3 else 'gray'}"

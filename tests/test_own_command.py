@@ -87,6 +87,21 @@ def test_score_writes_every_image_with_its_verdict(model, mvtec, tmp_path, capsy
     assert [line.split()[-1] for line in printed[1:]] == order
 
 
+def test_a_damaged_file_does_not_stop_the_others(model, mvtec, tmp_path, capsys):
+    whole = [mvtec / "test/good/000.jpg", mvtec / "test/hole/000.png"]
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(whole[1].read_bytes()[:500])
+    files = [str(whole[0]), str(damaged), str(whole[1])]
+    assert main(["score", str(model), *files, "--csv", str(tmp_path / "out.csv")]) == 1
+    table = rows(tmp_path / "out.csv")
+    assert [row["verdict"] == "unreadable" for row in table] == [False, True, False]
+    expected = -OutlierEstimator.load(model).score_samples(whole)
+    np.testing.assert_allclose([float(table[k]["score"]) for k in (0, 2)], expected, rtol=1e-4)
+    assert table[1]["score"] == ""
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and error[0].startswith(f"{damaged}: cannot be read as an image")
+
+
 def test_evaluate_tests_every_defect(model, mvtec, tmp_path, capsys):
     assert main(["evaluate", str(model), str(mvtec), "--csv", str(tmp_path / "out.csv")]) == 0
     table, printed = rows(tmp_path / "out.csv"), capsys.readouterr().out.splitlines()

@@ -30,9 +30,10 @@ from benchmark.utils import imports
 from benchmark.utils.files import atomic
 from gradcon.inspection import OutlierEstimator
 from gradcon.inspection.folders import GOOD, labelled, to_score
-from gradcon.inspection.images import Aspect, files
+from gradcon.inspection.images import Aspect, Unreadable, files
 from gradcon.inspection.threshold import percent, share_interval
 
+UNREADABLE = "unreadable"
 VERDICTS = {1: "inlier", -1: "outlier"}
 
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen.run(chosen)
     except (InputError, OSError, FitFailed) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted: the same `gradcon fit` goes on where it was", file=sys.stderr)
@@ -178,8 +179,9 @@ def _add_score(commands: Any) -> None:
         """Score new images: the higher the score, the odder the image.
 
 Prints the outliers, the oddest first. The CSV has a line for every image: file, score, and the
-verdict `inlier` or `outlier` by the model's threshold. Of a folder in MVTec AD's layout the part
-`test` is scored. However many images there are, memory does not grow.""",
+verdict `inlier` or `outlier` by the model's threshold, or `unreadable` for a damaged file. Of a
+folder in MVTec AD's layout the part `test` is scored. However many images there are, memory does
+not grow.""",
         """examples:
   gradcon score model new
   gradcon score model new/1.png new/2.png --csv scores.csv""",
@@ -195,16 +197,22 @@ verdict `inlier` or `outlier` by the model's threshold. Of a folder in MVTec AD'
 def _score(chosen: argparse.Namespace) -> None:
     estimator = OutlierEstimator.load(chosen.model)
     paths = [file for path in chosen.images for file in files(to_score(path))]
-    normality = estimator.score_samples(paths)
+    unreadable: Unreadable = {}
+    normality = estimator.score_samples(paths, unreadable)
     verdicts = np.where(normality < estimator.offset_, -1, 1)
     if chosen.csv:
-        texts = [f"{-value:.6g}" for value in normality]
+        texts = ["" if np.isnan(value) else f"{-value:.6g}" for value in normality]
         words = [VERDICTS[int(verdict)] for verdict in verdicts]
+        for number in unreadable:
+            words[number] = UNREADABLE
         _write(chosen.csv, file=paths, score=texts, verdict=words)
     outliers = np.flatnonzero(verdicts == -1)
     print(f"{len(outliers):,} of {len(paths):,} images are outliers ({_threshold(estimator)})")
     for number in outliers[np.argsort(normality[outliers])]:
         print(f"{-normality[number]:10.4g}  {paths[number]}")
+    if unreadable:
+        lines = [str(error) for _, error in sorted(unreadable.items())]
+        raise InputError("\n".join(lines))
 
 
 def _add_explain(commands: Any) -> None:

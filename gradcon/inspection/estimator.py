@@ -30,7 +30,7 @@ from benchmark.utils.files import atomic
 from benchmark.utils.values import checked
 from gradcon.inspection.early_stopping import fit_patiently
 from gradcon.inspection.folders import inliers
-from gradcon.inspection.images import Aspect, Form, items
+from gradcon.inspection.images import Aspect, Form, Unreadable, items
 from gradcon.inspection.threshold import Threshold, fewest_images, threshold
 
 if TYPE_CHECKING:  # it imports torch and matplotlib
@@ -149,14 +149,20 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             checkpoint.unlink(missing_ok=True)
         return self
 
-    def score_samples(self, X: Any) -> npt.NDArray[np.float64]:
+    def score_samples(
+        self, X: Any, unreadable: Unreadable | None = None
+    ) -> npt.NDArray[np.float64]:
         """Minus the anomaly score of each image, (N,): lower is more anomalous.
 
-        Images are opened as they are scored, so that memory does not grow with their number.
+        Images are opened as they are scored, so that memory does not grow with their number. The
+        first file that cannot be read is an error, unless there is a dictionary ``unreadable`` to
+        take such errors by the places of their files: then the score is NaN.
         """
         check_is_fitted(self)
-        parts = map(self._normality, self.form_.batches(items(X), "Scoring"))
-        return np.concatenate([*parts])
+        batches = self.form_.batches(items(X), "Scoring", unreadable)
+        scores = np.concatenate([*map(self._normality, batches)])
+        scores[[*(unreadable or ())]] = np.nan
+        return scores
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """``score_samples`` minus ``offset_``, (N,): negative for outliers."""

@@ -19,7 +19,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmark.data.folder import SUFFIXES
-from benchmark.data.images import as_shown, open_image, resize
+from benchmark.data.images import UnreadableImage, as_shown, open_image, resize
 from benchmark.detector import Images
 from benchmark.errors import InputError
 
@@ -30,6 +30,9 @@ edges (``pad``) or by cutting off both ends of its longer side (``crop``); or it
 
 Source = Sequence[Any] | npt.NDArray[Any]
 """Single images, none of them opened yet: what can be counted, and sliced in order."""
+
+Unreadable = dict[int, UnreadableImage]
+"""Errors of files that cannot be read, by their places in a source."""
 
 BATCH = 1024
 """Images held at once while a source is streamed."""
@@ -107,18 +110,21 @@ class Form:
             colour = any(_is_colour(item, f"image {k}") for k, item in enumerate(images))
         return cls(size, 3 if colour else 1, aspect)
 
-    def batches(self, images: Source, title: str = "") -> Iterator[Images]:
+    def batches(
+        self, images: Source, title: str = "", unreadable: Unreadable | None = None
+    ) -> Iterator[Images]:
         """All images in this form, at most ``BATCH`` at a time: (B, S, S, C) uint8.
 
         They are opened as they are needed, by as many threads as there are processors, with a
-        progress bar if there are many.
+        progress bar if there are many. The first file that cannot be read is an error, unless
+        there is a dictionary ``unreadable`` for such errors: then its image is black.
         """
         numbers = range(0, len(images), BATCH)
         bar = tqdm(total=len(images), desc=title, unit=" images", disable=len(images) < MANY)
         with bar, ThreadPoolExecutor(os.cpu_count()) as threads:
             for start in numbers:
                 part = images[start : start + BATCH]
-                yield self._converted(part, start, threads)
+                yield self._converted(part, start, threads, unreadable)
                 bar.update(len(part))
 
     def all(self, images: Source) -> Images:
@@ -153,11 +159,27 @@ class Form:
         channels = images.shape[3] if images.ndim == 4 else 1
         return (*images.shape[1:3], channels) == (self.size, self.size, self.channels)
 
-    def _converted(self, images: Source, start: int, threads: ThreadPoolExecutor) -> Images:
+    def _converted(
+        self,
+        images: Source,
+        start: int,
+        threads: ThreadPoolExecutor,
+        unreadable: Unreadable | None,
+    ) -> Images:
         if self._fits(images):
             return _as_uint8(np.asarray(images)).reshape(-1, self.size, self.size, self.channels)
-        names = (f"image {number}" for number in range(start, start + len(images)))
-        return np.stack([*threads.map(self._one, images, names)])
+
+        def convert(image: Any, number: int) -> Images:
+            try:
+                return self._one(image, f"image {number}")
+            except UnreadableImage as error:
+                if unreadable is None:
+                    raise
+                unreadable[number] = error
+                return np.zeros((self.size, self.size, self.channels), np.uint8)
+
+        numbers = range(start, start + len(images))
+        return np.stack([*threads.map(convert, images, numbers)])
 
     def _one(self, image: Any, name: str) -> Images:
         """One image in this form, (S, S, C)."""

@@ -26,9 +26,9 @@ LAYERS = (
     ("benchmark.verdicts", "benchmark.captions"),
     ("benchmark.tables", "benchmark.figures", "benchmark.report"),
     ("benchmark.reanalyse",),
-    ("benchmark.reference", "benchmark.scheduling"),
+    ("benchmark.reference", "benchmark.scheduling", "gradcon.inspection"),
     ("benchmark.exchange",),
-    ("benchmark.__main__",),
+    ("benchmark.__main__", "gradcon.__main__"),
 )
 """From the bottom; parts of one layer do not import each other."""
 
@@ -41,8 +41,9 @@ NEVER_IMPORTED = ("performance", "workflow", "tests", "conftest")
 
 
 def part_of(module: str) -> str | None:
-    """The part of a layer that a module is or belongs to."""
-    return next((part for part in LAYER if f"{module}.".startswith(f"{part}.")), None)
+    """The part of a layer that a module is or belongs to, the smallest one."""
+    parts = (part for part in LAYER if f"{module}.".startswith(f"{part}."))
+    return max(parts, key=len, default=None)
 
 
 def project() -> dict[str, str]:

@@ -41,21 +41,30 @@ def open_image(file: Path) -> Iterator["Image"]:
 def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
     """Read an image file as a viewer shows it, and resize it to (size, size, C) uint8.
 
-    The picture is upright, as the EXIF orientation says, and stands on white where it is
-    transparent. The mode is ``RGB``, C = 3, or ``L``, gray, C = 1. Raises ``UnreadableImage`` for a
-    missing or damaged file.
+    The mode is ``RGB``, C = 3, or ``L``, gray, C = 1. Raises ``UnreadableImage`` for a missing or
+    damaged file.
+    """
+    with open_image(file) as image:
+        pixels = as_shown(image, mode)
+    resized: Images = resize(pixels[np.newaxis], size)[0]
+    return resized
+
+
+def as_shown(image: "Image", mode: str) -> Images:
+    """The pixels of an image as a viewer shows it, (H, W, C) uint8.
+
+    It is upright, as the EXIF orientation says, and stands on white where it is transparent. The
+    mode is ``RGB``, C = 3, or ``L``, gray, C = 1.
     """
     from PIL import Image, ImageOps
 
-    with open_image(file) as image:
-        picture = ImageOps.exif_transpose(image)
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(white, picture)
-        pixels = np.asarray(picture.convert(mode))
-    resized: Images = resize(pixels.reshape(1, *pixels.shape[:2], -1), size)[0]
-    return resized
+    picture = ImageOps.exif_transpose(image)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    pixels = np.asarray(picture.convert(mode))
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def read_images(files: Sequence[Path], size: int, mode: str = "RGB", title: str = "") -> Images:

@@ -1,0 +1,15 @@
+"""Images of one's own: an estimator over any method, a threshold, the reasons, a command line.
+
+- ``images``: images as they come, and the form that the detectors take; ``folders``: which images
+  of a folder are inliers;
+- ``estimator``: any method with scikit-learn's conventions for outlier detection, with
+  ``threshold`` and ``early_stopping``;
+- ``explanation``: which parts of an image are odd, as maps;
+- ``command``: ``gradcon fit``, ``score``, ``explain``, ``evaluate``.
+
+``docs/own_images.md`` shows how.
+"""
+
+from gradcon.inspection.estimator import OutlierEstimator as OutlierEstimator
+
+__all__ = ["OutlierEstimator"]

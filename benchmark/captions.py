@@ -189,6 +189,12 @@ def intervals(study: pd.DataFrame) -> str:
     )
 
 
+def uneven_conditions(config: Config, key: str) -> dict[tuple[str, int], str]:
+    """Challenges and levels of a data set that are out of line with the others, and how."""
+    stands_in = config.datasets[key].source == challenge_study.STAND_IN
+    return UNEVEN if stands_in else {}
+
+
 def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
     """The claim of A.4 on one data set of challenges, and what became of it.
 
@@ -229,8 +235,8 @@ def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
     ]
     uneven = [
         f" {challenge} of level {level} is {text}."
-        for (challenge, level), text in UNEVEN.items()
-        if stands_in and level == 1 and challenge in set(compared["challenge"])
+        for (challenge, level), text in uneven_conditions(config, key).items()
+        if level == 1 and challenge in set(compared["challenge"])
     ]
     return f"{claim}: {verdict}; {', '.join(counts)}.{''.join(uneven)}{aside}"
 

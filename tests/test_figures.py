@@ -419,6 +419,22 @@ def test_labels_do_not_overlap(results: Results, found: Metrics, kind: str, data
         assert overlapping(drawing.figure) == []
 
 
+def test_epochs_of_many_panels_keep_their_ticks_apart(tmp_path: Path) -> None:
+    """As many milestones as the paper's configuration has."""
+    milestones = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    methods = ("cae", "cae_grad", "vae", "vae_grad")
+    for number in range(1, 5):
+        config = make_config("cifar10", methods=methods[:number], milestones=milestones)
+        root = tmp_path / str(number)
+        make_results(config, root, inliers=4, epochs=1000)
+        with style.style_sheet():
+            drawing = epochs.draw(config, metrics.compute(config, root), root, "cifar10")
+            assert len(drawing.figure.axes) == number
+            assert overlapping(drawing.figure) == []
+        for axis in drawing.figure.axes:
+            assert len(axis.get_xticks()) >= 3 and axis.get_xticks()[-1] == 1
+
+
 def test_forest_shows_every_known_run(results: Results, found: Metrics) -> None:
     frame = drawn(results, found, "forest").frame
     score = frame[(frame["method"] == "cae_grad") & (frame["component"] == "score")]

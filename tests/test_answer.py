@@ -109,10 +109,8 @@ def test_numbers_count_once_and_only_those_of_the_paper(tmp_path: Path) -> None:
     number = int((~earlier).sum())
     assert numbers.outcomes(both).tolist() == ["lower"] * number
     assert decides.decided(config, tmp_path) == number
-    shown = answer.first_screen(
-        config, metrics.load(config, tmp_path), replace(judged, numbers=both)
-    )
-    assert tile(shown, "Numbers decided")["value"] == f"{number} of {number}"
+    shown = answer._decided_tile(replace(judged, numbers=both))
+    assert shown["value"] == f"{number} of {number}"
 
 
 @pytest.mark.parametrize("outcome", answer.NUMBER)

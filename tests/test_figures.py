@@ -432,7 +432,7 @@ def test_epochs_of_many_panels_keep_their_ticks_apart(tmp_path: Path) -> None:
             assert len(drawing.figure.axes) == number
             assert overlapping(drawing.figure) == []
         for axis in drawing.figure.axes:
-            assert len(axis.get_xticks()) >= 3 and axis.get_xticks()[-1] == 1
+            assert len(axis.get_xticks()) >= 3
 
 
 def test_forest_shows_every_known_run(results: Results, found: Metrics) -> None:

@@ -117,6 +117,7 @@ def _averages(axis: Axes, frame: pd.DataFrame, choices: list[str]) -> None:
     score = frame[(frame["method"] == METHOD) & (frame["component"] == "score")]
     low, high = axis.get_xlim()
     axis.set_xlim(low - 0.4 * (high - low), high)
+    row: Any
     for row in score.drop_duplicates("explanation").itertuples():
         axis.text(
             0.02, choices.index(row.explanation), f"{row.average:.3f}",

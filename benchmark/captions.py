@@ -14,6 +14,29 @@ from benchmark.metrics.conditions import differing_settings
 from benchmark.statistics.intervals import LEVEL
 from benchmark.utils.text import counted, listed, shortened, span
 
+CHOICES = {
+    "best validation loss": "best validation loss, our rule",
+    "last model": "last epoch",
+    "epoch, on the test": "epoch chosen on the test set",
+    "seed, on the test": "best of our runs per class",
+    "beta, on the test": "beta chosen on the test set",
+    "known run, on the test": "best known run per class",
+    "another reference": "another reference gradient",
+}
+"""The choices of ``verdicts.explanations`` in words; others are as ``best of 5 seeds``."""
+
+CHOICES_ARE = (
+    "What is chosen on the test set is no result; it shows how far a choice would go, not that it "
+    "was made. The epoch is chosen of each run whose models on the way have scores, beta of each "
+    "run. The best of N seeds is what N runs of a class would give on average if they had the mean "
+    "and spread of all known ones and were normal; others report GradCon's numbers only."
+)
+
+
+def choice(explanation: str) -> str:
+    """A choice that might give the published numbers: ``best of 5 seeds per class, expected``."""
+    return CHOICES.get(explanation, f"{explanation} per class, expected")
+
 
 def dataset(config: Config, key: str) -> str:
     """A data set's title and note: ``CIFAR-10, rebuilt copy (93 images from JPEG)``."""
@@ -166,6 +189,12 @@ def intervals(study: pd.DataFrame) -> str:
     )
 
 
+def uneven_conditions(config: Config, key: str) -> dict[tuple[str, int], str]:
+    """Challenges and levels of a data set that are out of line with the others, and how."""
+    stands_in = config.datasets[key].source == challenge_study.STAND_IN
+    return UNEVEN if stands_in else {}
+
+
 def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
     """The claim of A.4 on one data set of challenges, and what became of it.
 
@@ -206,8 +235,8 @@ def challenge_claim(config: Config, key: str, outcomes: pd.DataFrame) -> str:
     ]
     uneven = [
         f" {challenge} of level {level} is {text}."
-        for (challenge, level), text in UNEVEN.items()
-        if stands_in and level == 1 and challenge in set(compared["challenge"])
+        for (challenge, level), text in uneven_conditions(config, key).items()
+        if level == 1 and challenge in set(compared["challenge"])
     ]
     return f"{claim}: {verdict}; {', '.join(counts)}.{''.join(uneven)}{aside}"
 

@@ -130,7 +130,7 @@ def figure_names(config: Config) -> list[str]:
     scored_on_the_way = any(config.milestones_of(method) for method in config.methods)
     names = []
     for dataset, settings in config.datasets.items():
-        published = ("forest",) * (data_source(config, dataset) in SOURCES)
+        published = ("forest", "explanations") * (data_source(config, dataset) in SOURCES)
         kinds = published + CHALLENGE_FIGURES * bool(settings.challenges) + FIGURES
         names += [f"{kind}-{dataset}" for kind in kinds if kind != "epochs" or scored_on_the_way]
     return names

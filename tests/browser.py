@@ -17,6 +17,8 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--no-first-run", "--hide-scrollbars", "--disable-dev-shm-usage"),
     "--remote-debugging-pipe",
+    # With a mouse: a headless browser has no pointer that hovers.
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2",
 )
 
 
@@ -95,6 +97,24 @@ class Browser:
         answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def press(self, key: str, *, text: str = "") -> None:
+        """Press and release a key, as ``Tab``, or ``Enter`` with the text of a carriage return."""
+        for kind in ("keyDown", "keyUp"):
+            self.send(
+                "Input.dispatchKeyEvent",
+                **{
+                    "type": kind,
+                    "key": key,
+                    "code": key,
+                    "text": text if kind == "keyDown" else "",
+                },
+                windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key],
+            )
+
+    def point(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window."""
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def printed(self) -> bytes:
         """The page as a PDF."""

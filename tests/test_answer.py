@@ -1,14 +1,18 @@
 """The first screen of the report, in every state of the runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from benchmark import metrics, published, verdicts
+from benchmark import layout, metrics, published, verdicts
 from benchmark.config import Config
 from benchmark.layout import RunKey
 from benchmark.report import answer
+from benchmark.scheduling import decides
+from benchmark.verdicts import numbers
 from tests.stages import source
 from tests.synthetic import exactly, make_config, make_results
 
@@ -18,8 +22,7 @@ AREAS = {"gradient": 0.62, "reconstruction": 0.57}
 def screen(config: Config, root: Path) -> dict[str, Any]:
     """The first screen of what is under ``root``."""
     source(config, root)
-    numbers = metrics.load(config, root)
-    return answer.first_screen(config, numbers, verdicts.load(config, root))
+    return answer.first_screen(config, metrics.load(config, root), verdicts.load(config, root))
 
 
 def made(tmp_path: Path, epochs: int = 1000, seeds: int = 1) -> dict[str, Any]:
@@ -90,7 +93,27 @@ def test_images_that_the_paper_has_not(tmp_path: Path) -> None:
     assert shown["answer"].endswith(f"average AUROC {means.max():.3f}.")
 
 
+def test_numbers_count_once_and_only_those_of_the_paper(tmp_path: Path) -> None:
+    """The forecast counts as the page does: of data sets that are copies, one verdict a number."""
+    config = make_config("cifar10", methods=("cae_grad",), outlier_ratios=[0.5])
+    assert decides.decided(config, tmp_path) == 0
+    make_results(config, tmp_path, inliers=8, epochs=1000)
+    screen(config, tmp_path)
+    judged = verdicts.load(config, tmp_path)
+    ours = judged.numbers[judged.numbers["dataset"] == "cifar10"].assign(outcome="lower")
+    earlier = ours["metric"] == published.GAIN
+    assert earlier.any() and len(judged.third_party) > 0
+    copies = ours.assign(dataset="copy", outcome="inconclusive")
+    both = pd.concat([copies, ours])
+    both.to_parquet(layout.verdicts(config, tmp_path)[0])
+    number = int((~earlier).sum())
+    assert numbers.outcomes(both).tolist() == ["lower"] * number
+    assert decides.decided(config, tmp_path) == number
+    shown = answer._decided_tile(replace(judged, numbers=both))
+    assert shown["value"] == f"{number} of {number}"
+
+
 @pytest.mark.parametrize("outcome", answer.NUMBER)
 def test_every_verdict_has_words(outcome: str) -> None:
-    assert outcome in (*answer.DECIDED, *answer.OPEN)
+    assert outcome in (*numbers.DECIDED, *numbers.OPEN)
     assert answer.NUMBER[outcome].startswith("yes") == (outcome == "reproduced")

@@ -349,6 +349,36 @@ def test_the_figure_has_a_panel_per_challenge(made: tuple[Config, Path]) -> None
     assert blank.caption.startswith("No pictures") and blank.frame.empty
 
 
+def test_a_condition_out_of_line_is_told_wherever_its_numbers_are(
+    made: tuple[Config, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, root = made
+    told = "simulated, and thicker than the others"
+    monkeypatch.setattr(captions, "UNEVEN", {("Haze", 1): told})
+    table = tables.build(config, root)[f"challenges-{KEY}"]
+    assert [row.note for row in table.rows] == ["", "", told, ""]
+    assert any(f"Haze of level 1 is {told}." in note for note in table.notes)
+    drawing = figures.KINDS["challenges"](config, metrics.load(config, root), root, KEY)
+    titles = [axis.get_title(loc="left") or axis.get_title() for axis in drawing.figure.axes]
+    assert titles == ["Rain", "Haze *"]
+    assert f"\n* Level 1: {told}. " in drawing.caption
+    # Of CURE-TSR's own images nothing is simulated.
+    sets = config.datasets[KEY].model_copy(update={"source": "cure_tsr"})
+    real = config.model_copy(update={"datasets": {KEY: sets}})
+    assert captions.uneven_conditions(real, KEY) == {}
+
+
+def test_blur_of_level_one_is_out_of_line() -> None:
+    """Its strength is that of the committed numbers, so it is told beside them."""
+    config = make()
+    ((condition, text),) = captions.uneven_conditions(config, KEY).items()
+    assert condition == ("GaussianBlur", 1) and "more severe" in text
+    folder = Path(__file__).parents[1] / "results/reference/challenges/tables"
+    lines = (folder / f"challenges-{KEY}.md").read_text(encoding="utf-8").splitlines()
+    (row,) = [line for line in lines if line.startswith("| GaussianBlur") and "| level 1 |" in line]
+    assert text in row
+
+
 def test_reconstructions_name_their_conditions(made: tuple[Config, Path]) -> None:
     config, root = made
     found = metrics.load(config, root)

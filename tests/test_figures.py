@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -41,7 +42,7 @@ def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10")
 def test_writes_what_it_says(results: Results) -> None:
     wanted = {Path(path) for path in layout.figures(results.config, results.root)}
     assert set((results.root / "figures").iterdir()) == wanted
-    assert len(wanted) == 2 * 5 * 3
+    assert len(wanted) == 2 * 6 * 3
 
 
 def test_files_say_what_they_were_made_from(results: Results, found: Metrics) -> None:
@@ -410,12 +411,28 @@ def overlapping(figure: Figure) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["forest", *layout.FIGURES])
+@pytest.mark.parametrize("kind", ["forest", "explanations", *layout.FIGURES])
 @pytest.mark.parametrize("dataset", ["cifar10", "fashion_mnist"])
 def test_labels_do_not_overlap(results: Results, found: Metrics, kind: str, dataset: str) -> None:
     with style.style_sheet():
         drawing = figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
         assert overlapping(drawing.figure) == []
+
+
+def test_epochs_of_many_panels_keep_their_ticks_apart(tmp_path: Path) -> None:
+    """As many milestones as the paper's configuration has."""
+    milestones = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    methods = ("cae", "cae_grad", "vae", "vae_grad")
+    for number in range(1, 5):
+        config = make_config("cifar10", methods=methods[:number], milestones=milestones)
+        root = tmp_path / str(number)
+        make_results(config, root, inliers=4, epochs=1000)
+        with style.style_sheet():
+            drawing = epochs.draw(config, metrics.compute(config, root), root, "cifar10")
+            assert len(drawing.figure.axes) == number
+            assert overlapping(drawing.figure) == []
+        for axis in drawing.figure.axes:
+            assert len(axis.get_xticks()) >= 3
 
 
 def test_forest_shows_every_known_run(results: Results, found: Metrics) -> None:
@@ -453,6 +470,47 @@ def test_forest_has_the_interval_of_the_verdict(tmp_path: Path) -> None:
     assert len(bars) == 11
     assert bars["low"].to_dict() == pytest.approx(rows["low"].to_dict())
     assert bars["high"].to_dict() == pytest.approx(rows["high"].to_dict())
+
+
+def test_explanations_show_each_choice_beside_the_published_numbers(
+    results: Results, found: Metrics
+) -> None:
+    drawing = drawn(results, found, "explanations")
+    judged = source(results.config, results.root).verdicts.explanations
+    judged = judged[judged["dataset"] == "cifar10"]
+    frame = drawing.frame
+    assert len(frame) == len(judged) > 12
+    assert frame["difference"].tolist() == (judged["average"] - judged["published"]).tolist()
+    averages, classes, errors = drawing.figure.axes
+    rows = [label.get_text() for label in averages.get_yticklabels()]
+    assert rows[0] == "best validation loss, our rule" and len(rows) == len(set(rows))
+    assert rows[-1] == "best of 10 seeds per class, expected"
+
+    def marks(axis: Axes) -> list[float]:
+        # Of lines, the first is that of 0.
+        return sorted(np.concatenate([line.get_xdata() for line in axis.lines[1:]]).tolist())
+
+    reconstruction = frame["component"] == "reconstruction"
+    assert marks(averages) == sorted(frame.loc[~reconstruction, "difference"])
+    assert marks(classes) == sorted(frame.loc[~reconstruction, "distance"])
+    assert marks(errors) == sorted(frame.loc[reconstruction, "distance"])
+    score = frame[(frame["component"] == "score") & (frame["method"] == "cae_grad")]
+    beside = [text.get_text() for text in averages.texts]
+    assert beside == [f"{value:.3f}" for value in score["average"]]
+    # Others report GradCon's numbers, not the reconstruction errors.
+    unknown = {text.get_position()[1] for text in errors.texts}
+    assert {rows[int(line)] for line in unknown} == {
+        *(f"best of {n} seeds per class, expected" for n in (3, 5, 8, 10)),
+        "best known run per class (of 4)",
+    }
+    assert "not that it was made" in drawing.caption
+
+
+def test_explanations_of_an_average_alone_have_one_panel(results: Results, found: Metrics) -> None:
+    """Of Fashion-MNIST the paper has no classes of GradCon, and no losses."""
+    drawing = drawn(results, found, "explanations", "fashion_mnist")
+    assert [axis.get_title(loc="left") for axis in drawing.figure.axes] == ["Average AUROC"]
+    assert set(drawing.frame["component"]) == {"score"}
 
 
 def test_an_empty_figure_is_written_for_snakemake_only(tmp_path: Path) -> None:

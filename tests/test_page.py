@@ -168,6 +168,72 @@ def test_a_link_to_what_is_folded_unfolds_it(browser: Browser, address: str) -> 
     assert browser.run(shown)
 
 
+def anchor(browser: Browser, place: str) -> str:
+    """The link of a heading or row to itself, as an expression of the page."""
+    assert browser.run(f"document.querySelectorAll('{place} .anchor').length") == 1
+    return f"document.querySelector('{place} .anchor')"
+
+
+@pytest.mark.parametrize("place", ["#auroc-cifar10", "#ran-cifar10--cae-grad-anomaly-score"])
+def test_a_heading_or_row_links_to_itself(browser: Browser, address: str, place: str) -> None:
+    browser.open(address, DESKTOP)
+    link = anchor(browser, place)
+    opacity = f"getComputedStyle({link}).opacity"
+    assert browser.run(f"getComputedStyle({link}, '::before').content") == '"#"'
+    browser.run(f"document.querySelector('{place}').scrollIntoView()")
+    browser.point(0, 0)
+    assert browser.run(opacity) == "0"
+    assert browser.run(f"{link}.getBoundingClientRect().width") > 5
+    box = browser.run(f"document.querySelector('{place}').getBoundingClientRect().toJSON()")
+    browser.point(box["left"] + box["width"] / 2, box["top"] + box["height"] / 2)
+    assert browser.run(opacity) == "1"
+    browser.point(0, 0)
+    assert browser.run(opacity) == "0"
+    # By the keyboard: what is before it has the focus, then Tab, then Enter.
+    browser.run(
+        f"(() => {{ const all = [...document.querySelectorAll('a, summary, input, [tabindex]')]"
+        f".filter((e) => e.checkVisibility()); all[all.indexOf({link}) - 1].focus(); }})()"
+    )
+    browser.press("Tab")
+    assert browser.run(f"document.activeElement === {link}")
+    assert browser.run(opacity) == "1"
+    browser.press("Enter", text="\r")
+    assert browser.run("location.hash") == place
+    assert browser.run("document.querySelector(':target').id") == place[1:]
+
+
+def test_every_heading_and_verdict_has_a_link_that_is_not_printed(
+    browser: Browser, address: str
+) -> None:
+    browser.open(address, DESKTOP)
+    browser.run(UNFOLD)
+    ids = browser.run("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+    lacking = (
+        "[...document.querySelectorAll('main h2, main h3, .judged tbody tr')]"
+        ".filter((e) => !e.querySelector('.anchor')).map((e) => e.innerText)"
+    )
+    assert browser.run(lacking) == []
+    goals = "[...document.querySelectorAll('.anchor')].map((e) => e.getAttribute('href').slice(1))"
+    links = browser.run(goals)
+    assert set(links) <= set(ids) and len(links) == len(set(links)) > 100
+    names = browser.run("[...document.querySelectorAll('.anchor')].map((e) => e.ariaLabel)")
+    assert "Link to AUROC per inlier class" in names
+    browser.open(address, DESKTOP, media="print")
+    assert browser.run(
+        "[...document.querySelectorAll('.anchor')].filter((e) => e.checkVisibility()).length"
+    ) == 0  # fmt: skip
+
+
+def test_the_figure_of_the_explanations_stands_with_their_table(
+    browser: Browser, address: str
+) -> None:
+    browser.open(address, DESKTOP)
+    order = "[...document.querySelector('.explanations').querySelectorAll('img, table')]"
+    assert browser.run(f"{order}.map((e) => e.tagName)") == ["IMG", "IMG", "TABLE"]
+    assert browser.run("document.querySelectorAll('[id=\"explanations-cifar10\"] img').length") == 1
+
+
 def pages(pdf: bytes) -> int:
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
 

@@ -61,7 +61,7 @@ def page(results: Results) -> Page:
 def test_needs_no_other_file_and_no_network(page: Page) -> None:
     assert not page.tags & {"link", "iframe", "object"}
     pictures = [link for link in page.references if link.startswith("data:image/svg+xml;base64,")]
-    assert len(pictures) == 10
+    assert len(pictures) == 12
     assert not [link for link in page.references if re.match(r"https?:|//|/", link)]
 
 

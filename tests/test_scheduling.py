@@ -80,15 +80,17 @@ def test_further_seeds_come_where_verdicts_need_them(tmp_path):
     path = Path(layout.verdicts(PAPER, tmp_path)[0])
     path.parent.mkdir()
     rows = [
-        ("cifar10", "cae_grad", AVERAGE, "lower", "", None, 2),
-        ("cifar10", "cae_grad", 2, "inconclusive", "further seeds", 2, 1),
-        ("cifar10", "cae_grad", 3, "reproduced", "", None, 2),
-        ("cifar10", "cae", 4, "inconclusive", "one run per class", None, 1),
-        ("fashion_mnist", "cae_grad", AVERAGE, "inconclusive", "further seeds", 1, 1),
-        ("mnist", "cae_grad", 0, "not run", "", None, 0),
-        ("", "gpnd", 0, "not run", "", None, 0),
+        ("cifar10", "cae_grad", AVERAGE, "AUROC", "lower", "", None, 2),
+        ("cifar10", "cae_grad", 2, "AUROC", "inconclusive", "further seeds", 2, 1),
+        ("cifar10", "cae_grad", 3, "AUROC", "reproduced", "", None, 2),
+        ("cifar10", "cae", 4, "AUROC", "inconclusive", "one run per class", None, 1),
+        ("fashion_mnist", "cae_grad", AVERAGE, "AUROC", "inconclusive", "further seeds", 1, 1),
+        ("mnist", "cae_grad", 0, "AUROC", "not run", "", None, 0),
+        ("", "gpnd", 0, "AUROC", "not run", "", None, 0),
+        # What the authors stated earlier is no number of the paper.
+        ("cifar10", "cae_grad", AVERAGE, published.GAIN, "inconclusive", "further seeds", 9, 2),
     ]
-    names = ["dataset", "method", "inlier", "outcome", "reason", "further", "seed_count"]
+    names = ["dataset", "method", "inlier", "metric", "outcome", "reason", "further", "seed_count"]
     pd.DataFrame(rows, columns=names).to_parquet(path)
     needs = order.replicates_needed(PAPER, tmp_path)
 

@@ -81,6 +81,22 @@ def test_models_are_those_of_the_run_with_most(tmp_path: Path) -> None:
     assert row["models"] == 4  # best, last, and the two epochs
 
 
+def test_a_run_of_fewer_models_has_no_oracle(tmp_path: Path) -> None:
+    config = make_config(
+        "mnist", methods=("ocgan",), seeds=[0, 1], milestones=[1, 5], outlier_ratios=[0.5]
+    )
+    make_results(config, tmp_path, inliers=20)
+    for path in tmp_path.glob("runs/mnist/ocgan/fold-0/inlier-*/seed-1/epochs.parquet"):
+        path.unlink()
+    computed = metrics.compute(config, tmp_path)
+    (row,) = selection.frame(Reproduced(config, computed), ()).to_dict("records")
+    first = computed.table.query("metric == 'auroc' and seed == 0")
+    assert row["oracle"] == pytest.approx(first.groupby("inlier")["value"].max().mean())
+    best = first.query("model == 'best'")["value"].mean()
+    assert row["gain"] == pytest.approx(row["oracle"] - best)
+    assert (row["oracle_found"], row["expected"], row["best_found"]) == (10, 20, 20)
+
+
 def test_the_oracle_is_never_worse(made: tuple[Path, pd.DataFrame]) -> None:
     _, frame = made
     assert list(frame["component"]) == ["reconstruction", "gradient", "score", "score"]

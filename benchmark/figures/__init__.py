@@ -13,6 +13,7 @@ from benchmark.figures import (
     beta,
     challenges,
     epochs,
+    explanations,
     forest,
     histograms,
     reconstructions,
@@ -24,6 +25,7 @@ from benchmark.utils.text import shortened
 
 KINDS = {
     "forest": forest.draw,
+    "explanations": explanations.draw,
     "challenges": challenges.draw,
     "signs": signs.draw,
     "histograms": histograms.draw,

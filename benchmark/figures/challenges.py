@@ -23,6 +23,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     losses = pair[::-1]
     challenges = list(dict.fromkeys(frame["challenge"]))
     figure, axes = panels(len(challenges), 1.9, columns=4)
+    notes = captions.uneven_conditions(config, dataset)
+    uneven = {name: f"* Level {level}: {text}. " for (name, level), text in notes.items()}
     handles: list[Artist] = []
     for axis, challenge in zip(axes, challenges, strict=True):
         handles = []
@@ -33,7 +35,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
             band(axis, drawn, line["low"], line["high"])
             handles.append(drawn)
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
-        axis.set_title(spaced(challenge))
+        axis.set_title(f"{spaced(challenge)}{' *' * (challenge in uneven)}")
         axis.set_xticks(sorted(frame["level"].unique()))
         axis.set_ylim(min(0.45, float(frame["low"].min()) - 0.02), 1.02)
     for axis in axes[-4:]:
@@ -50,6 +52,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     caption = (
         f"AUROC of clean signs against signs under each challenge by its level, "
         f"{captions.dataset(config, dataset)}.\n"
+        f"{''.join(text for name, text in uneven.items() if name in challenges)}"
         f"Bands: the {captions.intervals(frame)} {claim} "
         f"{captions.conditions(config, numbers.runs, dataset, ratio=False)}"
     )

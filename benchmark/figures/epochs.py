@@ -46,7 +46,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
             band(axis, handles[name], line["mean"] - spread, line["mean"] + spread)
         axis.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
         axis.set_xscale("log")
-        axis.set_xticks(_ticks(sorted(curves["epoch"].unique())))
+        axis.set_xticks(_ticks(sorted(curves["epoch"].unique()), len(axes)))
         axis.minorticks_off()
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
@@ -87,10 +87,12 @@ def _curves(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
     )
 
 
-def _ticks(epochs: list[int]) -> list[int]:
-    """The milestones that have room on a logarithmic axis, the last always."""
+def _ticks(epochs: list[int], panels: int = 1) -> list[int]:
+    """The milestones whose labels have room on a logarithmic axis, the last always."""
     kept = [epochs[-1]]
+    # A label of three or four digits takes the more of an axis, the more panels share the width.
+    apart = max(1.8, (epochs[-1] / epochs[0]) ** (0.08 * panels))
     for epoch in reversed(epochs):
-        if kept[-1] / epoch >= 1.8:
+        if kept[-1] / epoch >= apart:
             kept.append(epoch)
     return kept

@@ -4,8 +4,9 @@ One row per number, by the columns ``AXES`` and ``inlier``: the index of a class
 all classes, over which some numbers are pooled already. The other columns are those of ``Average``.
 
 Beside the models of the table there is the ``oracle``: of all models of a run that were scored, the
-one of the highest AUROC on its own test set. It needs the test labels, so it is no result. The
-metric ``gain`` is what its AUROC has more than that of the best validation loss.
+one of the highest AUROC on its own test set. It needs the test labels, so it is no result. A run
+that has scores of fewer models than others of its kind has no oracle. The metric ``gain`` is what
+its AUROC has more than that of the best validation loss.
 """
 
 from dataclasses import dataclass, fields
@@ -125,13 +126,26 @@ class Averages:
         return self._nothing[dataset, method] | known
 
 
+def of_every_model(scored: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the runs that have scores of as many models as any of their series.
+
+    A choice among fewer, where those on the way were not kept, would be of another kind.
+    """
+    series = ["dataset", "method", "component"]
+    models = scored.groupby([*series, "fold", "inlier", "seed"])["model"].transform("nunique")
+    most = models.groupby([scored[name] for name in series]).transform("max")
+    return scored[models == most]
+
+
 def _oracle(table: pd.DataFrame, outlier_ratio: float) -> pd.DataFrame:
     """Rows of the model ``oracle`` and of the metric ``gain``."""
-    scored = table[
-        (table["metric"] == "auroc")
-        & (table["outlier_ratio"] == outlier_ratio)
-        & table["beta_multiple"].isna()
-    ]
+    scored = of_every_model(
+        table[
+            (table["metric"] == "auroc")
+            & (table["outlier_ratio"] == outlier_ratio)
+            & table["beta_multiple"].isna()
+        ]
+    )
     run = ["dataset", "method", "component", "fold", "inlier", "seed"]
     ascending = scored.dropna(subset="value").sort_values("value", kind="stable")
     oracle = ascending.drop_duplicates(run, keep="last").assign(model="oracle")

@@ -11,9 +11,10 @@ import pandas as pd
 from benchmark import captions, layout, scores
 from benchmark.config import Config
 from benchmark.metrics import Metrics
-from benchmark.published import AVERAGE, GAIN
+from benchmark.published import AVERAGE
 from benchmark.utils.text import counted
 from benchmark.verdicts import Verdicts
+from benchmark.verdicts.numbers import DECIDED, OPEN, outcomes
 
 HEADLINE = ("cae_grad", "score")
 """Whose average AUROC the paper puts first, on CIFAR-10; where that has not run, on another set."""
@@ -35,8 +36,6 @@ NUMBER = {
     "other settings": "not tested, as the settings differ",
     "not run": "not run",
 }
-DECIDED = ("reproduced", "higher", "lower")
-OPEN = ("compatible", "inconclusive", "short run", "other settings", "not run")
 CLAIMS = ("holds", "fails")
 OPEN_CLAIMS = ("undecided", "short run", "other settings", "not run")
 
@@ -164,22 +163,16 @@ def _mechanism_tile(helps: Any, ahead: Any) -> Tile:
 
 
 def _decided_tile(verdicts: Verdicts) -> Tile:
-    """How many of the paper's numbers and claims are decided.
-
-    A number of which several data sets of ours are copies is decided if one of them decides it.
-    """
-    printed = verdicts.numbers[verdicts.numbers["metric"] != GAIN]
-    key = ["place", "published_dataset", "published_method", "loss", "inlier_class", "metric"]
-    rank = printed["outcome"].map([*DECIDED, *OPEN].index)
-    once = printed.assign(rank=rank).sort_values("rank").drop_duplicates([*key, "outlier_ratio"])
+    """How many of the paper's numbers and claims are decided."""
+    printed = outcomes(verdicts.numbers)
     claims = verdicts.claims.drop_duplicates("id")
-    numbers = _counts(once["outcome"], DECIDED, OPEN)
+    numbers = _counts(printed, DECIDED, OPEN)
     judged = _counts(claims["outcome"], CLAIMS, OPEN_CLAIMS)
-    done = int(once["outcome"].isin(DECIDED).sum())
+    done = int(printed.isin(DECIDED).sum())
     held = int(claims["outcome"].isin(CLAIMS).sum())
     return {
         "title": "Numbers decided",
-        "value": f"{done} of {len(once)}",
+        "value": f"{done} of {len(printed)}",
         "verdict": "",
         "text": f"Published numbers: {numbers}. Of {len(claims)} claims {held} decided: {judged}.",
         "link": "verdicts",

@@ -1,4 +1,4 @@
-// Sorts and filters the tables of the page; it is read without this too.
+// Sorts and filters the tables of the page and links its parts; it is read without this too.
 "use strict";
 
 // What a cell sorts by: its number if it begins with one, else its text.
@@ -55,6 +55,17 @@ for (const table of document.querySelectorAll("table")) {
   const words = () => field.value.toLowerCase().split(/\s+/).filter(Boolean);
   field.addEventListener("input", () => filter(table, words()));
   table.parentElement.before(field);
+}
+
+// Headings and rows of verdicts link to themselves, so that an address can be copied.
+for (const place of document.querySelectorAll("h2[id], h3[id], :is(.judged, .ran) tbody tr[id]")) {
+  const link = document.createElement("a");
+  link.className = "anchor";
+  link.href = `#${place.id}`;
+  const of = place.tagName === "TR" ? place.cells[0] : place;
+  link.setAttribute("aria-label", `Link to ${of.firstChild.textContent}`);
+  // In a row it stands behind the label, before what is below that.
+  of.insertBefore(link, of.querySelector(":scope > small, :scope > details"));
 }
 
 // A link to what is folded away unfolds it.

@@ -36,6 +36,7 @@ TABLE_TITLES = {
 }
 FIGURE_TITLES = {
     "forest": "Published, ours, and what others report",
+    "explanations": "What would give the published numbers",
     "challenges": "AUROC against the level of each challenge",
     "signs": "A sign under the challenges",
     "histograms": "Inliers against outliers",
@@ -72,6 +73,12 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     # The data set that the answer is about comes first.
     by_place = sorted(config.datasets.items(), key=lambda item: item[0] != first["forest"])
     forest = f"forest-{first['forest']}"
+    # These stand with the table of the same name, which is of all data sets.
+    beside = {f"explanations-{key}": settings.title for key, settings in config.datasets.items()}
+    if "explanations" in tables:
+        tables["explanations"]["figures"] = [
+            _figure(root, name) | {"of": title} for name, title in beside.items() if name in figures
+        ]
     states = ("complete", "failed", "missing", "refused")
     return {
         "name": config.name,
@@ -101,7 +108,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                 "figures": [
                     _figure(root, name)
                     for name in figures
-                    if name.partition("-")[2] == key and name != forest
+                    if name.partition("-")[2] == key and name not in (forest, *beside)
                 ],
             }
             for key, settings in by_place
@@ -137,6 +144,7 @@ def _table(root: Path, name: str) -> dict[str, Any]:
         # The other tables have these numbers by class, with fewer words.
         "folded": kind == "verdicts" and dataset != "",
         "rows": "<tr" in body,
+        "figures": [],
     }
 
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.config.methods import defaults
@@ -18,23 +20,16 @@ from benchmark.published import AVERAGE, GRADCON, Published, data_source, load
 from benchmark.scheduling import order
 from benchmark.scheduling.order import Needs
 from benchmark.verdicts import claims
-from benchmark.verdicts.numbers import LOSSES, OVERLAP
+from benchmark.verdicts.numbers import DECIDED, LOSSES, OVERLAP, outcomes
 
 Enough = Callable[[str, str, int], bool]
 """Whether a data set, method and inlier class (or ``AVERAGE``) has its replicates."""
 
-DECIDED = ("reproduced", "higher", "lower")
-
 
 def decided(config: Config, root: Path) -> int:
-    """How many published numbers have a verdict that further runs are not needed for."""
-    import pyarrow.parquet as pq
-
+    """How many of the paper's numbers our own runs have decided."""
     path = Path(layout.verdicts(config, root)[0])
-    if not path.is_file():
-        return 0
-    outcomes = pq.read_table(path, columns=["outcome"])["outcome"].to_pylist()
-    return sum(outcome in DECIDED for outcome in outcomes)
+    return int(outcomes(pd.read_parquet(path)).isin(DECIDED).sum()) if path.is_file() else 0
 
 
 def numbers(config: Config, done: Iterable[RunKey], needs: Needs) -> set[Published]:

@@ -20,7 +20,7 @@ from typing import Any
 from benchmark import layout, published
 from benchmark.config import Config
 from benchmark.layout import RunKey
-from benchmark.published import AVERAGE, FAMILIES, data_source
+from benchmark.published import AVERAGE, FAMILIES, GAIN, data_source
 
 Needs = Mapping[tuple[str, str, int], int]
 """Replicates that decide the published numbers, by data set, method and inlier class (or
@@ -80,16 +80,17 @@ def needed(config: Config, key: RunKey, needs: Needs) -> int:
 
 
 def replicates_needed(config: Config, root: Path) -> Needs:
-    """What the verdicts on the runs under ``root`` say that their numbers need."""
+    """What the verdicts on the runs under ``root`` say that the paper's numbers need."""
     path = Path(layout.verdicts(config, root)[0])
     if not path.is_file():
         return {}
     import pyarrow.parquet as pq  # only here, as the Snakefile reads this module
 
-    columns = ["dataset", "method", "inlier", "outcome", "reason", "further", "seed_count"]
+    columns = ["dataset", "method", "inlier", "metric", "outcome", "reason", "further"]
     needs: dict[tuple[str, str, int], int] = {}
-    for row in pq.read_table(path, columns=columns).to_pylist():
-        if row["dataset"] in config.datasets and row["outcome"] != "not run":
+    for row in pq.read_table(path, columns=[*columns, "seed_count"]).to_pylist():
+        printed = row["dataset"] in config.datasets and row["metric"] != GAIN
+        if printed and row["outcome"] != "not run":
             series = row["dataset"], row["method"], row["inlier"]
             seeds = row["seed_count"] + _further_seeds(row)
             folds = len(config.datasets[row["dataset"]].folds)

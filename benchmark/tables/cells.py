@@ -1,11 +1,13 @@
 """Cells of numbers, intervals and verdicts, and the marks beside them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from benchmark.metrics.averages import Average
+from benchmark.published import AVERAGE
 from benchmark.tables.table import Cell, Row, number
 
 SYMBOLS = {
@@ -52,6 +54,13 @@ def average_cell(
         return Cell()
     marks = INCOMPLETE * (found < expected) + UNDER * (auroc and mean < 0.5) + CONSTANT * constant
     return Cell(number(mean, ".3f"), "" if np.isnan(spread) else number(spread, ".3f"), marks)
+
+
+def some_classes(averages: Mapping[int, Average]) -> str:
+    """Of how many classes an average is, if not of all: ``4 of 10 classes``; else empty."""
+    means = [average.mean for inlier, average in averages.items() if inlier != AVERAGE]
+    number = int(np.isfinite(means).sum())
+    return f"{number} of {len(means)} classes" if 0 < number < len(means) else ""
 
 
 def interval_cell(low: float, high: float, form: str = ".3f") -> Cell:

@@ -5,7 +5,6 @@ from typing import Any
 
 from benchmark import captions, scores
 from benchmark.config import Config
-from benchmark.data.challenges.simulation import UNEVEN
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import PAIRS, Loss
 from benchmark.tables.cells import INCOMPLETE, UNDER, difference_cell, legend
@@ -25,8 +24,7 @@ def build(source: Source, dataset: str) -> Table:
     numbers = {
         (row.challenge, row.level, *_column(row)): row for row in study.itertuples(index=False)
     }
-    stands_in = config.datasets[dataset].source == challenge_study.STAND_IN
-    uneven = UNEVEN if stands_in else {}
+    uneven = captions.uneven_conditions(config, dataset)
     selection = config.datasets[dataset].challenges
     rows = [
         Row(

@@ -1,6 +1,7 @@
 """Overlap of inliers and outliers by each loss, pooled and by class (paper, Fig. 5 and 6)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def _records(source: Source, dataset: str, method: str, component: str) -> Itera
     }
     if np.isnan(averages["overlap"][AVERAGE].mean):
         return
+    some = cells.some_classes(averages["class overlap"])
     names = {AVERAGE: "pooled", **source.reproduced.classes(dataset)}
     for inlier, name in names.items():
         pooled = inlier == AVERAGE
@@ -70,6 +72,7 @@ def _records(source: Source, dataset: str, method: str, component: str) -> Itera
             **dict(zip(("dataset", "method", "component"), of, strict=True)),
             "inlier": inlier,
             "class_name": name,
+            "some_classes": some if pooled else "",
             "overlap": averages["overlap" if pooled else "class overlap"][inlier].mean,
             "auroc": averages["pooled auroc" if pooled else "auroc"][inlier].mean,
             "without": np.nan if pooled else averages["overlap without"][inlier].mean,
@@ -78,7 +81,8 @@ def _records(source: Source, dataset: str, method: str, component: str) -> Itera
 
 def _cell(record: Record, name: str) -> Cell:
     marks = cells.UNDER * (name == "overlap" and record["auroc"] < 0.5)
-    return cells.number_cell(record[name], ".1f", marks, absent="")
+    cell = cells.number_cell(record[name], ".1f", marks, absent="")
+    return replace(cell, note=record["some_classes"] * (name == "overlap"))
 
 
 def _differences(

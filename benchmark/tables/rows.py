@@ -1,7 +1,7 @@
 """Rows of reproduced numbers with the published and reported ones under them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,7 @@ def records(
     cost = of_method(source.reproduced.metrics.cost, dataset, method)
     rows = {}
     averages = source.averages.of(dataset, method, component, metric, ratio)
+    some = cells.some_classes(averages)
     for inlier, average in averages.items():
         row = by_inlier.get(inlier)
         rows[inlier] = {
@@ -86,6 +87,7 @@ def records(
             "found": average.found,
             "expected": average.expected,
             "constant": average.constant,
+            "some_classes": some if inlier == AVERAGE else "",
             "published": row.value if row else np.nan,
             "published_as": row.method if row else "",
             "published_place": row.place if row else "",
@@ -158,7 +160,11 @@ def _rows(series: Series) -> Iterator[Row]:
         ]
         label = f"published, {known[0]['published_as']}"
         yield Row([label, f"{places}{copied}"], shown, published=True)
-        apart = [record["mean"] - record["published"] for record in series.records]
+        # An average over some classes is not to be compared with one over all.
+        apart = [
+            np.nan if record["some_classes"] else record["mean"] - record["published"]
+            for record in series.records
+        ]
         if not np.isnan(apart).all():
             yield Row(
                 ["ours − published", ""], [*map(cells.difference_cell, apart)], published=True
@@ -180,9 +186,10 @@ def _known(series: Series) -> bool:
 
 def _average_cell(record: Mapping[str, Any]) -> Cell:
     values = (record[name] for name in ("mean", "spread", "found", "expected"))
-    return cells.average_cell(
+    cell = cells.average_cell(
         *values, constant=record["constant"], auroc=record["metric"] == "auroc"
     )
+    return replace(cell, note=record["some_classes"])
 
 
 def _published_cell(value: float, recalled: bool) -> Cell:

@@ -1,6 +1,7 @@
 """Verdicts on published numbers as a table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -43,6 +44,9 @@ CSV = (
 """Columns of the CSV file: those of ``verdicts.numbers.frame``, the reasons as one ``detail``, and
 ``runs_from``: ``ours``, or ``all known`` where those that others report count too."""
 
+SINGLE = "numbers of single classes, whose average has not run"
+"""The heading under which they are folded away; the tables by class have them too."""
+
 KEY = ["dataset", "place", "published_method", "loss", "metric", "inlier_class"]
 """What tells a published number from all others."""
 
@@ -55,7 +59,7 @@ def build(source: Source, dataset: str = "") -> Table:
     config, frame, known = source.config, source.verdicts.numbers, source.verdicts.third_party
     if dataset:
         frame, known = (part[part["dataset"] == dataset] for part in (frame, known))
-        rows = _rows(frame, known, _label)
+        rows = [row for row, _ in _rows(frame, known, _label)]
         caption = (
             f"Published against reproduced, number by number, {captions.dataset(config, dataset)}. "
             f"{tally(frame)}\n{captions.conditions(config, source.runs, dataset, ratio=False)}"
@@ -63,9 +67,13 @@ def build(source: Source, dataset: str = "") -> Table:
         rule = []
     else:
         shown = _averages(frame)
-        rows = _rows(
+        numbers = _rows(
             shown, known, lambda row: f"{config.datasets[str(row.dataset)].title}, {_label(row)}"
         )
+        rows = [
+            replace(row, fold=row.fold or SINGLE) if inlier != AVERAGE else row
+            for row, inlier in numbers
+        ]
         caption = (
             "Published against reproduced: averages over the inlier classes, and single classes "
             f"where their average has not run. {tally(shown)}\n{source.conditions()}"
@@ -84,15 +92,21 @@ def build(source: Source, dataset: str = "") -> Table:
     return Table(caption, head, rows, notes, both.assign(detail=details)[list(CSV)])
 
 
-def _rows(ours: pd.DataFrame, known: pd.DataFrame, label: Callable[[Any], str]) -> list[Row]:
-    """A row per published number, and under it that of all known runs where others report some."""
+def _rows(
+    ours: pd.DataFrame, known: pd.DataFrame, label: Callable[[Any], str]
+) -> list[tuple[Row, int]]:
+    """A row per published number, and under it that of all known runs where others report some.
+
+    With each is the index of its inlier class, or ``AVERAGE``.
+    """
     by_number = {tuple(getattr(row, name) for name in KEY): row for row in known.itertuples()}
     rows = []
+    verdict: Any
     for verdict in ours.itertuples():
-        rows.append(_row(verdict, label(verdict)))
+        rows.append((_row(verdict, label(verdict)), verdict.inlier))
         together = by_number.get(tuple(getattr(verdict, name) for name in KEY))
         if together is not None:
-            rows.append(_row(together, f"{label(verdict)}, all known runs"))
+            rows.append((_row(together, f"{label(verdict)}, all known runs"), verdict.inlier))
     return rows
 
 

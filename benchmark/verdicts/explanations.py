@@ -6,7 +6,8 @@ its number is no result.
 =====================  ===========================================================================
 best validation loss   the rule of all other numbers
 last model             that of the last epoch
-epoch, on the test     of each run the scored model with the highest AUROC of the anomaly score
+epoch, on the test     of each run whose models on the way have scores, the model with the highest
+                       AUROC of the anomaly score
 seed, on the test      of each class the run with the highest
 known run, on the      of each class the best run of ours and of those that others report
 test
@@ -31,6 +32,7 @@ from scipy import integrate, special
 from benchmark import published as papers
 from benchmark.config.methods import METHODS, defaults
 from benchmark.layout import MAIN_RATIO
+from benchmark.metrics.averages import of_every_model
 from benchmark.published import AVERAGE, Published, data_source
 from benchmark.verdicts.reproduced import Reproduced
 from benchmark.verdicts.selection import distinct
@@ -87,8 +89,11 @@ def _rows(
     for name, choose in _CHOICES.items():
         for method in (METHOD, PLAIN):
             # The anomaly score of CAE has no weight to choose.
-            if not reproduced.missing_runs(dataset, method) and (method, choose) != (PLAIN, _beta):
-                chosen, choices = choose(_scored(reproduced, dataset, method))
+            if reproduced.missing_runs(dataset, method) or (method, choose) == (PLAIN, _beta):
+                continue
+            chosen, choices = choose(_scored(reproduced, dataset, method))
+            every_class = set(chosen["inlier"]) == set(reproduced.classes(dataset))
+            if every_class and (choices > 1 or choose in (_validation, _last)):
                 yield from _compared(chosen, published, source, name, method, choices)
     known = _known(reproduced, dataset, source, reported)
     bests = {"known run, on the test": {k: max(v) for k, v in known.items()}} if known else {}
@@ -151,7 +156,7 @@ def _last(scored: pd.DataFrame) -> Chosen:
 
 
 def _epoch(scored: pd.DataFrame) -> Chosen:
-    return _best_by(_plain(scored), _RUN, "model")
+    return _best_by(of_every_model(_plain(scored)), _RUN, "model")
 
 
 def _seed(scored: pd.DataFrame) -> Chosen:

@@ -50,6 +50,14 @@ Outcome = Literal[
     "not run",
 ]
 
+DECIDED: tuple[Outcome, ...] = ("reproduced", "higher", "lower")
+"""Verdicts that no further run is needed for."""
+
+OPEN: tuple[Outcome, ...] = (
+    *("compatible", "inconclusive", "short run", "other settings", "not run"),
+)
+"""The others; what comes first says more."""
+
 Reason = Literal["", "no chance", "one run per class", "too noisy", "further seeds"]
 """What a verdict rests on, or why there is none: the test samples alone, as the method gives the
 same in every run; nothing is known of the spread; no feasible number of seeds, or some, would
@@ -200,6 +208,22 @@ def frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     tested = table["p"].notna()
     adjusted[tested] = decisions.holm(table.loc[tested, "p"].tolist())
     return table.assign(p_holm=adjusted)
+
+
+def outcomes(judged: pd.DataFrame) -> "pd.Series[str]":
+    """The verdict on each number that the paper prints, once.
+
+    Of several data sets of ours that are copies of the paper's it is the one that says most. What
+    the authors stated earlier (``GAIN``) is no number of the paper.
+
+    Args:
+        judged: rows of ``frame`` on our own runs.
+    """
+    printed = judged[judged["metric"] != GAIN]
+    key = ["place", "published_dataset", "published_method", "loss", "inlier_class", "metric"]
+    says = printed["outcome"].map([*DECIDED, *OPEN].index)
+    ordered = printed.assign(says=says).sort_values("says", kind="stable")
+    return ordered.drop_duplicates([*key, "outlier_ratio"])["outcome"]
 
 
 def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:

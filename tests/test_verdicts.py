@@ -293,13 +293,16 @@ def test_classes_stand_for_an_average_that_lacks_one(
     table = verdict_table.build(source(config, root))
     rows = [row for row in table.rows if "GradCon, anomaly score" in row.labels[0]]
     rows = [row for row in rows if not row.labels[0].endswith("all known runs")]
-    shown = [row.labels[0].rpartition(", ")[2] for row in rows if not row.fold]
+    of_fold = {
+        fold: [row.labels[0].rpartition(", ")[2] for row in rows if row.fold == fold]
+        for fold in ("", "not run", verdict_table.SINGLE)
+    }
+    assert sum(map(len, of_fold.values())) == len(rows)
     if absent:
-        assert len(shown) == 9
-        assert "average" not in shown
+        assert len(of_fold[verdict_table.SINGLE]) == 9 and not of_fold[""]
+        assert "average" not in of_fold[verdict_table.SINGLE]
     else:
-        assert shown == ["average"]
-    assert {row.fold for row in rows} <= {"", "not run"}
+        assert of_fold[""] == ["average"] and not of_fold[verdict_table.SINGLE]
 
 
 def test_scores_without_a_number_give_no_verdict(tmp_path: Path) -> None:

@@ -97,19 +97,17 @@ class Checkpoints:
         Raises:
             OutOfTime: the epoch was not the last one, and there is no time for the next.
         """
-        limited = _end() < math.inf
-        ends = not last and self._lacks_time(seconds)
-        first = limited and self._cost is None
-        begun = time.monotonic()
-        if self.write is not None and (ends or first or last or begun - self._written > self.every):
+        now = time.monotonic()
+        ends = not last and self._lacks_time(now, seconds)
+        first = _end() < math.inf and self._cost is None
+        if self.write is not None and (ends or first or last or now - self._written > self.every):
             self.write()
             self._written = time.monotonic()
-            self._cost = self._written - begun
-            ends = not last and (ends or self._lacks_time(seconds))
+            self._cost = self._written - now
+            ends = not last and (ends or self._lacks_time(self._written, seconds))
         if ends:
             raise OutOfTime
 
-    def _lacks_time(self, seconds: float) -> bool:
+    def _lacks_time(self, now: float, seconds: float) -> bool:
         """Whether another epoch and the checkpoint after it would end too late."""
-        needed = LONGER * seconds + 2 * (self._cost or 0.0) + MARGIN
-        return time.monotonic() + needed > _end()
+        return now + LONGER * seconds + 2 * (self._cost or 0.0) + MARGIN > _end()

@@ -4,9 +4,8 @@ These methods are deterministic: the seed makes no difference.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,21 +44,9 @@ class PCADetector(ShallowDetector):
     def anomaly(self, model: Model, points: Points) -> npt.NDArray[np.float64]:
         """Score points (N, D) with the model: (N,), higher is more anomalous."""
 
-    def fit(
-        self,
-        train: Images,
-        validation: Images | None = None,
-        *,
-        seed: int = 0,
-        checkpoint: Path | str | None = None,
-        milestones: Sequence[int] = (),
-        device: str = "cpu",
-    ) -> Self:
-        """Fit to the training inliers; see ``benchmark.detector.Detector.fit``."""
-        _, train, validation, seed = self.check_training(train, validation, seed, device)
-        super().fit(train, validation, seed=seed, device=device)
+    def check_fit(self, validation: Images) -> None:
+        """Refuse a model that scores all inliers alike."""
         refuse_collapse(self, validation)
-        return self
 
     def fit_images(self, images: Images, seed: int) -> tuple[Arrays, dict[str, Any]]:
         """Project images, fit to the points."""

@@ -70,14 +70,22 @@ class ShallowDetector(BaseDetector):
         device: str = "cpu",
     ) -> Self:
         """Fit to the training inliers; see ``benchmark.detector.Detector.fit``."""
-        shape, train, _, seed = self.check_training(train, validation, seed, device)
+        shape, train, validation, seed = self.check_training(train, validation, seed, device)
         begun = time.perf_counter()
         model, more = self.fit_images(train, seed)
         parameters = sum(np.asarray(array).size for array in model.values())
         facts = {"parameters": parameters, "epochs": 0, "best_epoch": 0, **more}
         models = dict.fromkeys(SAVED, model)
         self._fitted = Fitted(shape, models, [], facts, time.perf_counter() - begun)
+        self.check_fit(validation)
         return self
+
+    def check_fit(self, validation: Images) -> None:
+        """Refuse what has been fitted, by inliers that it was not fitted to; here nothing is.
+
+        Raises:
+            FitFailed: the scores are of no use.
+        """
 
     def score(self, images: Images, model: str = "best") -> Scores:
         """Score images; see ``benchmark.detector.Detector.score``."""

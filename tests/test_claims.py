@@ -477,9 +477,9 @@ def test_gradcons_own_numbers_have_to_be_run(made: tuple[Config, Path]) -> None:
         claim(versus("lsa", "anogan")),
         claim(versus("ocgan", "dcae"), versus("cae_grad", "ocgan")),
     )
-    assert (own.outcome, detail(own)) == ("not run", "CAE + Grad: not configured")
+    assert (own.outcome, detail(own)) == ("not run", "CAE + Grad on CIFAR-10: not configured")
     assert (nothing.outcome, detail(nothing)) == ("not run", "none of its methods was run")
-    assert detail(part) == "1 of 2 comparisons: CAE + Grad: not configured"
+    assert detail(part) == "1 of 2 comparisons: CAE + Grad on CIFAR-10: not configured"
     assert part.weakest is not None
 
 

@@ -171,6 +171,18 @@ def test_published_ocgan_is_the_dotted_line(results: Results, found: Metrics) ->
     assert dotted[0].get_label() == "OCGAN, published 0.657"
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_ocgan_is_shown_where_a_method_has_every_class(tmp_path: Path, whole: bool) -> None:
+    config = make_config("cifar10", methods=("cae_grad", "vae"))
+    make_results(config, tmp_path, inliers=8)
+    for method in ("vae",) if whole else ("vae", "cae_grad"):
+        shutil.rmtree(tmp_path / f"runs/cifar10/{method}/fold-0/inlier-3")
+    found = metrics.compute(config, tmp_path)
+    with style.style_sheet():
+        axis = beta.draw(config, found, tmp_path, "cifar10").figure.axes[0]
+    assert any(line.get_linestyle() == ":" for line in axis.lines) is whole
+
+
 def test_nothing_published_no_dotted_line(tmp_path: Path) -> None:
     config = make_config("digits", methods=("cae_grad",))
     make_results(config, tmp_path, inliers=8)

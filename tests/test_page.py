@@ -23,11 +23,18 @@ DESKTOP, PHONE = 1280, 390
 """Widths in CSS pixels."""
 
 UNFOLD = "document.querySelectorAll('details').forEach((e) => { e.open = true; })"
-# What is wider than its place, by the text or the id of what it is in.
+# What is wider than its place, by the text or the id of what it is in; a picture may be scrolled.
 CLIPPED = """
 [...document.querySelectorAll("html, .scroll, .picture, td, th, pre, .tile")]
   .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
+  .filter((e) => !e.matches(".picture") || matchMedia("(min-width: 40.01rem), print").matches)
   .map((e) => `${e.tagName} ${e.innerText.slice(0, 60)}`)
+"""
+# Figures whose text, of 8 points in the picture's own size, is smaller than 9 CSS pixels.
+SMALL_PRINT = """
+[...document.querySelectorAll(".picture img")]
+  .filter((e) => 8 / 0.75 * e.getBoundingClientRect().width / e.naturalWidth < 9)
+  .map((e) => e.alt)
 """
 # Lines of text in which cells of one row lie on each other.
 OVERLAPPING = """
@@ -104,6 +111,10 @@ def test_nothing_is_cut_or_overlaps(browser: Browser, address: str, width: int, 
     if width == DESKTOP:
         assert browser.run(LONG_CAPTIONS) == []
     assert browser.run(FAINT) == []
+    assert browser.run(SMALL_PRINT) == []
+    if width == PHONE:
+        pictures = "[...document.querySelectorAll('.picture')]"
+        assert set(browser.run(f"{pictures}.map((e) => getComputedStyle(e).overflowX)")) == {"auto"}
 
 
 def test_dark_is_dark(browser: Browser, address: str) -> None:

@@ -369,6 +369,20 @@ def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
     assert frame.loc[("cifar10", "ocgan")]["runs"] == 0
 
 
+def test_times_of_devices_are_not_mixed(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae", "ocgan"), seeds=(0, 1, 2))
+    make_results(config, tmp_path, inliers=8)
+    for path in (tmp_path / "runs/mnist/cae").glob("*/*/seed-2/run.json"):
+        facts = json.loads(path.read_text())
+        path.write_text(
+            json.dumps(facts | {"device": "H100", "seconds": {"fit": 2.0, "score": 0.1}})
+        )
+    source(config, tmp_path)
+    rows = [row for row in tables.build(config, tmp_path)["cost"].rows if row.labels[1] == "CAE"]
+    shown = [[row.cells[place].text for place in (0, 3, 7, 8)] for row in rows]
+    assert shown == [["230,721", "2.0", "H100", "10 of 30"], ["230,721", "61.5", "cpu", "20 of 30"]]
+
+
 def test_captions_say_how_it_was_made(results: Results, built: dict[str, Table]) -> None:
     for name, table in built.items():
         assert "2 seeds (0, 1)" in table.caption

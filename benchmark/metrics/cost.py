@@ -10,40 +10,48 @@ from benchmark.utils.text import span
 
 
 def compute(runs: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """A row per data set and method of the configuration, means over its complete ``runs``.
+    """What the complete ``runs`` cost: a row per data set, method and device that they ran on.
 
     Returns:
-        Columns dataset, method, ``parameters``, ``epochs`` (least to most) and ``seeds`` as text,
+        Of all runs of the method on the data set, the same in each of its rows: dataset, method,
+        ``parameters``, ``epochs`` (least to most) and ``seeds`` as text, how many ``runs`` are
+        complete and how many ``expected_runs`` there should be. Of those on one ``device``
+        (empty where none is complete), how many there are, ``device_runs``, and their means:
         ``fit_seconds`` of a run, ``epoch_seconds`` of an epoch, ``score_milliseconds`` of a test
-        image, ``memory_megabytes`` at most, names of the ``device``, how many ``runs`` are complete
-        and how many ``expected_runs`` there should be. Means are NaN where none is.
+        image, ``memory_megabytes`` at most. Means are NaN where no run is complete.
     """
     groups: dict[Any, pd.DataFrame] = dict(iter(runs.groupby(["dataset", "method"])))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for dataset, method in product(config.datasets, config.methods):
         group = groups.get((dataset, method), runs.iloc[:0])
         done = group[group["status"] == "complete"]
-        trained = done[done["epochs"] > 0]
-        rows.append(
-            {
-                "dataset": dataset,
-                "method": method,
-                "parameters": done["parameters"].mean(),
-                "epochs": span(done["epochs"]),
-                "seeds": " ".join(str(seed) for seed in sorted(set(done["seed"]))),
-                "fit_seconds": done["fit_seconds"].mean(),
-                "epoch_seconds": (trained["fit_seconds"] / trained["epochs"]).mean(),
-                "score_milliseconds": 1000 * (done["score_seconds"] / done["n_scored"]).mean(),
-                "memory_megabytes": done["memory_bytes"].mean() / 1e6,
-                "device": ", ".join(sorted({str(name) for name in done["device"].dropna()})),
-                "runs": len(done),
-                "expected_runs": len(group),
-            }
-        )
+        of_all = {
+            "dataset": dataset,
+            "method": method,
+            "parameters": done["parameters"].mean(),
+            "epochs": span(done["epochs"]),
+            "seeds": " ".join(str(seed) for seed in sorted(set(done["seed"]))),
+            "runs": len(done),
+            "expected_runs": len(group),
+        }
+        by_device = list(done.groupby(done["device"].fillna("").astype(str))) or [("", done)]
+        rows += [{**of_all, "device": name, **_measured(on_it)} for name, on_it in by_device]
     return pd.DataFrame(rows)
 
 
+def _measured(done: pd.DataFrame) -> dict[str, float]:
+    """How many runs there are on a device, and the means of their times and memory."""
+    trained = done[done["epochs"] > 0]
+    return {
+        "device_runs": len(done),
+        "fit_seconds": done["fit_seconds"].mean(),
+        "epoch_seconds": (trained["fit_seconds"] / trained["epochs"]).mean(),
+        "score_milliseconds": 1000 * (done["score_seconds"] / done["n_scored"]).mean(),
+        "memory_megabytes": done["memory_bytes"].mean() / 1e6,
+    }
+
+
 def of_method(cost: pd.DataFrame, dataset: str, method: str) -> "pd.Series[Any]":
-    """The row of a data set and method."""
-    ((_, row),) = cost[(cost["dataset"] == dataset) & (cost["method"] == method)].iterrows()
-    return row
+    """What a row has of all runs of a method on a data set: no times, no memory, no device."""
+    of_all = ["parameters", "epochs", "seeds", "runs", "expected_runs"]
+    return cost.loc[(cost["dataset"] == dataset) & (cost["method"] == method), of_all].iloc[0]

@@ -12,7 +12,7 @@ from benchmark.tables.table import Cell, Row, Table
 
 
 def build(source: Source) -> Table:
-    """A row per data set and method, means over complete runs (paper, Table 6)."""
+    """A row per data set, method and device, means over complete runs (paper, Table 6)."""
     config, rows, printed = source.config, [], []
     frame = source.reproduced.metrics.cost
     for cost in frame.itertuples():
@@ -27,7 +27,7 @@ def build(source: Source) -> Table:
     numbers.insert(3, "published_parameters", numbers.pop("published_parameters"))
     caption = (
         "Cost: trained parameters, training time per run (one inlier class, one seed) and per "
-        "epoch, inference time per test image, and peak memory of the run.\n"
+        "epoch, inference time per test image, and peak memory of the run, by device.\n"
         "Memory is (on a CPU of the whole "
         "process with its libraries and the data set, on a GPU of tensors), means over complete "
         f"runs; {captions.seeds(config, source.runs)}. Times are those of the machines that "
@@ -53,5 +53,5 @@ def _cells(cost: Any, published: Published | None) -> list[Cell]:
         cells.number_cell(cost.score_milliseconds, ".3g"),
         cells.number_cell(cost.memory_megabytes, ",.0f"),
         Cell(cost.device or Cell.MISSING),
-        Cell(f"{cost.runs} of {cost.expected_runs}"),
+        Cell(f"{cost.device_runs} of {cost.expected_runs}"),
     ]

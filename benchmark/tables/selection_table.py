@@ -15,19 +15,18 @@ def build(source: Source, dataset: str) -> Table:
     """Last epoch, best validation loss and best on test, side by side."""
     frame = source.verdicts.selection
     frame = frame[frame["dataset"] == dataset]
-    rows = [
+    shown = frame[frame[[*RULES, "published"]].notna().any(axis=1)].to_dict("records")
+    averages = [
         Row(
             [source.config.methods[row["method"]].title, scores.component(row["component"])],
-            [
-                *(_cell(row, rule) for rule in RULES),
-                cells.number_cell(row["gain"], "+.3f"),
-                Cell(str(row["models"]) if row["models"] else Cell.MISSING),
-                cells.number_cell(
-                    row["published"], marks=cells.RECALLED * bool(row["published_recalled"])
-                ),
-            ],
+            [_cell(row, rule) for rule in RULES],
         )
-        for row in frame[frame[[*RULES, "published"]].notna().any(axis=1)].to_dict("records")
+        for row in shown
+    ]
+    averages, every = cells.mark_rows(averages)
+    rows = [
+        replace(of, cells=[*of.cells, *_beside(row)])
+        for of, row in zip(averages, shown, strict=True)
     ]
     models = captions.conditions(source.config, source.runs, dataset, model="models as said")
     caption = (
@@ -44,7 +43,16 @@ def build(source: Source, dataset: str) -> Table:
         *("Oracle's gain", "Models", "Published"),
     ]
     head, rows, marks = cells.mark_columns(head, rows)
-    return Table(caption, head, rows, [*marks, *cells.legend(rows, "", head)], frame)
+    return Table(caption, head, rows, [*every, *marks, *cells.legend(rows, "", head)], frame)
+
+
+def _beside(row: Mapping[Any, Any]) -> list[Cell]:
+    """What stands beside the averages: the oracle's gain, its models, the published number."""
+    return [
+        cells.number_cell(row["gain"], "+.3f"),
+        Cell(str(row["models"]) if row["models"] else Cell.MISSING),
+        cells.number_cell(row["published"], marks=cells.RECALLED * bool(row["published_recalled"])),
+    ]
 
 
 def _cell(row: Mapping[Any, Any], rule: str) -> Cell:

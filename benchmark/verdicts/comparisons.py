@@ -319,7 +319,10 @@ class Workbench:
         title = _title(term.method)
         if np.isfinite(printed) and term.method not in papers.GRADCON:
             return _Leaf(printed, keys[0], borrowed=title)
-        return _Leaf(printed, missing=f"{title}: {missing}")
+        settings = self.reproduced.config.datasets.get(keys[0])
+        # An unconfigured data set has no title, and "not configured" is true of it everywhere.
+        place = f" on {settings.title}" if settings else ""
+        return _Leaf(printed, missing=f"{title}{place}: {missing}")
 
     def _parameters(self, leaf: _Leaf) -> float:
         if leaf.what is None:

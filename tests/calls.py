@@ -1,24 +1,50 @@
-"""Calls of ``python -m`` in a copy of the tree, without waiting for imports.
+"""Calls of Python in a copy of the tree, without waiting for imports.
 
 Snakemake and the large libraries take longer to import than most calls take to run. One process has
 imported them, and forks a child for every call; the child imports the code of this project from the
-copy of the tree, as a process that is started anew.
+copy of the tree, as a process that is started anew. The processes that it starts in turn, such as
+the jobs of a workflow, are forks too: ``sys.executable`` is a small program there, ``FORKED``, that
+asks for one, and is otherwise an interpreter like any other.
 """
 
 import atexit
+import functools
 import gc
+import json
 import multiprocessing
 import os
 import runpy
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 IMPORTED = ("matplotlib.pyplot", "pandas", "pyarrow.parquet", "pydantic", "pytest")
 IMPORTED += ("seaborn", "sklearn.metrics", "snakemake.cli", "torch")
+
+FORKED = """#!{python} -SE
+import json, os, signal, socket, sys
+
+arguments = sys.argv[1:]
+if not arguments or (arguments[0].startswith("-") and arguments[0] != "-m"):
+    os.execv({python!r}, [{python!r}, *arguments])
+asks = socket.socket(socket.AF_UNIX)
+asks.connect({address!r})
+files = [f"/proc/{{os.getpid()}}/fd/{{number}}" for number in (1, 2)]
+asks.sendall(json.dumps([os.getcwd(), arguments, dict(os.environ), files]).encode() + b"\\n")
+answers = asks.makefile()
+pid = int(answers.readline())
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: os.kill(pid, number))
+sys.exit(int(answers.readline() or 128 + signal.SIGKILL))
+"""
+"""Asks the process of the tests for a fork that does the work, and ends as that does."""
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([*IMPORTED])
@@ -27,35 +53,90 @@ _forks.set_forkserver_preload([*IMPORTED])
 def python(
     tree: Path, module: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m module`` in a folder, with more environment variables.
-
-    Only this process itself has no imports to wait for: those that it starts are the usual ones.
-    """
-    command = [module, *arguments]
+    """Run ``python -m module`` in a folder, with more environment variables."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (stdout, stderr)]
-        variables = {**os.environ, **(environment or {})}
-        child = _forks.Process(target=_run, args=(str(tree), command, variables, files))
+        command, variables = ["-m", module, *arguments], {**os.environ, **(environment or {})}
+        call = (str(tree), command, variables, files, _interpreter())
+        child = _forks.Process(target=_run, args=call)
         child.start()
         child.join()
         texts = []
         for file in (stdout, stderr):
             file.seek(0)
             texts.append(file.read().decode())
-    return subprocess.CompletedProcess(command, child.exitcode, *texts)
+    return subprocess.CompletedProcess([module, *arguments], child.exitcode, *texts)
 
 
-def _run(tree: str, command: list[str], environment: Mapping[str, str], files: list[str]) -> None:
+@functools.cache
+def _interpreter() -> str:
+    """The path of the program ``FORKED``, which this process answers from here on."""
+    folder = Path(tempfile.mkdtemp(prefix="forked-"))
+    atexit.register(shutil.rmtree, folder)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "socket"))
+    listener.listen()
+    program = folder / "python"
+    program.write_text(FORKED.format(python=sys.executable, address=str(folder / "socket")))
+    program.chmod(0o755)
+    threading.Thread(target=_answer, args=(listener, str(program)), daemon=True).start()
+    return str(program)
+
+
+def _answer(listener: socket.socket, program: str) -> None:
+    while True:
+        asked, _ = listener.accept()
+        with asked, asked.makefile() as lines:
+            call = json.loads(lines.readline())
+            _forks.Process(target=_run_and_tell, args=(asked, *call, program)).start()
+
+
+def _run_and_tell(asked: socket.socket, *call: str) -> None:
+    """Run a call; the socket is told the process first, and how it ended last."""
+    asked.sendall(f"{os.getpid()}\n".encode())
+    code = 1
+    try:
+        _run(*call)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        asked.sendall(f"{code}\n".encode())
+
+
+def _run(
+    folder: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    files: Sequence[str],
+    interpreter: str,
+) -> None:
+    """Be ``python`` with the arguments of ``command``: ``-m`` and a module, or a script."""
     # Syntax trees and the like are many objects; there is no need to look at those from before.
     gc.freeze()
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
-    os.chdir(tree)
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.path[:] = [tree, *(path for path in sys.path if path not in ("", str(ROOT)))]
-    sys.argv[:] = command
+    if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:
+        sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
+    named = command[0] == "-m"
+    sys.argv[:] = command[named:]
+    first = folder if named else str(Path(command[0]).resolve().parent)
+    more = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [first, *more, *(path for path in sys.path if path not in ("", str(ROOT)))]
+    sys.executable = interpreter
     try:
-        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        if named:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
     finally:
         atexit._run_exitfuncs()

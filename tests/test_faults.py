@@ -2,11 +2,14 @@
 
 import base64
 import random
+import re
 
 import numpy as np
 import pytest
 
 from benchmark.utils.tensors import write_tensors
+from tests import calls
+from tests.calls import ROOT
 from tests.faults import files, phases, project, table
 from tests.faults.project import Call, Outcome, Project
 
@@ -90,3 +93,10 @@ def test_the_table_counts_what_was_well():
     wrong = Outcome("SIGKILL", "report", "", ["x differs", "y is left over", "z is left over"])
     *_, row = table.markdown([wrong, fine]).splitlines()
     assert row == r"| SIGKILL | report | 2 | 2 | 1 | 1 | killed \| so |"
+
+
+@pytest.mark.parametrize("module", ["tests.faults", "tests.mutants"])
+def test_what_is_not_there_is_refused_before_anything_runs(module):
+    done = calls.python(ROOT, module, "nonsense")
+    assert done.returncode != 0
+    assert re.search(r"no such (part|mutants): nonsense; name \w+", done.stderr)

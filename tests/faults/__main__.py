@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (0)")
     parser.add_argument("--folder", type=Path, help="of an earlier run, to go on with it")
     chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; name {', '.join(PARTS)}")
     # A program that was started in the background ignores it, and what it starts does too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="faults-"))

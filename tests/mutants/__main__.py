@@ -38,13 +38,23 @@ class Mutant:
 
 
 def chosen(names: list[str]) -> dict[str, Mutant]:
-    """Mutants by their label, ``area:number``, of the named areas or labels; by default all."""
+    """Mutants by their label, ``area:number``, of the named areas or labels; by default all.
+
+    Raises:
+        SystemExit: a name is neither that of an area nor a label.
+    """
     every = {
         f"{path.stem}:{number}": Mutant(**{"tests": listed["tests"]} | mutant)
         for path in sorted(LISTS.glob("*.toml"))
         for listed in [tomllib.loads(path.read_text())]
         for number, mutant in enumerate(listed["mutant"], 1)
     }
+    areas = {label.partition(":")[0] for label in every}
+    if unknown := set(names) - set(every) - areas:
+        sys.exit(
+            f"no such mutants: {', '.join(sorted(unknown))}; name areas ({', '.join(sorted(areas))}) "
+            "or labels such as splits:1"
+        )
     return {
         label: mutant
         for label, mutant in every.items()

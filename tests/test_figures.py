@@ -172,7 +172,7 @@ def test_published_ocgan_is_the_dotted_line(results: Results, found: Metrics) ->
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_ocgan_is_shown_where_a_method_has_every_class(tmp_path: Path, whole: bool) -> None:
+def test_ocgan_is_shown_where_gradcon_has_every_class(tmp_path: Path, whole: bool) -> None:
     config = make_config("cifar10", methods=("cae_grad", "vae"))
     make_results(config, tmp_path, inliers=8)
     for method in ("vae",) if whole else ("vae", "cae_grad"):

@@ -369,6 +369,23 @@ def test_cost_by_hand(results: Results, built: dict[str, Table]) -> None:
     assert frame.loc[("cifar10", "ocgan")]["runs"] == 0
 
 
+@pytest.mark.parametrize("some", [None, (0, 3)])
+def test_a_published_average_stands_beside_one_of_all_classes_only(
+    tmp_path: Path, some: tuple[int, ...] | None
+) -> None:
+    config = make_config("cifar10", methods=("cae_grad",))
+    if some:
+        settings = config.datasets["cifar10"].model_copy(update={"inliers": some})
+        config = config.model_copy(update={"datasets": {"cifar10": settings}})
+    make_results(config, tmp_path, inliers=8)
+    source(config, tmp_path)
+    rows = tables.build(config, tmp_path)["ran-cifar10"].rows
+    shown = {row.labels[1]: [cell.text for cell in row.cells[:3]] for row in rows}
+    expected, obtained, difference = shown["anomaly score"]
+    assert float(obtained) > 0
+    assert (expected, difference != "") == (("", False) if some else ("0.664", True))
+
+
 def test_times_of_devices_are_not_mixed(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("cae", "ocgan"), seeds=(0, 1, 2))
     make_results(config, tmp_path, inliers=8)

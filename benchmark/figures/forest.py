@@ -26,6 +26,8 @@ HEADLINE = ("cae_grad", "score")
 """The series of the first panel."""
 
 BAR = "#B8C4CE"
+ACROSS = 4
+"""Panels beside each other: as high as wide then, so that a printed page has all of the paper's."""
 COLUMNS = (
     *("place", "published_method", "loss", "method", "component", "inlier", "class_name", "mark"),
     *("run", "value", "low", "high", "seen", "same_settings"),
@@ -60,7 +62,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     lines = frame.drop_duplicates("inlier").sort_values("inlier", kind="stable")
     names = dict(zip(lines["inlier"], lines["class_name"], strict=True))
     height = max(1.8, 0.75 + 0.18 * len(names))
-    figure, axes = panels(len(series), height)
+    figure, axes = panels(len(series), height, ACROSS)
     # A range of few runs can be wider than any AUROC; the axis is that of the values.
     ends = max(0.0, frame["value"].min() - 0.06), min(1.02, frame["value"].max() + 0.06)
     for position, (axis, ((place, method, loss), marks)) in enumerate(
@@ -72,9 +74,9 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_xlim(*ends)
         axis.locator_params(axis="x", nbins=5)
         axis.set_yticks(range(len(names)), [])
-        if position % 3 == 0:
+        if position % ACROSS == 0:
             axis.set_yticks(range(len(names)), [shortened(name, 16) for name in names.values()])
-    for axis in axes[-3:]:
+    for axis in axes[-ACROSS:]:
         axis.set_xlabel("AUROC")
     figure.legend(handles=_legend(frame), loc="outside upper center", ncols=3)
     caption = (

@@ -36,10 +36,13 @@ style_sheet = partial(style.context, SHEET, after_reset=True)
 
 
 def panels(number: int, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """A figure of ``number`` panels in rows of at most ``columns``, each ``height`` inches."""
+    """A figure of ``number`` panels in rows of at most ``columns``, each ``height`` inches.
+
+    It is wider with more than three columns, so that panels stay as wide.
+    """
     across = min(number, columns)
     down = -(-number // across)
-    figure = Figure(figsize=(WIDTH, height * down))
+    figure = Figure(figsize=(WIDTH * max(1, across / 3), height * down))
     axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
     for spare in axes[number:]:
         spare.remove()

@@ -27,8 +27,9 @@ def build(source: Source, dataset: str) -> Table:
         f"What ran on {captions.dataset(config, dataset)}: average AUROC over the inlier classes, "
         "published (expected) and ours (obtained), with the command that gives it.\n"
         "Each command makes the runs of a method, for a shell with brace expansion, and everything "
-        "after them. The average of a method that lacks classes is not comparable, and left out; "
-        f"the other tables have its classes. "
+        "after them. The average of a method that lacks classes is not comparable, and left out, "
+        "as is the published one of a configuration on some classes; the other tables have the "
+        "classes. "
         f"{captions.conditions(config, source.runs, dataset)}"
     )
     rows = [_row(record) for record in records]
@@ -51,12 +52,14 @@ def _records(source: Source, dataset: str, method: str) -> Iterator[dict[str, An
             dataset, method, component, "auroc", layout.main_ratio(config)
         )[AVERAGE]
         verdict = _verdict(source, dataset, method, component)
+        # A published average is over every class: that of a few is nothing to hold beside it.
+        comparable = verdict is not None and config.datasets[dataset].inliers is None
         yield {
             "dataset": dataset,
             "method": method,
             "title": config.methods[method].title,
             "component": component,
-            "published": np.nan if verdict is None else verdict.published,
+            "published": verdict.published if comparable else np.nan,
             "mean": np.nan if average.lacking else average.mean,
             "outcome": "" if verdict is None else verdict.outcome,
             "missing": "" if verdict is None else verdict.missing,

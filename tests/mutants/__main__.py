@@ -51,10 +51,8 @@ def chosen(names: list[str]) -> dict[str, Mutant]:
     }
     areas = {label.partition(":")[0] for label in every}
     if unknown := set(names) - set(every) - areas:
-        sys.exit(
-            f"no such mutants: {', '.join(sorted(unknown))}; name areas ({', '.join(sorted(areas))}) "
-            "or labels such as splits:1"
-        )
+        given, there = (", ".join(sorted(names)) for names in (unknown, areas))
+        sys.exit(f"no such mutants: {given}; name areas ({there}) or labels such as splits:1")
     return {
         label: mutant
         for label, mutant in every.items()

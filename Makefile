@@ -84,5 +84,5 @@ simulation-check: $(READY)
 	$(BIN)/python -m tests.simulation_check "$(CURE_TSR)" "$(GTSRB)" results/simulation-check
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +

@@ -53,9 +53,14 @@ def setup(app: Sphinx) -> None:
 
     def inline(writer: Any, node: nodes.Element) -> None:
         _mathml(writer, node, "inline")
+        raise nodes.SkipNode
 
     def block(writer: Any, node: nodes.Element) -> None:
+        # Padding, as what may scroll sideways cuts off what is higher than the line.
+        writer.body.append('<div style="overflow-x: auto; padding: 0.5em 0">')
         _mathml(writer, node, "block")
+        writer.body.append("</div>\n")
+        raise nodes.SkipNode
 
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     app.config.html_math_renderer = "mathml"
@@ -66,7 +71,6 @@ def setup(app: Sphinx) -> None:
 
 def _mathml(writer: Any, node: nodes.Element, display: str) -> None:
     writer.body.append(convert(node.astext(), display=display))
-    raise nodes.SkipNode
 
 
 def _with_title(app: Sphinx, name: str, source: list[str]) -> None:

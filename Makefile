@@ -6,7 +6,7 @@ READY := .venv/.ready
 
 CONFIG ?= config/paper.yaml
 
-.PHONY: help run demo test check bench mutants faults reference verify simulation-check clean
+.PHONY: help run demo test check docs bench mutants faults reference verify simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
@@ -14,6 +14,7 @@ help:
 	@echo "                         OPTIONS=... of Snakemake, such as OPTIONS='--cores 8'"
 	@echo "make test        install, then run the tests, on all cores"
 	@echo "make check       style, types and the workflow's lint"
+	@echo "make docs        the site of docs/, offline, in build/site"
 	@echo "make bench       speed and memory"
 	@echo "make mutants     which of the listed wrong changes of the code the tests miss, slow"
 	@echo "make faults      kills, full disks, damaged files: does one call go on after each, slow"
@@ -28,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is \
 	needed, this is " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	@touch $@
 
 run: $(READY)
@@ -51,6 +52,10 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -c docs -b html -W --keep-going --quiet . build/site
+	@echo "Open build/site/docs/index.html"
 
 bench: $(READY)
 	$(BIN)/python -m performance.bench
@@ -79,5 +84,5 @@ simulation-check: $(READY)
 	$(BIN)/python -m tests.simulation_check "$(CURE_TSR)" "$(GTSRB)" results/simulation-check
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo
+	rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake results/demo
 	find . -name __pycache__ -not -path "./.git/*" -prune -exec rm -rf {} +

@@ -80,7 +80,9 @@ class TorchDetector(BaseDetector, Generic[N]):
         device: str = "cpu",
     ) -> Self:
         """Train on inliers; see ``benchmark.detector.Detector.fit``."""
-        shape, train, validation, seed = self.check_training(train, validation, seed, device)
+        shape, train, validation, seed = self.check_training(
+            train, validation, seed, device, milestones
+        )
         with own_generators(device):
             seed_generators(device, seed)
             networks = self._placed(self.build(shape[2], shape[0]), device)

@@ -14,10 +14,10 @@ layer     output, for each of the 64 dimensions          depends on
 1         32 channels, LReLU 0.01                        dimensions before its own (mask A)
 2, 3, 4   32 channels, LReLU 0.01                        dimensions up to its own (mask B)
 5         100 logits, one per bin of [0, 1]              dimensions up to its own (mask B)
-weights   25,835,776 with the masked ones; 13,124,864 without
 ========= ============================================== ===========================================
 
-With the autoencoder's, and without the masked ones, there are 13,690,160 (C = 1) and 17,826,752
+It has 25,835,776 weights with the masked ones and 13,124,864 without. With the autoencoder's, and
+without the masked ones, there are 13,690,160 (C = 1) and 17,826,752
 (C = 3) weights. The first equals exactly the count for LSA in GradCon's Table 6; with the masked
 ones it is 26,401,072.
 

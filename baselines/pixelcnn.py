@@ -16,10 +16,11 @@ Architecture (h = 128; every convolution with bias, of stride 1 and the image's 
 part     layers                                                                mask
 ======== ===================================================================== ====
 first    conv 7x7 C->2h                                                        A
-15 times plus (ReLU, conv 1x1 2h->h, ReLU, conv 3x3 h->h, ReLU, conv 1x1 h->2h) B
+15 times + (ReLU, conv 1x1 2h->h, ReLU, conv 3x3 h->h, ReLU, conv 1x1 h->2h)    B
 head     ReLU, conv 1x1 2h->1024, ReLU, conv 1x1 1024->256 C                   B
-weights  C = 1: 2,751,488; C = 3: 2,530,228 (3,740,928 and 4,290,816 with the masked)
 ======== ===================================================================== ====
+
+Weights: 2,751,488 (C = 1) and 2,530,228 (C = 3); 3,740,928 and 4,290,816 with the masked ones.
 
 A mask keeps the weights of the rows above and of the pixels to the left; at the pixel itself, mask
 B keeps those of its own and of earlier colours, mask A those of earlier colours only. The channels

@@ -10,9 +10,9 @@ In a configuration:
         title: Isolation forest
         estimator: "sklearn.ensemble:IsolationForest"
         parameters: {n_estimators: 50}
-      ecod:
+      knn:
         detector: "benchmark.adapters:Outlier"
-        estimator: "pyod.models.ecod:ECOD"
+        estimator: "pyod.models.knn:KNN"
 """
 
 import inspect

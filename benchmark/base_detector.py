@@ -3,7 +3,7 @@
 import inspect
 import json
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, get_type_hints
@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from benchmark.detector import Images, NonNegativeInt, Scores
+from benchmark.detector import Images, NonNegativeInt, PositiveInt, Scores
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
+from benchmark.utils.machine import require_gpu
 from benchmark.utils.tensors import Arrays, read_tensors, write_tensors
 from benchmark.utils.values import checked
 
@@ -23,6 +24,8 @@ Shape = Annotated[tuple[int, int, int], Field(description="height, width and cha
 
 Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda or cuda:1")]
 """A torch device."""
+
+Milestones = Annotated[list[PositiveInt], Field(description="a list of epochs, each from 1")]
 
 SAVED = ("best", "last")
 OUTCOME = {"history": list[dict[str, Any]], "facts": dict[str, Any], "seconds": float}
@@ -49,6 +52,12 @@ class Checked(ABCMeta):
         """Create an instance; ``InputError`` for a value that is not what its annotation says."""
         if unnamed:
             raise InputError(f"{cls.__name__}: give each hyperparameter by its name, as name=value")
+        names = inspect.signature(cls).parameters
+        if unknown := [name for name in named if name not in names]:
+            raise InputError(
+                f"{cls.__name__} has no hyperparameter {unknown[0]!r}; it has "
+                + (", ".join(names) or "none")
+            )
         types = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
         plain = {k: checked(types.get(k, Any), named[k], k, cls.__name__) for k in named}
         return super().__call__(**plain)
@@ -118,7 +127,12 @@ class BaseDetector(metaclass=Checked):
         return height, width, channels
 
     def check_training(
-        self, train: Images, validation: Images | None, seed: int, device: str
+        self,
+        train: Images,
+        validation: Images | None,
+        seed: int,
+        device: str,
+        milestones: Sequence[int] = (),
     ) -> tuple[Shape, Images, Images, int]:
         """The shape of each image, and the arguments of ``fit`` as plain values.
 
@@ -128,9 +142,18 @@ class BaseDetector(metaclass=Checked):
         name, shape = type(self).__name__, self.check_images(train)
         seed = checked(NonNegativeInt, seed, "seed", name)
         checked(Device, device, "device", name)
+        each = list(milestones) if isinstance(milestones, Iterable) else milestones
+        checked(Milestones, each, "milestones", name)
+        if self.uses_gpu:
+            require_gpu(device)
         if validation is None:
             order = np.random.default_rng(seed).permutation(len(train))
             validation, train = np.split(train[order], [max(1, round(0.1 * len(train)))])
+        if isinstance(validation, np.ndarray) and validation.ndim != 4:
+            raise InputError(
+                f"validation images are of shape {validation.shape}; give {name} inliers of shape "
+                "(M, H, W, C), and no labels"
+            )
         if shape != (other := self.check_images(validation)):
             raise InputError(
                 f"training images are {shape}, validation {other}: give both the same shape"
@@ -160,7 +183,8 @@ class BaseDetector(metaclass=Checked):
     def fitted_to(self, images: Images, model: str) -> Fitted:
         """The fit; ``KeyError`` without this model, ``InputError`` for images of another shape."""
         if model not in self.fitted.models:
-            raise KeyError(f"no model {model!r}: there are {', '.join(self.models)}")
+            names, epochs = ", ".join(self.models), self.facts.get("epochs", 0)
+            raise KeyError(f"no model {model!r}: there are {names}, of {epochs} epochs")
         shape = self.check_images(images)
         if shape != self.fitted.shape:
             raise InputError(

@@ -62,8 +62,9 @@ def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.Data
 
 def split(settings: DatasetConfig) -> str:
     """For instance ``official split`` or ``folds 0 to 4 of 5``."""
-    if settings.protocol == "official":
-        return "official split"
+    if settings.own_parts:
+        whole = ", all images of its test part" * (settings.protocol == "whole")
+        return f"official split{whole}"
     return f"fold{'s' * (len(settings.folds) > 1)} {listed(settings.folds)} of 5"
 
 
@@ -154,12 +155,13 @@ def conditions(
     runs = runs[runs["dataset"] == key]
     if methods is not None:
         runs = runs[runs["method"].isin(methods)]
+    shared = ratio and config.datasets[key].protocol != "whole"
     parts = [
         epochs(config, runs),
         seeds(config, runs),
         split(config.datasets[key]),
         model,
-        *([f"{main_ratio(config):.0%} outliers in the test sets"] if ratio else []),
+        *([f"{main_ratio(config):.0%} outliers in the test sets"] if shared else []),
     ]
     differ = {
         config.methods[str(method)].title: differing_settings(config, group)

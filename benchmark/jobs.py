@@ -79,11 +79,12 @@ def split_parameters(config: Config, dataset: str) -> dict[str, Any]:
     They have all classes, so that inliers that are added change none.
     """
     settings = config.datasets[dataset]
+    # Each challenge and level is tested in full, not a sample of all together.
+    in_full = settings.challenges or settings.protocol == "whole"
     return {
         "protocol": settings.protocol,
         "split_seed": config.split_seed,
-        # Each challenge and level is tested in full, not a sample of all together.
-        "max_ratio": None if settings.challenges else max(config.outlier_ratios),
+        "max_ratio": None if in_full else max(config.outlier_ratios),
     }
 
 

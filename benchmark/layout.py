@@ -109,10 +109,10 @@ def main_ratio(config: Config) -> float:
 
 def table_names(config: Config) -> list[str]:
     """Names of the tables: verdicts on the paper, those of each data set, the cost of all runs."""
-    kinds = ["auroc", "ablation", "overlap"] + ["outliers"] * (len(config.outlier_ratios) > 1)
-    kinds += ["selection"]
     by_dataset = []
     for dataset, settings in config.datasets.items():
+        shares = len(config.outlier_ratios) > 1 and settings.protocol != "whole"
+        kinds = ["auroc", "ablation", "overlap"] + ["outliers"] * shares + ["selection"]
         first = ["ran"] + ["challenges"] * bool(settings.challenges)
         last = ["verdicts"] * (data_source(config, dataset) in SOURCES)
         by_dataset += [f"{kind}-{dataset}" for kind in first + kinds + last]

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from benchmark.config import Config
 from benchmark.errors import InputError
+from benchmark.utils import shipped
 
-DIRECTORY = Path(__file__).resolve().parents[1] / "results" / "published"
+DIRECTORY = shipped.folder("results/published")
 
 REPORTED = DIRECTORY / "reported"
 """What others report of their own runs of the official code, in the same form but that ``method``

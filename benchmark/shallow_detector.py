@@ -70,7 +70,9 @@ class ShallowDetector(BaseDetector):
         device: str = "cpu",
     ) -> Self:
         """Fit to the training inliers; see ``benchmark.detector.Detector.fit``."""
-        shape, train, validation, seed = self.check_training(train, validation, seed, device)
+        shape, train, validation, seed = self.check_training(
+            train, validation, seed, device, milestones
+        )
         begun = time.perf_counter()
         model, more = self.fit_images(train, seed)
         parameters = sum(np.asarray(array).size for array in model.values())

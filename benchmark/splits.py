@@ -1,4 +1,4 @@
-"""The paper's two protocols: which images train, validate and test the model of each class.
+"""The protocols, two of them the paper's: which images train, validate and test each class's model.
 
 A protocol first puts every image of the data set into one part, class by class. The split of an
 inlier class is then its own images in the three parts, and outliers drawn at random from the test
@@ -23,7 +23,7 @@ from benchmark.utils.files import atomic
 from benchmark.utils.parquet import write_parquet
 
 PARTS = ("train", "validation", "test")
-FOLDS = {"official": 1, "folds": FOLD_COUNT}
+FOLDS = {"official": 1, "folds": FOLD_COUNT, "whole": 1}
 """The protocols, and how many folds each has."""
 
 _TRAIN, _VALIDATION, _TEST = range(len(PARTS))
@@ -51,10 +51,10 @@ def make_split(
         n_train: the first ``n_train`` samples are the official training part; None if there is
             no such part.
         protocol: ``official`` (90 % of a class's official training images train and 10 %
-            validate; the official test part tests) or ``folds`` (training and test images pooled,
-            five equal folds per class: three train, one validates, one tests).
-        fold: 0 for ``official``, 0 to 4 for ``folds``: the fold that tests; the next one
-            validates.
+            validate; the official test part tests), ``whole`` (the same, but with all outliers of
+            the test part, however few) or ``folds`` (training and test images pooled, five equal
+            folds per class: three train, one validates, one tests).
+        fold: 0, or for ``folds`` 0 to 4: the fold that tests; the next one validates.
         split_seed: fixes all draws.
         inliers: the inlier classes.
         max_ratio: the largest share of outliers in a test set, between 0 and 1; None for all
@@ -83,9 +83,11 @@ def make_split(
     if protocol == "folds":
         parts = _assign_folds(labels, fold, split_seed)
     elif n_train is None:
-        raise InputError("protocol official: the data set has no official split; use folds")
+        raise InputError(f"protocol {protocol}: the data set has no official split; use folds")
     else:
         parts = _assign_official(labels, n_train, split_seed, groups)
+    if protocol == "whole":
+        max_ratio = None
     required = set(inliers)
     tables = []
     for inlier in sorted(required | set(np.unique(labels).tolist() if others else ())):

@@ -22,6 +22,10 @@ __all__ = ["CAE", "VAE", "GradCon", "GradConVAE"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # that of pyproject.toml
+        from importlib.metadata import version
+
+        return version("gradcon-reproducibility")
     if name in __all__:
         from gradcon import detectors
 

@@ -28,6 +28,7 @@ from benchmark.detector import (
 from benchmark.errors import InputError
 from benchmark.utils.precision import full_float32
 from benchmark.utils.tensors import Arrays
+from benchmark.utils.values import checked
 from gradcon.batches import to_unit
 from gradcon.losses import RECONSTRUCTION
 from gradcon.networks import Autoencoder, VariationalAutoencoder, initialised
@@ -72,7 +73,9 @@ class AutoencoderDetector(BaseDetector):
         device: str = "cpu",
     ) -> Self:
         """Train on inliers; see ``benchmark.detector.Detector.fit``."""
-        _, train, validation, seed = self.check_training(train, validation, seed, device)
+        _, train, validation, seed = self.check_training(
+            train, validation, seed, device, milestones
+        )
         (failure,) = type(self).fit_stack(
             [self],
             [train],
@@ -115,7 +118,7 @@ class AutoencoderDetector(BaseDetector):
         settings = _common_settings(detectors)
         parts = zip(train_images, validation, seeds, strict=True)
         shapes, train_images, validation, seeds = zip(
-            *(detectors[0].check_training(*part, device) for part in parts), strict=True
+            *(detectors[0].check_training(*part, device, milestones) for part in parts), strict=True
         )
         if len(set(shapes)) != 1:
             raise InputError(
@@ -161,6 +164,7 @@ class AutoencoderDetector(BaseDetector):
         """
         if beta is None:
             beta = BETA if self.alpha > 0 else 0.0
+        beta = checked(float, beta, "beta", type(self).__name__)
         losses = self.score(images, model)
         gradient = losses.pop("gradient")
         return sum(losses.values(), start=np.float32(beta) * gradient)

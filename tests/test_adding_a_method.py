@@ -1,6 +1,7 @@
 """``docs/adding_a_method.md``, followed: its code checked, and run into a table."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,26 @@ def test_the_example_and_adapters_reach_a_table_and_edits_of_their_code_train_th
     mean = images[train].mean(axis=0) / 255
     distance = np.abs(images[scores["sample_id"]] / 255 - mean).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(scores["score"], distance, rtol=1e-5)
+
+
+def test_pyod_itself_passes_by_the_command_of_the_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("pyod")
+    install, check = blocks(PAGE, "sh")[-1].splitlines()
+    assert install == "pip install pyod"
+    words = shlex.split(check)[3:]
+    assert main(words) == 0, capsys.readouterr().out
+    ecod = [word.replace("knn:KNN", "ecod:ECOD") for word in words]
+    assert main(ecod) == 1
+    assert "one image alone differs from its score among others" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_page_are_those_that_are_run_here() -> None:
+    check, run, adapted = blocks(PAGE, "sh")
+    assert check == "python -m benchmark conformance mylab:MeanImage\n"
+    assert run == "snakemake --cores 2 all --configfile config/demo.yaml mine.yaml\n"
+    assert len(adapted.splitlines()) == 2
 
 
 LIKE_PYOD = '''"""The interface of PyOD's detectors, imitated: PyOD is not installed here."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from benchmark.errors import InputError
 from benchmark.scores import gradient_weight
 from gradcon import CAE, VAE, GradCon, GradConVAE
 from gradcon import reference as plain
@@ -180,6 +181,13 @@ def test_unknown_model_and_other_images_are_refused(fitted):
         fitted.score(of_class(2, 2) / 255)
 
 
+@pytest.mark.parametrize("beta", [float("nan"), float("inf"), "0.1", np.float32("nan")])
+def test_a_weight_of_the_gradient_loss_that_is_no_number_is_refused_in_one_line(beta):
+    detector = GradCon(epochs=1).fit(of_class(1, 20))
+    with pytest.raises(InputError, match=r"beta is .*; give GradCon a number"):
+        detector.anomaly_score(of_class(1, 3), beta=beta)
+
+
 def test_unusable_images_and_stacks_are_refused_in_one_line():
     images = of_class(1, 4)
     fits = {
@@ -207,6 +215,9 @@ def test_unusable_images_and_stacks_are_refused_in_one_line():
         ),
         "device is 'gpu'": lambda: GradCon.fit_stack(
             [GradCon(**QUICK)], [images], [images], seeds=[1], device="gpu"
+        ),
+        "milestones is .0.; give GradCon a list of epochs": lambda: GradCon.fit_stack(
+            [GradCon(**QUICK)], [images], [images], seeds=[1], milestones=[0]
         ),
     }
     for message, fit in fits.items():

@@ -19,7 +19,8 @@ from benchmark.config.methods import METHODS
 from benchmark.errors import InputError
 from benchmark.utils import imports
 from gradcon import CAE, VAE, GradCon
-from gradcon.inspection import OutlierEstimator
+from gradcon.inspection import GradCon as GradConEstimator
+from gradcon.inspection import OutlierEstimator, gradcon_estimator
 from gradcon.inspection.images import Form
 from tests.digits import of_class
 
@@ -251,6 +252,38 @@ def test_a_mistake_is_one_line(mistake):
     with pytest.raises(ValueError, match=message) as caught:
         OutlierEstimator(**{"detector": GradCon(**QUICK)} | parameters).fit(of_class(1, 20))
     assert "\n" not in str(caught.value)
+
+
+def test_gradcon_itself_is_an_estimator(tmp_path):
+    images, new = of_class(1, 30), of_class(2, 7, 3)
+    estimator = GradConEstimator(**QUICK)
+    scores = estimator.fit(images).score_samples(new)
+    general = OutlierEstimator(GradCon(**QUICK)).fit(images)
+    np.testing.assert_array_equal(scores, general.score_samples(new))
+    estimator.save(tmp_path)
+    loaded = GradConEstimator.load(tmp_path)
+    for again in (pickle.loads(pickle.dumps(estimator)), loaded, clone(estimator).fit(images)):
+        np.testing.assert_array_equal(again.score_samples(new), scores)
+        assert again.get_params() == estimator.get_params()
+
+
+def test_its_hyperparameters_are_those_of_the_detector(tmp_path):
+    estimator, detector = GradConEstimator(), GradCon()
+    own = {name: estimator.get_params()[name] for name in gradcon_estimator.OWN}
+    assert detector.hyperparameters == detector.hyperparameters | own
+    shared = OutlierEstimator().get_params().keys() - {"detector"}
+    assert estimator.get_params().keys() == shared | own.keys()
+    estimator.set_params(epochs=1.5)
+    with pytest.raises(InputError, match=r"epochs is 1\.5; give GradCon a whole number"):
+        estimator.fit(of_class(1, 20))
+    with pytest.raises(ValueError, match="Invalid parameter 'detector'"):
+        estimator.set_params(detector__epochs=3)
+
+
+def test_gradcon_refuses_the_model_of_another_method(fitted, tmp_path):
+    fitted.save(tmp_path)
+    with pytest.raises(InputError, match=r"the model is of KDE\(.*read it by OutlierEstimator\."):
+        GradConEstimator.load(tmp_path)
 
 
 def test_an_unknown_hyperparameter_names_those_that_exist():

@@ -10,6 +10,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from gradcon.inspection.command import main
+from tests.pages import fenced
+from tests.test_docs import OF_THE_OWN_IMAGES_PAGE
 
 PAGE = (Path(__file__).parents[1] / "docs/own_images.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -50,6 +52,23 @@ def test_every_block_of_the_page_runs(folder):
                 assert program == "gradcon" and main(words) == 0, line
     assert len((folder / "scores.csv").read_text().splitlines()) == 10
     assert (folder / "why.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("page", OF_THE_OWN_IMAGES_PAGE)
+def test_what_other_pages_say_of_it_runs_too(folder, page):
+    """Their calls of ``gradcon``, with one epoch, and their Python."""
+    ran = 0
+    for language, block in fenced(page):
+        if language == "python":
+            exec(block.replace("epochs=100", "epochs=1"), {})
+            ran += 1
+        for line in block.splitlines() if language == "sh" else ():
+            program, *words = shlex.split(line, comments=True)
+            if program == "gradcon":
+                few = ["--set", "epochs=1"] if words[0] == "fit" else []
+                assert main([*words, *few]) == 0, line
+                ran += 1
+    assert ran >= 2
 
 
 def test_the_numbers_of_the_page_are_those_of_the_threshold():

@@ -61,6 +61,16 @@ def test_sizes_of_fashion_mnist():
     assert len(part(split, 7, "test", inliers=False)) == 1400
 
 
+@given(st.integers(1, 8), SEEDS, st.sampled_from([0.1, 0.9, None]))
+def test_whole_tests_every_image_of_the_test_part(defects, seed, ratio):
+    labels = np.repeat([0, 0, 1], [30, 12, defects])
+    whole = splits.make_split(labels, 30, "whole", 0, seed, [0], ratio)
+    assert part(whole, 0, "test") == list(range(30, 42))
+    assert sorted(part(whole, 0, "test", inliers=False)) == list(range(42, 42 + defects))
+    official = splits.make_split(labels, 30, "official", 0, seed, [0], None)
+    assert whole.equals(official)
+
+
 def test_official_keeps_the_official_parts():
     labels = np.concatenate([balanced(3, 20, 1), balanced(3, 10, 2)])
     split = splits.make_split(labels, 60, "official", 0, 5, range(3), 0.5)

@@ -40,7 +40,7 @@ def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]
     except InputError as error:
         yield "path", str(error)
         return
-    if dataset.protocol == "official" and not official:
+    if dataset.own_parts and not official:
         if dataset.source in CHALLENGED:
             yield "protocol", f"{dataset.path} has no Real_Train and Real_Test; add them"
         else:
@@ -62,7 +62,7 @@ def _too_small(
 ) -> Iterator[tuple[str, str]]:
     """The same for inlier classes with too few images, or too few outliers for a share of them."""
     parts, needed = {"in all": of_images}, f"{FEWEST_IMAGES}"
-    if dataset.protocol == "official":
+    if dataset.own_parts:
         parts = {"to train": of_images[:n_train], "to test": of_images[n_train:]}
         needed += ", 2 of them to train and 1 to test"
     tested = _tested([*parts.values()][-1], dataset)
@@ -75,7 +75,11 @@ def _too_small(
             counts = ", ".join(f"{number} {place}" for place, number in numbers.items())
             problem = f"too few images of the class {name!r} ({counts}); an inlier class needs"
             yield "inliers", f"{problem} {needed}: add images, or name the other classes here"
-        elif problem := _ratio_problem(name, index, tested, ratio):
+        elif problem := (
+            _no_outlier(name, index, tested)
+            if dataset.protocol == "whole"
+            else _ratio_problem(name, index, tested, ratio)
+        ):
             yield "inliers", problem
 
 
@@ -83,7 +87,7 @@ def _tested(of_images: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
     """For each fold, how many images of each class test; of the labels that there are to test."""
     classes, numbers = np.unique(of_images, return_counts=True)
     sizes = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
-    if dataset.protocol == "official":
+    if dataset.own_parts:
         return [sizes]
     return [
         {label: len(range(fold, size, FOLD_COUNT)) for label, size in sizes.items()}
@@ -102,6 +106,13 @@ def _ratio_problem(name: str, index: int, tested: Sequence[dict[int, int]], rati
                 "lower the largest of outlier_ratios, or name the other classes here"
             )
     return ""
+
+
+def _no_outlier(name: str, index: int, tested: Sequence[dict[int, int]]) -> str:
+    """Why there is nothing to find in a test part; empty if there is."""
+    if any(sizes.keys() - {index} for sizes in tested):
+        return ""
+    return f"no outliers to test for the class {name!r}; add images of another class"
 
 
 def _name_problem(inlier: int | str, classes: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from benchmark.data import CHALLENGED
 from benchmark.data.challenges import gtsrb
 from benchmark.data.challenges.selection import CLEAN, Selection
 from benchmark.errors import InputError
+from benchmark.utils import shipped
 
 
 def load(mapping: Mapping[str, Any], source: str = "config", data: bool = True) -> Config:
@@ -72,7 +73,7 @@ def merged(*sources: Path | Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_bytes(), _Loader)
+        content = yaml.load(shipped.file(path).read_bytes(), _Loader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a configuration file") from error
     except yaml.reader.ReaderError as error:

@@ -76,18 +76,24 @@ class DatasetConfig(_Model):
     title: str = Field(
         default="", description="Name in tables and figures; the data set's key by default."
     )
-    protocol: Literal["official", "folds"] = Field(
+    protocol: Literal["official", "folds", "whole"] = Field(
         description="`official`: the data set's own training and test parts, a tenth of the "
         "training part for validation. `folds`: five equal folds, three to train, one to "
-        "validate, one to test."
+        "validate, one to test. `whole`: as `official`, with every image of the test part "
+        "tested, whatever `outlier_ratios` say."
     )
     folds: NonEmpty[Annotated[int, Field(ge=0, le=4)]] = Field(
-        default=(0,), description="The folds to test, 0 to 4; only 0 for `official`."
+        default=(0,), description="The folds to test, 0 to 4; only 0 for `official` and `whole`."
     )
     inliers: NonEmpty[int | str] | None = Field(
         default=None, description="The inlier classes, as names or indices; all by default."
     )
     note: str = Field(default="", description="Printed in every caption of the data set.")
+
+    @property
+    def own_parts(self) -> bool:
+        """Whether the data set itself says which images train and which test."""
+        return self.protocol in ("official", "whole")
 
     @property
     def available(self) -> bool:
@@ -113,10 +119,10 @@ class DatasetConfig(_Model):
                 raise ValueError(f"must say {gtsrb.NAME!r}, as these are no images of CURE-TSR")
             case "protocol" if has_challenges and value != "official":
                 raise ValueError(f"{source!r} has only the protocol official; set it to that")
-            case "folds" if info.data.get("protocol") == "official" and value != (0,):
+            case "folds" if info.data.get("protocol") != "folds" and value != (0,):
                 raise ValueError(
-                    f"the protocol official has only fold 0, not {list(value)}; set it to [0], or "
-                    "the protocol to folds"
+                    f"the protocol {info.data.get('protocol')} has only fold 0, not {list(value)}; "
+                    "set it to [0], or the protocol to folds"
                 )
             case "inliers" if has_challenges and value not in ((CLEAN,), (0,)):
                 raise ValueError(f"the inliers of challenges are [{CLEAN}]; remove it")

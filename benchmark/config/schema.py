@@ -2,15 +2,15 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import Any
 
 from benchmark.config.methods import METHODS, hyperparameters
 from benchmark.config.models import METHOD_KEYS, Config
 from benchmark.errors import InputError
+from benchmark.utils import shipped
 from benchmark.utils.files import atomic
 
-SCHEMA = Path(__file__).parents[2] / "config" / "schema.json"
+SCHEMA = shipped.CHECKOUT / "config" / "schema.json"
 
 
 def schema() -> dict[str, Any]:
@@ -46,6 +46,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(chosen: Namespace) -> int:
     """Write the file; the exit status."""
+    if shipped.INSIDE.is_dir():
+        raise InputError("the schema is written in a checkout of the suite: call this there")
     with atomic(SCHEMA) as partial:
         partial.write_text(json.dumps(schema(), indent=2) + "\n")
     print(f"{SCHEMA}: written")

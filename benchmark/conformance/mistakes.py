@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.base_detector import BaseDetector
 from benchmark.config import methods
 from benchmark.conformance.subject import NotApplicable, Subject, require
@@ -92,6 +94,12 @@ def _fit_with(**arguments: Any) -> Callable[[Subject, Path], object]:
     return lambda subject, folder: subject.create().fit(subject.inliers(*TRAIN), **arguments)
 
 
+def _fit_on_no_gpu(subject: Subject, folder: Path) -> object:
+    if not _any(subject.create()).uses_gpu:
+        raise NotApplicable("computes on the CPU wherever it is called")
+    return _fit_with(device="cuda:99")(subject, folder)
+
+
 def _positional(subject: Subject, folder: Path) -> object:
     return type(subject.create())(3)  # type: ignore[call-arg]
 
@@ -119,6 +127,8 @@ def _any(detector: object) -> Any:
 KEYWORD_ONLY = r".+:Mine: write `def __init__\(self, \*, \.\.\.\)`, with named arguments only"
 SEED_RANGE = r"give \w+ a whole number of at least 0"
 DEVICES = r"give \w+ cpu, cuda or cuda:1"
+EPOCHS = r"give \w+ a list of epochs, each from 1"
+NO_GPU = r"device is 'cuda:99', but torch sees \d+ GPUs here \(nvidia-smi lists them\); give cpu"
 UNREADABLE = r"detector\.json: cannot be read \(.+\); name a directory that \w+ has saved"
 NO_ARRAY = r"images are a list; give \w+ a NumPy array"
 NOT_FITTED = r"\w+ is not fitted: call fit or load first"
@@ -159,6 +169,34 @@ MISTAKES = {
         _fit_with(device="cuda:"), InputError, r"device is 'cuda:'; " + DEVICES
     ),
     "no device": Mistake(_fit_with(device=None), InputError, r"device is None; " + DEVICES),
+    "no such GPU": Mistake(_fit_on_no_gpu, InputError, NO_GPU),
+    "an unknown hyperparameter": Mistake(
+        lambda subject, folder: subject.create(unheard_of=1),
+        InputError,
+        r"\w+ has no hyperparameter 'unheard_of'; it has .+",
+    ),
+    "milestones as text": Mistake(
+        _fit_with(milestones="12"), InputError, r"milestones is \['1', '2'\]; " + EPOCHS
+    ),
+    "one milestone": Mistake(_fit_with(milestones=5), InputError, "milestones is 5; " + EPOCHS),
+    "a milestone before the first epoch": Mistake(
+        _fit_with(milestones=(0,)), InputError, r"milestones is \[0\]; " + EPOCHS
+    ),
+    "a milestone past the last epoch": Mistake(
+        lambda subject, folder: fitted(subject).score(subject.tests(), "epoch-99999"),
+        KeyError,
+        r".no model 'epoch-99999': there are best, last.*, of \d+ epochs.",
+    ),
+    "labels as validation images": Mistake(
+        lambda subject, folder: subject.create().fit(subject.inliers(*TRAIN), _any(np.ones(3))),
+        InputError,
+        r"validation images are of shape \(3,\); give \w+ inliers of shape .+, and no labels",
+    ),
+    "a path for images": Mistake(
+        lambda subject, folder: subject.create().fit(_any("parts/good")),
+        InputError,
+        r"images are a str; give \w+ a NumPy array",
+    ),
     "fit to no images": Mistake(
         lambda subject, folder: subject.create().fit(subject.inliers(0, 0), subject.inliers(0, 0)),
         InputError,

@@ -147,6 +147,7 @@ def load(config: Config, root: Path) -> Metrics:
 def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterable[tuple[Any, ...]]:
     """The rows of one run."""
     main = layout.main_ratio(config)
+    whole = config.datasets[run.key.dataset].protocol == "whole"
     head = (*run.key[:4], run.class_name, run.key.seed)
     weight = gradient_weight(run.manifest, config.beta)
     for model, scores in models.items():
@@ -158,8 +159,9 @@ def _numbers(run: Run, models: dict[str, TestScores], config: Config) -> Iterabl
         flags = _flags(values)
         # F1 is for the plain columns, which come first; milestones have only an AUROC.
         plain = sum(multiple is None for _, multiple in names) if final else 0
-        for ratio in config.outlier_ratios if final else [main]:
-            count = outlier_count(inliers.shape[-1], ratio)
+        for ratio in config.outlier_ratios if final and not whole else [main]:
+            some_of = outlier_count(inliers.shape[-1], ratio)
+            count = outliers.shape[-1] if whole else some_of
             enough = 0 < count <= outliers.shape[-1]
             taken = slice(count if enough else None)
             some = outliers[:plain, taken]
@@ -224,6 +226,7 @@ class _Pool:
         self.owner = (dataset, method)
         self.config = config
         self.ratio = layout.main_ratio(config)
+        self.whole = config.datasets[dataset].protocol == "whole"
         self.expected: Counter[tuple[int, int]] = Counter()
         self.parts: dict[tuple[str, str], dict[tuple[int, int], _Sides]] = {}
         """Scores of inliers and outliers by model, component, fold and seed, then class."""
@@ -236,7 +239,8 @@ class _Pool:
             columns = _columns(scores, weight, self.config, swept=False)
             for (component, _), values in columns.items():
                 inliers, outliers = scores.split(values)
-                outliers = outliers[: outlier_count(inliers.size, self.ratio)]
+                if not self.whole:
+                    outliers = outliers[: outlier_count(inliers.size, self.ratio)]
                 if np.isfinite(inliers).all() and np.isfinite(outliers).all():
                     pooled = self.parts.setdefault((model, component), {})
                     sides = pooled.setdefault((run.key.fold, run.key.seed), {})

@@ -18,13 +18,15 @@ def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
         for key, settings in config.datasets.items()
     )
     ratios = ", ".join(f"{ratio:.0%}" for ratio in config.outlier_ratios)
+    drawn = f"{ratios}; {layout.main_ratio(config):.0%} unless said"
+    whole = all(settings.protocol == "whole" for settings in config.datasets.values())
     return {
         "Data sets": "; ".join(protocols),
         "Methods": ", ".join(settings.title for settings in config.methods.values()),
         "Training": captions.epochs(config, runs),
         "Seeds": f"{captions.seeds(config, runs)}; split seed {config.split_seed}",
         "Score": f"beta = {config.beta:g}, alpha = {config.alpha:g} in the sweep",
-        "Outliers in the test sets": f"{ratios}; {layout.main_ratio(config):.0%} unless said",
+        "Outliers in the test sets": "all that there are" if whole else drawn,
     }
 
 

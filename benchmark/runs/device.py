@@ -94,8 +94,12 @@ def _cpu() -> str:
 
 
 def _commit() -> str | None:
-    """The checked-out commit, with ``+`` when tracked files differ from it; None outside git."""
+    """The checked-out commit, with ``+`` when tracked files differ from it; None outside git.
+
+    A wheel that is installed below someone's own checkout is outside.
+    """
     try:
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
         return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -2,6 +2,8 @@
 
 import re
 
+from benchmark.errors import InputError
+
 MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|bad_alloc")
 """Texts of torch and the libraries below it for a lack of memory, on the CPU or a GPU."""
 
@@ -39,3 +41,18 @@ def advice(error: BaseException) -> str | None:
             if pattern.search(text) and not OF_THE_METHOD.search(text):
                 return remedy
     return advice(error.__cause__) if error.__cause__ else None
+
+
+def require_gpu(device: str) -> None:
+    """Refuse a GPU, ``cuda`` or ``cuda:1``, that torch does not see; ``cpu`` is always there."""
+    if device == "cpu":
+        return
+    import torch
+
+    number = int(device.partition(":")[2] or 0)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if number >= count:
+        raise InputError(
+            f"device is {device!r}, but torch sees {count} GPUs here (nvidia-smi lists them); "
+            "give cpu"
+        )

@@ -142,7 +142,7 @@ class Reproduced:
         settings = self.config.datasets[what.dataset]
         if what.metric != "auroc" or len(settings.folds) > 1:
             return 0.0
-        errors = self._cube(what, "outlier_error" if settings.protocol == "official" else "error")
+        errors = self._cube(what, "outlier_error" if settings.own_parts else "error")
         if inlier is not None:
             errors = errors[:, :, [list(self.classes(what.dataset)).index(inlier)]]
         by_class = [np.mean(errors**2) for errors in by_inlier(errors) if errors.size]

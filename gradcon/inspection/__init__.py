@@ -3,7 +3,7 @@
 - ``images``: images as they come, and the form that the detectors take; ``folders``: which images
   of a folder are inliers;
 - ``estimator``: any method with scikit-learn's conventions for outlier detection, with
-  ``threshold`` and ``early_stopping``;
+  ``threshold`` and ``early_stopping``; ``gradcon_estimator``: GradCon this way, as one class;
 - ``explanation``: which parts of an image are odd, as maps;
 - ``command``: ``gradcon fit``, ``score``, ``explain``, ``evaluate``.
 
@@ -11,5 +11,6 @@
 """
 
 from gradcon.inspection.estimator import OutlierEstimator as OutlierEstimator
+from gradcon.inspection.gradcon_estimator import GradCon as GradCon
 
-__all__ = ["OutlierEstimator"]
+__all__ = ["GradCon", "OutlierEstimator"]

@@ -22,6 +22,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+import gradcon
 from benchmark.config import methods
 from benchmark.detector import FitFailed
 from benchmark.errors import InputError
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="gradcon", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=gradcon.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_fit, _add_score, _add_explain, _add_evaluate):
         add(commands)

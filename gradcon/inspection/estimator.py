@@ -230,7 +230,8 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         try:
             state = json.loads(path.read_bytes())
             detector: BaseDetector = imports.load(state["detector"]).load(folder)
-            estimator = cls(detector, device=device, **state["parameters"])
+            parameters = cls._parameters_of(detector) | state["parameters"]
+            estimator = cls(**parameters, device=device)
             estimator.form_ = Form(**state["form"])
             estimator.offset_ = float(state["offset"])
             limit = state["threshold"]
@@ -247,8 +248,12 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         estimator.detector_ = detector
         place = _device(detector, estimator._values()["device"])
         detector._fitted = replace(detector.fitted, device=place)
-        estimator.detector = type(detector)(**detector.hyperparameters)
         return estimator
+
+    @classmethod
+    def _parameters_of(cls, detector: BaseDetector) -> dict[str, Any]:
+        """The parameters that give an estimator this method."""
+        return {"detector": type(detector)(**detector.hyperparameters)}
 
     def _values(self) -> dict[str, Any]:
         """The parameters as plain values; ``InputError`` for one that is not what it should be."""

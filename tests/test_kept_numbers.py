@@ -123,10 +123,10 @@ def test_scores_that_are_damaged_or_gone_have_no_kept_numbers(root: Path) -> Non
     [
         {"beta": 0.3},
         {"alpha": 0.5},
-        {"beta_multiples": [0, 3]},
-        {"outlier_ratios": [0.2, 0.5]},
-        {"outlier_ratios": [0.1, 0.3]},
-        {"milestones": []},
+        {"beta_multiples": (0.0, 3.0)},
+        {"outlier_ratios": (0.2, 0.5)},
+        {"outlier_ratios": (0.1, 0.3)},
+        {"milestones": ()},
     ],
     ids=str,
 )

@@ -24,8 +24,11 @@ TEMPLATES = Path(__file__).parent
 SCRIPT = "page.js"
 
 LIMIT = 4_500_000
-"""Characters of tables and figures in the page, which opens in a second. Figures beyond it are read
-from their files, as of dozens of data sets."""
+"""Characters of links, tables and figures in the page, so that it opens in a second. Figures beyond
+it are read from their files, as of dozens of data sets."""
+
+LINK = 150
+"""Characters of the link to the scores of a run."""
 
 TABLE_TITLES = {
     "ran": "What ran",
@@ -79,7 +82,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     # The data set that the answer is about comes first.
     by_place = sorted(config.datasets.items(), key=lambda item: item[0] != first["forest"])
     forest = f"forest-{first['forest']}"
-    room = LIMIT - sum(len(table["body"]) for table in tables.values())
+    room = LIMIT - LINK * len(runs) - sum(len(table["body"]) for table in tables.values())
     drawn = _figures(root, sorted(figures, key=lambda name: name != forest), room)
     # These stand with the table of the same name, which is of all data sets.
     beside = {f"explanations-{key}": settings.title for key, settings in config.datasets.items()}

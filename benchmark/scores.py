@@ -5,13 +5,12 @@ computed from the scores can leave it out silently.
 """
 
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -144,32 +143,69 @@ def collect(config: Config, root: Path) -> list[Run]:
     return _refuse_other_splits(runs, root)
 
 
+class ScoreFile(NamedTuple):
+    """A file of a run's scores: its content and the sha256 of that, in hexadecimal."""
+
+    content: bytes
+    sha256: str
+
+
 def read_scores(run: Run) -> tuple[Run, dict[str, TestScores]]:
     """The scores of a run by model: ``best``, ``last``, then ``epoch-<n>``.
 
     The run comes back refused, without scores, when one of its files does not have the hash that
     ``run.json`` states or is not a score table.
     """
-    models: dict[str, TestScores] = {}
-    for file, column, prefix in (("scores", "model", ""), ("epochs", "epoch", "epoch-")):
-        path = run.directory / f"{file}.parquet"
-        if file == "epochs" and not path.is_file():
+    return models_in(*verified(run))
+
+
+def verified(run: Run) -> tuple[Run, dict[str, ScoreFile]]:
+    """The files of a run's scores, ``scores`` and, where there are models on the way, ``epochs``.
+
+    The run comes back refused, without files, when one does not have the hash that ``run.json``
+    states.
+    """
+    files = {}
+    for name in ("scores", "epochs"):
+        path = _score_file(run, name)
+        if name == "epochs" and not path.is_file():
             continue
         try:
             content = path.read_bytes()
-            sha256 = hashlib.sha256(content).hexdigest()
-            stated = run.manifest.get(f"{file}_sha256")
-            # The first published runs state no hash of their milestones.
-            if sha256 != stated and (stated or file == "scores"):
-                mismatch = f"has sha256 {sha256[:12]}, run.json says {str(stated)[:12]}"
-                return run.refused(f"{path} {mismatch}: run it again"), {}
-            models |= _by_model(pq.read_table(io.BytesIO(content)), column, prefix)
+        except OSError as error:
+            return _unreadable(run, path, error), {}
+        files[name] = ScoreFile(content, hashlib.sha256(content).hexdigest())
+        stated = run.manifest.get(f"{name}_sha256")
+        # The first published runs state no hash of their milestones.
+        if files[name].sha256 != stated and (stated or name == "scores"):
+            mismatch = f"has sha256 {files[name].sha256[:12]}, run.json says {str(stated)[:12]}"
+            return run.refused(f"{path} {mismatch}: run it again"), {}
+    return run, files
+
+
+def models_in(run: Run, files: Mapping[str, ScoreFile]) -> tuple[Run, dict[str, TestScores]]:
+    """The scores in the files of ``verified`` by model, as ``read_scores`` gives them."""
+    models: dict[str, TestScores] = {}
+    for name, file in files.items():
+        column, prefix = ("epoch", "epoch-") if name == "epochs" else ("model", "")
+        try:
+            # Ten times as fast as ``pq.read_table``, which first looks for a folder of files.
+            table = pq.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False)
+            models |= _by_model(table, column, prefix)
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            return run.refused(f"{path} cannot be read ({error}): run it again"), {}
-    if not {"best", "last"} <= set(models):
-        path = run.directory / "scores.parquet"
+            return _unreadable(run, _score_file(run, name), error), {}
+    if files and not {"best", "last"} <= set(models):
+        path = _score_file(run, "scores")
         return run.refused(f"{path} lacks the model best or last: run it again"), {}
     return run, models
+
+
+def _score_file(run: Run, name: str) -> Path:
+    return run.directory / f"{name}.parquet"
+
+
+def _unreadable(run: Run, path: Path, error: Exception) -> Run:
+    return run.refused(f"{path} cannot be read ({error}): run it again")
 
 
 def read_key(path: Path, key: str) -> Any:

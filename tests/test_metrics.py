@@ -13,10 +13,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import layout, metrics
 from benchmark.errors import InputError
-from benchmark.metrics.compute import POOLED
+from benchmark.metrics.pool import POOLED
 from benchmark.reanalyse import STAGES
 from benchmark.statistics.overlap import BINS, bin_edges, counts, overlap
-from benchmark.statistics.roc import f1, placements
+from benchmark.statistics.roc import Ranked, f1, placements
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -63,6 +63,19 @@ def test_auroc_of_many_scores_at_once_is_that_of_each() -> None:
     truth = np.r_[np.zeros(50), np.ones(20)]
     each = [roc_auc_score(truth, np.r_[a, b]) for a, b in zip(inliers, outliers, strict=True)]
     assert auroc(inliers, outliers) == pytest.approx(each)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.booleans(), st.data())
+def test_one_sort_gives_what_each_number_alone_does(
+    n: int, m: int, tied: bool, data: st.DataObject
+) -> None:
+    values = st.integers(-4, 4).map(float) if tied else st.floats(-1e9, 1e9)
+    inliers, outliers = (data.draw(arrays(np.float64, (2, k), elements=values)) for k in (n, m))
+    count, ranked = data.draw(st.integers(1, m)), Ranked(inliers, outliers)
+    some = outliers[:, :count]
+    assert np.array_equal(ranked.of_outliers(), placements(inliers, outliers))
+    assert np.array_equal(ranked.of_inliers(count), placements(some, inliers))
+    assert np.array_equal(ranked.f1(count), f1(inliers, some))
 
 
 def test_f1_by_hand() -> None:

@@ -11,6 +11,9 @@ from gradcon.settings import Precision
 from performance import accelerator, counting, determinism, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
+from performance.scale.__main__ import lines
+from performance.scale.__main__ import main as scale
+from performance.scale.process import Cost
 
 
 def test_alternate_takes_turns_and_compares_round_by_round(monkeypatch):
@@ -108,3 +111,20 @@ def test_the_same_bytes_resumed_or_not_stacked_or_not_and_with_any_hash_seed():
     assert list(rows["Same bytes"]) == ["1 of 1"] * len(determinism.SAME) + ["0 of 1"]
     assert rows["Scores differ by"][0] == "0 to 0"
     assert determinism.markdown(rows).count("\n") == len(rows) + 1
+
+
+def test_scale_fills_its_table(capsys):
+    scale(["--jobs", "10", "--runs", "100", "--no-report"])
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [int(number) for _, number, *_ in cells] == [10] * 3 + [100] * 3
+    assert len({name for name, *_ in cells}) == len(cells)
+    assert all(
+        float(cell) > 0 for *_, seconds, _, megabytes, _ in cells for cell in (seconds, megabytes)
+    )
+
+
+def test_the_exponent_is_that_of_the_same_measurement():
+    rows = [("a", 0, 1.0), ("a", 10, 2.0), ("b", 10, 5.0), ("a", 20, 8.0), ("b", 40, 5.0)]
+    written = lines((name, number, Cost(seconds, 0.0, 0.0)) for name, number, seconds in rows)
+    assert [line.split("|")[-2].strip() for line in written] == ["", "", "", "2.00", "0.00"]

@@ -10,6 +10,7 @@ from benchmark import config as configuration
 from benchmark import layout, metrics, reanalyse, report, tables
 from benchmark.__main__ import main
 from benchmark.errors import InputError
+from benchmark.report import page as page_module
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -63,6 +64,26 @@ def test_needs_no_other_file_and_no_network(page: Page) -> None:
     pictures = [link for link in page.references if link.startswith("data:image/svg+xml;base64,")]
     assert len(pictures) == 12
     assert not [link for link in page.references if re.match(r"https?:|//|/", link)]
+
+
+def test_figures_beyond_the_limit_are_read_from_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config("cifar10", methods=("cae",))
+    make_results(config, tmp_path)
+    reanalyse.reanalyse(config, tmp_path)
+    (path,) = map(Path, layout.report(config, tmp_path))
+    whole = path.read_text(encoding="utf-8")
+    inside = re.findall(r'src="data:image[^"]*"', whole)
+    shortest = min(map(len, inside))
+    monkeypatch.setattr(page_module, "LIMIT", len(whole) - sum(map(len, inside)) + shortest)
+    report.write(config, tmp_path)
+    lighter = path.read_text(encoding="utf-8")
+    assert len(lighter) < len(whole) - sum(map(len, inside)) + 2 * shortest
+    beside = [name for name in Page(lighter).references if name.endswith(".svg")]
+    sources = re.findall(r'src="([^"]*)"', lighter)
+    assert sum(not name.startswith("data:") for name in sources) >= len(inside) - 2
+    assert all((path.parent / name).is_file() for name in beside)
 
 
 def test_links_lead_somewhere(results: Results, page: Page) -> None:

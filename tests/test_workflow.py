@@ -221,6 +221,18 @@ def test_what_was_damaged_or_lost_is_made_again_and_nothing_else(tree):
     assert planned(tree) == {}
 
 
+def test_a_deleted_run_is_trained_again(tree):
+    """By Snakemake alone, though all that was made from it is there, and newer."""
+    folder = layout.run(tree / "results/tiny", RunKey("digits", "toy", 0, 0, 0))
+    before = pd.read_parquet(folder / "scores.parquet")
+    shutil.rmtree(folder)
+    assert planned(tree) == {"runs": 1, **AFTER_RUNS}
+    done = snakemake(tree, "all", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "scores.parquet"), before)
+    assert planned(tree) == {}
+
+
 def test_a_failed_run_is_recorded_and_takes_no_other_down(finished):
     root = finished / "results/tiny"
     broken = layout.run(root, RunKey("digits", "broken", 0, 0, 0))

@@ -164,18 +164,26 @@ class Jobs:
 
     def runs(self) -> list[str]:
         """The folders of all runs; none of an optional data set that is absent."""
-        return [str(layout.run(self.config.root, key)) for key in jobs.runs(self.config)]
+        return self._runs
+
+    @cached_property
+    def _runs(self) -> list[str]:
+        root = self.config.root
+        return [str(layout.run(root, key)) for key in jobs.runs(self.config)]
 
     def in_runs(self, name: str) -> Callable[[Any], list[str]]:
         """A file of every run, those that were imported too, as an input function."""
 
         def files(wildcards: Any) -> list[str]:
             self.check()
-            keys = jobs.imported(self.config, self.config.root)
-            imported = [str(layout.run(self.config.root, key)) for key in keys]
-            return [f"{run}/{name}" for run in (*self.runs(), *imported)]
+            return [f"{run}/{name}" for run in (*self._runs, *self._imported)]
 
         return files
+
+    @cached_property
+    def _imported(self) -> list[str]:
+        root = self.config.root
+        return [str(layout.run(root, key)) for key in jobs.imported(self.config, root)]
 
     def splits(self) -> list[str]:
         """The descriptions of all splits."""
@@ -235,7 +243,14 @@ class Jobs:
 
     def method(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a run, beside its data and split."""
-        return jobs.run_parameters(self.config, wildcards.method)
+        return self._parameters[wildcards.method]
+
+    @cached_property
+    def _parameters(self) -> dict[str, dict[str, Any]]:
+        """The parameters of the runs of each method, which thousands of jobs have in common."""
+        configured = self.config.methods.items()
+        names = [name for name, settings in configured if not settings.external]
+        return {name: jobs.run_parameters(self.config, name) for name in names}
 
     def analysis(self) -> dict[str, Any]:
         """The parameters of everything after the scores; where images lie is none of them."""

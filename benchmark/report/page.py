@@ -1,10 +1,12 @@
 """The report: one HTML file with everything in it, to be read offline.
 
 It sets in one page what earlier stages left as files: tables as HTML, figures as SVG with the
-captions that they carry, and an account of the runs.
+captions that they carry, and an account of the runs. Of so many data sets that it would be heavy,
+some figures stay in their files.
 """
 
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,13 @@ from benchmark.utils.files import atomic
 TEMPLATES = Path(__file__).parent
 
 SCRIPT = "page.js"
+
+LIMIT = 4_500_000
+"""Characters of links, tables and figures in the page, so that it opens in a second. Figures beyond
+it are read from their files, as of dozens of data sets."""
+
+LINK = 150
+"""Characters of the link to the scores of a run."""
 
 TABLE_TITLES = {
     "ran": "What ran",
@@ -73,18 +82,20 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
     # The data set that the answer is about comes first.
     by_place = sorted(config.datasets.items(), key=lambda item: item[0] != first["forest"])
     forest = f"forest-{first['forest']}"
+    room = LIMIT - LINK * len(runs) - sum(len(table["body"]) for table in tables.values())
+    drawn = _figures(root, sorted(figures, key=lambda name: name != forest), room)
     # These stand with the table of the same name, which is of all data sets.
     beside = {f"explanations-{key}": settings.title for key, settings in config.datasets.items()}
     if "explanations" in tables:
         tables["explanations"]["figures"] = [
-            _figure(root, name) | {"of": title} for name, title in beside.items() if name in figures
+            drawn[name] | {"of": title} for name, title in beside.items() if name in drawn
         ]
     states = ("complete", "failed", "missing", "refused")
     return {
         "name": config.name,
         "first": first,
-        "forest": _figure(root, forest) | {"of": config.datasets[first["forest"]].title}
-        if forest in figures
+        "forest": drawn[forest] | {"of": config.datasets[first["forest"]].title}
+        if forest in drawn
         else None,
         "script": (TEMPLATES / SCRIPT).read_text(encoding="utf-8"),
         "status": {name: int((runs["status"] == name).sum()) for name in states},
@@ -106,8 +117,8 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
                 **methods.get(key, {}),
                 "tables": [table for table in tables.values() if table["dataset"] == key],
                 "figures": [
-                    _figure(root, name)
-                    for name in figures
+                    figure
+                    for name, figure in drawn.items()
                     if name.partition("-")[2] == key and name not in (forest, *beside)
                 ],
             }
@@ -154,12 +165,25 @@ def _drawn(root: Path, name: str) -> bool:
     return numbers.is_file() and numbers.stat().st_size > 1
 
 
-def _figure(root: Path, name: str) -> dict[str, Any]:
-    """A figure with the caption that its picture carries."""
-    stem = root / "figures" / name
-    with Image.open(stem.with_suffix(".png")) as picture:
-        caption, _, reading = str(picture.info["Description"]).partition("\n")
-    code = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
-    title = FIGURE_TITLES[name.partition("-")[0]]
-    body = f"data:image/svg+xml;base64,{code}"
-    return {"name": name, "title": title, "body": body, "caption": caption, "reading": reading}
+def _figures(root: Path, names: Iterable[str], room: int) -> dict[str, dict[str, Any]]:
+    """Figures by name, with the caption that their picture carries.
+
+    Their pictures are in the page as far as there is ``room``, in characters, in their order.
+    """
+    figures = {}
+    for name in names:
+        stem = root / "figures" / name
+        with Image.open(stem.with_suffix(".png")) as picture:
+            caption, _, reading = str(picture.info["Description"]).partition("\n")
+        code = base64.b64encode(stem.with_suffix(".svg").read_bytes()).decode()
+        inside = len(code) <= room
+        room -= len(code) * inside
+        figures[name] = {
+            "name": name,
+            "title": FIGURE_TITLES[name.partition("-")[0]],
+            "body": f"data:image/svg+xml;base64,{code}" if inside else f"../figures/{name}.svg",
+            "inside": inside,
+            "caption": caption,
+            "reading": reading,
+        }
+    return figures

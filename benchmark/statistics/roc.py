@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from benchmark.statistics.intervals import Array
+
+Places = npt.NDArray[np.intp]
 
 
 def placements(inliers: Array, outliers: Array) -> Array:
@@ -27,7 +30,10 @@ def placements(inliers: Array, outliers: Array) -> Array:
     order = np.argsort(outliers, axis=-1)
     for row in np.ndindex(outliers.shape[:-1]):
         query = outliers[row][order[row]]
-        lower, upper = (np.searchsorted(below[row], query, side) for side in ("left", "right"))
+        lower = upper = np.searchsorted(below[row], query)
+        tied = (lower < n) & ~(query < below[row].take(lower, mode="clip"))
+        if tied.any():
+            upper = np.searchsorted(below[row], query, "right")
         placed[row][order[row]] = (lower + upper) / (2 * n)
     return placed
 
@@ -53,6 +59,61 @@ def f1(inliers: Array, outliers: Array) -> Array:
     kept = (inliers <= threshold).sum(axis=-1)
     passed = (outliers <= threshold).sum(axis=-1)
     return np.asarray(2 * kept / (n + kept + passed))
+
+
+class Ranked:
+    """Finite scores of inliers and outliers, sorted once for all that is measured of their order.
+
+    Args:
+        inliers: (C, n), a row per score; higher is more anomalous.
+        outliers: (C, m).
+    """
+
+    def __init__(self, inliers: Array, outliers: Array) -> None:
+        self._n, both = inliers.shape[-1], np.concatenate([inliers, outliers], axis=-1)
+        self._order = np.argsort(both, axis=-1)
+        ascending = np.take_along_axis(both, self._order, axis=-1)
+        differ = ascending[:, 1:] != ascending[:, :-1]
+        self._ends: tuple[Places, Places] | None = None
+        if not differ.all():
+            edge, place = np.ones((len(both), 1), bool), np.arange(both.shape[-1])
+            begins = np.where(np.hstack([edge, differ]), place, 0)
+            ends = np.where(np.hstack([differ, edge]), place, place[-1])
+            first = np.maximum.accumulate(begins, axis=-1)
+            last = np.minimum.accumulate(ends[:, ::-1], axis=-1)[:, ::-1]
+            self._ends = first, last + 1
+
+    def of_outliers(self) -> Array:
+        """``placements`` of the outliers among the inliers, (C, m)."""
+        return self._placed(self._order < self._n, self._n)[:, self._n :]
+
+    def of_inliers(self, count: int) -> Array:
+        """``placements`` of the inliers among the first ``count`` outliers, (C, n)."""
+        first = (self._order >= self._n) & (self._order < self._n + count)
+        return self._placed(first, count)[:, : self._n]
+
+    def f1(self, count: int) -> Array:
+        """``f1`` of the inliers and the first ``count`` outliers, (C,)."""
+        inliers, both = (
+            np.cumsum(self._order < end, axis=-1) for end in (self._n, self._n + count)
+        )
+        threshold = np.argmax(both >= self._n, axis=-1)[:, np.newaxis]
+        if self._ends:
+            threshold = np.take_along_axis(self._ends[1], threshold, axis=-1) - 1
+        kept, passed = (np.take_along_axis(of, threshold, axis=-1)[:, 0] for of in (inliers, both))
+        return np.asarray(2 * kept / (self._n + passed))
+
+    def _placed(self, counted: npt.NDArray[np.bool_], total: int) -> Array:
+        """Share of the ``counted`` scores below each score, (C, n + m), ties counted half."""
+        below = np.zeros((len(counted), counted.shape[-1] + 1), np.int32)
+        np.cumsum(counted, axis=-1, out=below[:, 1:])
+        # Without ties: a score that is not counted has as many below it as up to it.
+        lower, upper = below[:, :-1], below[:, 1:]
+        if self._ends:
+            lower, upper = (np.take_along_axis(below, end, axis=-1) for end in self._ends)
+        placed = np.empty(counted.shape)
+        np.put_along_axis(placed, self._order, (lower + upper) / (2 * total), axis=-1)
+        return placed
 
 
 class Contrast(NamedTuple):

@@ -14,9 +14,9 @@ import pandas as pd
 from benchmark.config import Config
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics import Metrics
-from benchmark.metrics.compute import POOLED
 from benchmark.metrics.conditions import comparable_epochs, differing_settings, published_epochs
 from benchmark.metrics.numbers import Cube, Numbers, spread_out
+from benchmark.metrics.pool import POOLED
 from benchmark.published import Published, data_source
 from benchmark.statistics.intervals import Array
 from benchmark.statistics.overlap import Redrawn, overlap_draws

@@ -1,7 +1,6 @@
 rule verdicts:
     input:
         metrics=rules.metrics.output,
-        scores=jobs.in_runs("scores.parquet"),
         published=jobs.published(),
         claims=jobs.asset("verdicts/claims.yaml"),
     output:

@@ -1,0 +1,1 @@
+"""How time and memory grow with jobs, runs and data sets (``python -m performance.scale``)."""

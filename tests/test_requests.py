@@ -1,4 +1,4 @@
-"""What jobs ask a cluster for: by their method's forecast, more on a retry, unless a profile says it."""
+"""What jobs ask a cluster for: what their method is forecast to need, unless a profile says it."""
 
 import json
 from types import SimpleNamespace
@@ -50,7 +50,7 @@ def asked(config, method):
 
 
 def test_a_method_asks_for_what_it_needs(tmp_path):
-    """Of 6,000 images: an hour or so for 1,000 epochs of CAE, days for PixelCNN, seconds for KDE."""
+    """Of 6,000 images: hours for 1,000 epochs of CAE, days for PixelCNN, minutes for KDE."""
     config = config_in(tmp_path)
     hours = {method: asked(config, method).minutes / 60 for method in METHODS}
     assert hours["kde"] < 0.1 < hours["cae"] < 4 < 24 < hours["pixelcnn"]
@@ -74,8 +74,8 @@ def test_images_and_rates_of_the_results_count(tmp_path):
     of_slow = asked(config, "cae")
     assert of_slow.minutes == 2 * 60 * 1000 * 0.1 / 60 + requests.START
     assert of_slow.megabytes == 15_000
-    doubled = config_in(tmp_path, image_size=60)
-    assert asked(doubled, "cae").minutes == pytest.approx((60 / 28) ** 2 * of_slow.minutes, rel=0.05)
+    larger = asked(config_in(tmp_path, image_size=60), "cae")
+    assert larger.minutes == pytest.approx((60 / 28) ** 2 * of_slow.minutes, rel=0.05)
 
 
 @given(

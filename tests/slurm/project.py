@@ -48,6 +48,9 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.tree = folder
         self.root = folder / ROOT
+        # What Snakemake leaves in the system's temporary folder when it is killed.
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(parents=True)
         for name in COPIED:
             source, target = TREE / name, folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,7 @@ class Call:
         epoch: float = 0.0,
     ) -> None:
         own = {"PYTHONPATH": str(project.tree), "GRADCON_DEVICE": "cpu", VARIABLE: str(epoch)}
+        own |= {"TMPDIR": str(project.temporary), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "snakemake", "metrics", "--configfile", "slurm.yaml"]
         self.output = project.tree / "output.txt"
         self.began = time.monotonic()
@@ -98,7 +102,7 @@ class Call:
             self.process = subprocess.Popen(
                 [*command, "--nocolor", *options],
                 cwd=project.tree,
-                env={**environment, **own, "OMP_NUM_THREADS": "1"},
+                env={**environment, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

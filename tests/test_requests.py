@@ -1,6 +1,7 @@
 """What jobs ask a cluster for: what their method is forecast to need, unless a profile says it."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from benchmark.scheduling.requests import Key
 from workflow import resources
 from workflow.jobs import Jobs, Stack
 
+ROOT = Path(__file__).parents[1]
 METHODS = {
     "cae": {"epochs": 1000},
     "brief": {"detector": "gradcon.detectors:CAE", "epochs": 10},
@@ -50,15 +52,25 @@ def asked(config, method):
 
 
 def test_a_method_asks_for_what_it_needs(tmp_path):
-    """Of 6,000 images: hours for 1,000 epochs of CAE, days for PixelCNN, minutes for KDE."""
+    """Of 6,000 images: minutes for KDE, an hour for CAE, most of a day for PixelCNN."""
     config = config_in(tmp_path)
     hours = {method: asked(config, method).minutes / 60 for method in METHODS}
-    assert hours["kde"] < 0.1 < hours["cae"] < 4 < 24 < hours["pixelcnn"]
+    assert hours["kde"] < 0.1 < hours["cae"] < 4 < 12 < hours["pixelcnn"]
     assert hours["brief"] < hours["cae"] / 20
     assert hours["unknown"] == pytest.approx(8, abs=0.1)
     assert all(300 <= asked(config, method).megabytes <= 8000 for method in METHODS)
     short = [m for m in METHODS if requests.is_short(config, config.root, "digits", m)]
     assert short == ["brief", "kde"]
+
+
+def test_every_method_of_the_paper_has_a_forecast():
+    """Of no method is the time unknown, and of none is it longer than two days."""
+    config = configuration.read(ROOT / "config/paper.yaml", data=False)
+    for method in config.methods:
+        minutes, megabytes, threads = requests.request(config, config.root, "cifar10", method)
+        assert requests.START < minutes < 2 * 24 * 60
+        assert minutes != 2 * requests.UNKNOWN.fit / 60 + requests.START
+        assert (500 <= megabytes <= 8000, threads) == (True, 1)
 
 
 def test_images_and_rates_of_the_results_count(tmp_path):

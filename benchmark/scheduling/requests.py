@@ -103,14 +103,18 @@ def _rate(config: Config, root: Path, dataset: str, method: str) -> Rate:
         key=lambda key: (key.method == method, key.channels == channels, of_class[key].fit),
     )
     rate, scale = of_class[key], (config.image_size / key.side) ** 2
-    epochs = _epochs(configured.detector, configured.params) if rate.epochs else 0
+    epochs = _epochs(configured.detector, configured.params, rate.epochs) if rate.epochs else 0
     return replace(rate, epochs=epochs, fit=rate.fit * scale, score=rate.score * scale)
 
 
-def _epochs(detector: str, params: Mapping[str, Any]) -> int:
-    """The epochs of a run, those of pre-training included, without importing the method."""
+def _epochs(detector: str, params: Mapping[str, Any], measured: int) -> int:
+    """The epochs of a run, those of pre-training included, without importing the method.
+
+    They are those that were ``measured`` if the method itself decides on some of them.
+    """
     every = {**methods.defaults(detector), **params}
-    return sum(n for name, n in every.items() if name == "epochs" or name.endswith("_epochs"))
+    stated = [n for name, n in every.items() if name == "epochs" or name.endswith("_epochs")]
+    return measured if None in stated else sum(stated)
 
 
 def _channels(root: Path, dataset: str) -> int:

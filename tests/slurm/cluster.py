@@ -147,9 +147,11 @@ class Cluster:
 
     def kill_node(self) -> None:
         """Kill the node's daemon and all that it has started, as a loss of power would."""
-        jobs = [p for p in self.processes() if "SLURM_JOB_ID" in _environment(p)]
-        daemons = [p for p in self.processes() if p.name().startswith(("slurmd", "slurmstepd"))]
-        _kill([p for p in [*daemons, *jobs] if not p.name().startswith("slurmdbd")])
+        processes = self.processes()
+        daemons = [p for p in processes if _name(p) in ("slurmd", "slurmstepd")]
+        # Daemons first, so that none of them reports the end of a job.
+        _kill(daemons)
+        _kill([p for p in processes if "SLURM_JOB_ID" in _environment(p)])
 
     def node_state(self) -> str:
         """The state of the node, such as ``idle`` or ``down``."""
@@ -157,8 +159,11 @@ class Cluster:
 
     def processes(self) -> list[psutil.Process]:
         """All processes of the cluster and of its jobs, but not this one."""
-        found = (p for p in psutil.process_iter() if p.pid != os.getpid())
-        return [p for p in found if _environment(p).get(MARK) == str(self.folder)]
+        every = (p for p in psutil.process_iter() if p.pid != os.getpid())
+        marked = [p for p in every if _environment(p).get(MARK) == str(self.folder)]
+        # The daemon of a job writes its title over its environment.
+        parents = {parent for p in marked if (parent := _parent(p))}
+        return [*marked, *(p for p in parents - {*marked} if _name(p) == "slurmstepd")]
 
 
 @contextmanager
@@ -296,6 +301,20 @@ def _wait(ready: Callable[[], bool], name: str, folder: Path) -> None:
         time.sleep(0.2)
     said = (folder / f"{name}.out").read_text(errors="replace").strip().splitlines()
     raise InputError(f"{name} does not answer: {said[-1] if said else 'it says nothing'}")
+
+
+def _parent(process: psutil.Process) -> psutil.Process | None:
+    try:
+        return process.parent()
+    except psutil.Error:
+        return None
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

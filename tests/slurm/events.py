@@ -10,6 +10,9 @@ OPTIONS = (*PROFILE, *QUICK)
 LONG = 3.0
 """Seconds of an epoch, where a training is to last longer than a minute."""
 
+NEVER = 1e9
+"""Seconds that no training lasts."""
+
 WHILE = 60
 """Seconds after the end of all jobs in which a call that sees it would have gone on."""
 
@@ -53,9 +56,12 @@ def node(project: Project, cluster: Cluster) -> str:
 
 
 def time_limit(project: Project, cluster: Cluster) -> str:
-    """Trainings of more than a minute get one in their first attempt, two in their second."""
+    """Trainings of more than a minute get one in their first attempt, two in their second.
+
+    They write a checkpoint only when Slurm's signal comes.
+    """
     options = (*OPTIONS, "--set-resources", "runs:runtime=attempt")
-    call = Call(project, *options, environment=cluster.environment, epoch=LONG)
+    call = Call(project, *options, environment=cluster.environment, epoch=LONG, checkpoint=NEVER)
     call.wait_until(lambda: jobs(cluster, "TIMEOUT"), "that a job's time is over")
     return f"time over; the call {_ended(call)}; {_first_epochs(project)}"
 

@@ -1,4 +1,4 @@
-"""CAE + Grad with a checkpoint after every epoch, which takes as long as a variable says."""
+"""CAE + Grad whose epochs take as long, and whose checkpoints are as rare, as variables say."""
 
 import os
 import time
@@ -8,10 +8,10 @@ from benchmark.detector import PositiveInt
 from benchmark.utils.time_limit import Checkpoints
 from gradcon import GradCon
 
-gradcon.training.CHECKPOINT_SECONDS = 0.0
+EPOCH, CHECKPOINT = "EPOCH_SECONDS", "CHECKPOINT_SECONDS"
+"""Environment variables: seconds that an epoch takes more, and from a checkpoint to the next."""
 
-VARIABLE = "EPOCH_SECONDS"
-"""The environment variable: seconds that every epoch takes more."""
+gradcon.training.CHECKPOINT_SECONDS = float(os.environ.get(CHECKPOINT, 0))
 
 
 class LongGradCon(GradCon):
@@ -25,7 +25,7 @@ _after_epoch = Checkpoints.after_epoch
 
 
 def _sleep_first(self: Checkpoints, seconds: float, last: bool) -> None:
-    longer = float(os.environ.get(VARIABLE, 0))
+    longer = float(os.environ.get(EPOCH, 0))
     time.sleep(longer)
     _after_epoch(self, seconds + longer, last)
 

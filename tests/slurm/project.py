@@ -16,7 +16,7 @@ import yaml
 
 from benchmark.errors import InputError
 from tests.slurm.cluster import Cluster
-from tests.slurm.methods import VARIABLE
+from tests.slurm.methods import CHECKPOINT, EPOCH
 
 TREE = Path(__file__).parents[2]
 COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "gradcon", "profiles")
@@ -84,7 +84,10 @@ class Project:
 
 
 class Call:
-    """A call of Snakemake, the leader of a process group, that prints into a file."""
+    """A call of Snakemake, the leader of a process group, that prints into a file.
+
+    An epoch takes ``epoch`` seconds more; there are ``checkpoint`` seconds from one to the next.
+    """
 
     def __init__(
         self,
@@ -92,8 +95,10 @@ class Call:
         *options: str,
         environment: Mapping[str, str] = os.environ,
         epoch: float = 0.0,
+        checkpoint: float = 0.0,
     ) -> None:
-        own = {"PYTHONPATH": str(project.tree), "GRADCON_DEVICE": "cpu", VARIABLE: str(epoch)}
+        own = {"PYTHONPATH": str(project.tree), "GRADCON_DEVICE": "cpu"}
+        own |= {EPOCH: str(epoch), CHECKPOINT: str(checkpoint)}
         own |= {"TMPDIR": str(project.temporary), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "snakemake", "metrics", "--configfile", "slurm.yaml"]
         self.output = project.tree / "output.txt"

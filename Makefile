@@ -6,7 +6,8 @@ READY := .venv/.ready
 
 CONFIG ?= config/paper.yaml
 
-.PHONY: help run demo test check docs bench mutants faults reference verify simulation-check clean
+.PHONY: help run demo test check docs bench mutants faults slurm reference verify \
+	simulation-check clean
 
 help:
 	@echo "make demo        install, then run the whole pipeline on embedded digits, offline"
@@ -18,6 +19,7 @@ help:
 	@echo "make bench       speed and memory"
 	@echo "make mutants     which of the listed wrong changes of the code the tests miss, slow"
 	@echo "make faults      kills, full disks, damaged files: does one call go on after each, slow"
+	@echo "make slurm       does one call go on after each fault of a cluster: starts a Slurm of its own"
 	@echo "make reference   rebuild the committed tables and figures from the committed scores"
 	@echo "make verify      check the committed tables by recomputing them from the scores;"
 	@echo "                         RUN=folder trains that committed run again and compares,"
@@ -65,6 +67,10 @@ mutants: $(READY)
 
 faults: $(READY)
 	$(BIN)/python -m tests.faults
+
+slurm: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,slurm]"
+	$(BIN)/python -m tests.slurm
 
 reference: $(READY)
 	set -e; for file in results/reference/*/config.yaml; do \

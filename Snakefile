@@ -12,7 +12,7 @@ from benchmark.layout import RUN
 from benchmark.runs import device
 from benchmark.utils import stacking
 from benchmark.utils.running import share
-from workflow import failures, interrupts, targets
+from workflow import failures, interrupts, resources, targets
 from workflow.jobs import Jobs
 
 min_version("9.27")

@@ -193,6 +193,30 @@ def test_everything_is_made_and_stays(finished):
     assert planned(finished) == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], {"runtime": 482, "mem_mb": 3000}),
+        (["--default-resources", "runtime=77*attempt"], {"runtime": 77, "mem_mb": 3000}),
+        (["--default-resources", "mem_mb=1234"], {"runtime": 482, "mem_mb": 1234}),
+        (["--set-resources", "runs:runtime=8"], {"runtime": 8, "mem_mb": 3000}),
+        (["--resources", "runtime=60"], {"runtime": 60, "mem_mb": 3000}),
+    ],
+    ids=["forecast", "default", "default-memory", "rule", "limit"],
+)
+def test_a_training_asks_for_its_forecast_unless_the_profile_says_otherwise(tree, options, asked):
+    """What Snakemake has for a run of a method without a rate: four hours, doubled."""
+    run = RunKey("digits", "toy", 0, 0, 0)
+    shutil.rmtree(layout.run(tree / "results/tiny", run))
+    target = f"results/tiny/runs/{run.path}/run.json"
+    done = snakemake(tree, target, "--cores", "1", *options)
+    assert done.returncode == 0, done.stderr
+    measured = tree / f"results/tiny/benchmarks/runs/{run.path}.jsonl"
+    resources = json.loads(measured.read_text())["resources"]
+    assert {name: resources[name] for name in asked} == asked
+    assert resources["_cores"] == 1
+
+
 def test_what_was_damaged_or_lost_is_made_again_and_nothing_else(tree):
     """One call; images that come out the same train no model again."""
     root = tree / "results/tiny"

@@ -2,5 +2,6 @@
 
 ``state`` compares a folder of results with its configuration, ``order`` puts runs in order,
 ``forecast`` estimates their cost, ``budget`` trains them within a given time, ``packs`` carries
-their scores from one machine to another. None of it needs Snakemake.
+their scores from one machine to another, ``requests`` says what a job asks a cluster for. None of
+it needs Snakemake.
 """

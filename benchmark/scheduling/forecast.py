@@ -2,10 +2,11 @@
 
 >>> python -m benchmark forecast --configfile config/quick.yaml --cores 8  # doctest: +SKIP
 
-Each method is measured for some seconds on images of each form; nothing is written. Beside the time
-that follows stands the one recorded in committed runs of the same settings, on their machines. The
-times are those of a CPU core that does nothing else; the last line says how much of a core there
-was. Data sets that are not prepared are read for it, and downloaded where the pipeline would.
+Each method is measured for some seconds on images of each form; nothing is written but, with
+``--write``, the rates by which jobs ask a cluster for time and memory. Beside the time that follows
+stands the one recorded in committed runs of the same settings, on their machines. The times are
+those of a CPU core that does nothing else; the last line says how much of a core there was. Data
+sets that are not prepared are read for it, and downloaded where the pipeline would.
 """
 
 import heapq
@@ -15,7 +16,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from benchmark import jobs, layout, part, published
 from benchmark.config import Config
 from benchmark.detector import Images
 from benchmark.layout import RunKey
-from benchmark.scheduling import decides, order, state
+from benchmark.scheduling import decides, order, requests, state
 from benchmark.scheduling.rates import MANY, Rate, Recorded, Size, measure, recorded, split_sizes
 
 HORIZONS = {"hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
@@ -33,7 +34,7 @@ HORIZONS = {"hour": 3600.0, "day": 86_400.0, "week": 604_800.0}
 
 @dataclass(frozen=True)
 class Series:
-    """The missing runs of a data set and method: how many, and what one costs."""
+    """The missing runs of a data set and method: how many, what one costs, and by which rate."""
 
     dataset: str
     method: str
@@ -41,6 +42,8 @@ class Series:
     seconds: float
     recorded: Recorded | None
     memory: float | None
+    of: requests.Key
+    rate: Rate
 
 
 def forecast(config: Config, root: Path) -> list[Series]:
@@ -66,7 +69,9 @@ def forecast(config: Config, root: Path) -> list[Series]:
             seconds = rate.seconds(size, milestones)
             memory = before.memory if before and before.memory else rate.memory
             number = counts[dataset, method]
-            series.append(Series(dataset, method, number, seconds, before, memory))
+            detector = config.methods[method].detector
+            key = requests.Key(method, detector, images.shape[3], images.shape[1])
+            series.append(Series(dataset, method, number, seconds, before, memory, key, rate))
     return series
 
 
@@ -150,6 +155,11 @@ def lines(config: Config, root: Path, series: Sequence[Series], cores: int) -> I
         known |= numbers
 
 
+def _with_memory(series: Series) -> Rate:
+    """A rate with the memory of whole runs, where there were some."""
+    return replace(series.rate, memory=int(series.memory) if series.memory else None)
+
+
 def _table(config: Config, series: Sequence[Series]) -> Iterator[str]:
     head = ("data set", "method", "missing", "one run", "recorded", "in all", "memory")
     rows = [head]
@@ -187,6 +197,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     part.add_arguments(parser)
     parser.add_argument("--results", type=Path, help="default: the configuration's, results")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1, help="runs at a time")
+    parser.add_argument(
+        "--write",
+        nargs="?",
+        type=Path,
+        const=True,
+        metavar="FILE",
+        help=f"keep the rates for the jobs of a cluster; default: <results>/{requests.FILE}",
+    )
 
 
 def run(chosen: Namespace) -> int:
@@ -196,6 +214,9 @@ def run(chosen: Namespace) -> int:
     root = chosen.results / config.name if chosen.results else config.root
     begin = time.monotonic(), time.process_time()
     series = forecast(config, root)
+    if chosen.write and series:
+        file = root / requests.FILE if chosen.write is True else chosen.write
+        requests.write(file, {each.of: _with_memory(each) for each in series})
     clock, processor = time.monotonic() - begin[0], time.process_time() - begin[1]
     for line in lines(config, root, series, max(1, chosen.cores)):
         print(line)

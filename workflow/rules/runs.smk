@@ -22,13 +22,13 @@ for stack in jobs.stacks:
         wildcard_constraints:
             method="|".join(stack.methods),
         priority: jobs.priority(stack)
+        group:
+            resources.group(jobs, stack)
         conda:
             "../../environment.yml"
-        threads: 4 if stack.gpus else 1
+        threads: resources.threads(stack)
         resources:
-            mem_mb=16000 if stack.values else 3000,
-            runtime=2880,
-            gpu=stack.gpus,
+            **resources.of_runs(jobs, stack),
         params:
             method=jobs.method,
             script=jobs.script("runs"),

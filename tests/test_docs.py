@@ -109,17 +109,29 @@ def whole(words: list[str]) -> None:
 
 def installed(words: list[str]) -> None:
     """Downloads: it names a requirement, or the wheel that ``tests/test_wheel.py`` builds."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    version, extras = project["version"], project["optional-dependencies"]
     for word in words[2:]:
-        if word.endswith(".whl"):
+        if word in ("-c", "-e"):
+            continue
+        if word == "constraints.txt":
+            existing(word)
+        elif word.startswith(".["):
+            assert {*word[2:-1].split(",")} <= {*extras}, word
+        elif word.endswith(".whl"):
             assert word == f"dist/gradcon_reproducibility-{version}-py3-none-any.whl"
         else:
             Requirement(word)
 
 
 def built(words: list[str]) -> None:
-    """Downloads the builder: ``tests/test_wheel.py`` does what it does."""
-    assert words == ["python", "-m", "build"]
+    """Downloads: the builder, whose work ``tests/test_wheel.py`` does, or every requirement."""
+    assert words[2] == "build" or words[2:4] == ["pip", "wheel"]
+
+
+def in_a_container(words: list[str]) -> None:
+    """Needs a builder of images and an image to begin with: what it builds from is there."""
+    existing("Containerfile")
 
 
 def of_the_environment(words: list[str]) -> None:
@@ -135,7 +147,8 @@ READ_BY: Mapping[str, Callable[[list[str]], None]] = {
     r"snakemake ": snakemake,
     r"python -m benchmark provenance ": whole,
     r"python -m benchmark ": benchmark,
-    r"python -m build$": built,
+    r"python -m (build$|pip wheel )": built,
+    r"buildah |container=": in_a_container,
     r"\S*python -m pytest ": pytest_file,
     r"python -m ": module,
     r"python -c ": whole,
@@ -164,7 +177,7 @@ LINES = [
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_every_command_is_run_or_read(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)
-    while "=" in words[0]:  # a variable of the environment
+    while re.match("[A-Z_]+=", words[0]):  # a variable of the environment
         words.pop(0)
     command = " ".join(words)
     readers = [read for start, read in READ_BY.items() if re.match(start, command)]

@@ -122,10 +122,13 @@ def load(directory: Path = DIRECTORY) -> tuple[Published, ...]:
 def data_source(config: Config, key: str) -> str:
     """The ``data_source`` of published rows about one of our data sets.
 
-    Its source, or its key where the images come from files of the user's own.
+    Its source, or its key where the images come from files of the user's own. Nothing is published
+    about test sets with every outlier (protocol ``whole``): of these it is empty.
     """
-    source = config.datasets[key].source
-    return key if source in ("npz", "folder") else source
+    settings = config.datasets[key]
+    if settings.protocol == "whole":
+        return ""
+    return key if settings.source in ("npz", "folder") else settings.source
 
 
 def find(

@@ -386,6 +386,17 @@ def test_a_published_average_stands_beside_one_of_all_classes_only(
     assert (expected, difference != "") == (("", False) if some else ("0.664", True))
 
 
+def test_nothing_is_published_about_a_test_set_with_every_outlier() -> None:
+    config = make_config("cifar10")
+    assert published.data_source(config, "cifar10") == "cifar10"
+    settings = config.datasets["cifar10"].model_copy(update={"protocol": "whole"})
+    other = config.model_copy(update={"datasets": {"cifar10": settings}})
+    rows = published.load()
+    assert not published.find(
+        rows, published.data_source(other, "cifar10"), "cae", "reconstruction", "AUROC"
+    )
+
+
 def test_times_of_devices_are_not_mixed(tmp_path: Path) -> None:
     config = make_config("mnist", methods=("cae", "ocgan"), seeds=(0, 1, 2))
     make_results(config, tmp_path, inliers=8)

@@ -43,8 +43,22 @@ def test_a_defect_leaves_its_traceback(tmp_path):
     assert text.endswith("KeyError: 'defect'\n")
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Not in the folder of the project: there a log in use keeps trainings of other tests away."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def sigint():
+    """Python's own handling, which tests that run in the background do not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interruption_is_one_line_and_ends_what_was_begun(tmp_path, name):
+def test_an_interruption_is_one_line_and_ends_what_was_begun(tmp_path, name, sigint):
     before, ended = signal.getsignal(signal.SIGTERM), []
     with pytest.raises(SystemExit), logged(tmp_path / "log"):
         try:

@@ -17,18 +17,10 @@ LONGEST = ("workflow", "budget", "reference", "conformance", "figures", "perform
 """Files that take longest, first: a process that got one of them last would run it alone."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, and have pytest-xdist run in one process what is made once.
-
-    That is what the tests of a file share, and ``results``, which several files read.
-    """
+    """Put the longest files first; pytest-xdist (`--dist loadfile`) runs a file in one process."""
     order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
-    readers = {item.path for item in items if "results" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "results" if item.path in readers else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @dataclass(frozen=True)

@@ -14,4 +14,4 @@ def fenced(page: str) -> list[tuple[str, str]]:
 
 def blocks(page: str, language: str) -> list[str]:
     """The code blocks of a language on a page, in their order."""
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return [text for kind, text in fenced(page) if kind == language]

@@ -197,11 +197,6 @@ class OutlierEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         super().set_params(**{k: v for k, v in params.items() if not k.startswith(NESTED)})
         if nested:
             detector = self._detector()
-            if unknown := sorted(nested.keys() - detector.hyperparameters.keys()):
-                raise InputError(
-                    f"{type(detector).__name__} has no hyperparameter {unknown[0]!r}; it has "
-                    + (", ".join(detector.hyperparameters) or "none")
-                )
             self.detector = type(detector)(**detector.hyperparameters | nested)
         return self
 

@@ -63,7 +63,7 @@ def with_images(config: Config, numbers: pd.DataFrame, key: str = "") -> pd.Data
 def split(settings: DatasetConfig) -> str:
     """For instance ``official split`` or ``folds 0 to 4 of 5``."""
     if settings.own_parts:
-        whole = ", all images of its test part" * (settings.protocol == "whole")
+        whole = ", all images of its test part" * settings.whole
         return f"official split{whole}"
     return f"fold{'s' * (len(settings.folds) > 1)} {listed(settings.folds)} of 5"
 
@@ -155,7 +155,7 @@ def conditions(
     runs = runs[runs["dataset"] == key]
     if methods is not None:
         runs = runs[runs["method"].isin(methods)]
-    shared = ratio and config.datasets[key].protocol != "whole"
+    shared = ratio and not config.datasets[key].whole
     parts = [
         epochs(config, runs),
         seeds(config, runs),

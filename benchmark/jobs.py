@@ -80,7 +80,7 @@ def split_parameters(config: Config, dataset: str) -> dict[str, Any]:
     """
     settings = config.datasets[dataset]
     # Each challenge and level is tested in full, not a sample of all together.
-    in_full = settings.challenges or settings.protocol == "whole"
+    in_full = settings.challenges or settings.whole
     return {
         "protocol": settings.protocol,
         "split_seed": config.split_seed,

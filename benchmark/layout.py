@@ -111,7 +111,7 @@ def table_names(config: Config) -> list[str]:
     """Names of the tables: verdicts on the paper, those of each data set, the cost of all runs."""
     by_dataset = []
     for dataset, settings in config.datasets.items():
-        shares = len(config.outlier_ratios) > 1 and settings.protocol != "whole"
+        shares = len(config.outlier_ratios) > 1 and not settings.whole
         kinds = ["auroc", "ablation", "overlap"] + ["outliers"] * shares + ["selection"]
         first = ["ran"] + ["challenges"] * bool(settings.challenges)
         last = ["verdicts"] * (data_source(config, dataset) in SOURCES)

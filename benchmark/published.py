@@ -126,7 +126,7 @@ def data_source(config: Config, key: str) -> str:
     about test sets with every outlier (protocol ``whole``): of these it is empty.
     """
     settings = config.datasets[key]
-    if settings.protocol == "whole":
+    if settings.whole:
         return ""
     return key if settings.source in ("npz", "folder") else settings.source
 

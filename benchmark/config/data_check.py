@@ -77,7 +77,7 @@ def _too_small(
             yield "inliers", f"{problem} {needed}: add images, or name the other classes here"
         elif problem := (
             _no_outlier(name, index, tested)
-            if dataset.protocol == "whole"
+            if dataset.whole
             else _ratio_problem(name, index, tested, ratio)
         ):
             yield "inliers", problem

@@ -96,6 +96,11 @@ class DatasetConfig(_Model):
         return self.protocol in ("official", "whole")
 
     @property
+    def whole(self) -> bool:
+        """Whether every outlier of the test part is tested, whatever the share of outliers."""
+        return self.protocol == "whole"
+
+    @property
     def available(self) -> bool:
         """Whether to run it: False for an optional data set whose ``path`` does not exist."""
         return not (self.optional and self.path and not self.path.expanduser().exists())

@@ -80,12 +80,8 @@ def _settings(run: Run, config: Config) -> Settings:
         tuple(config.beta_multiples),
         ("best", "last", *(f"epoch-{epoch}" for epoch in config.milestones)),
         gradient_weight(run.manifest, config.beta),
-        _whole(run, config),
+        config.datasets[run.key.dataset].whole,
     )
-
-
-def _whole(run: Run, config: Config) -> bool:
-    return config.datasets[run.key.dataset].protocol == "whole"
 
 
 def _keyed(parts: Mapping[str, pa.Table]) -> pa.Table:
@@ -111,7 +107,8 @@ def _by_key(table: pa.Table | None) -> dict[str, pa.Table]:
 
 def _pool(measured: Sequence[_Measured], config: Config, folder: Path, code: str) -> Tables:
     """The tables of the pool of some runs."""
-    ratio, whole = layout.main_ratio(config), _whole(measured[0].run, config)
+    ratio = layout.main_ratio(config)
+    whole = config.datasets[measured[0].run.key.dataset].whole
 
     def key_of(keys: Iterable[str]) -> str:
         runs = (each.run for each in measured)

@@ -19,7 +19,7 @@ def facts(config: Config, runs: pd.DataFrame) -> dict[str, str]:
     )
     ratios = ", ".join(f"{ratio:.0%}" for ratio in config.outlier_ratios)
     drawn = f"{ratios}; {layout.main_ratio(config):.0%} unless said"
-    whole = all(settings.protocol == "whole" for settings in config.datasets.values())
+    whole = all(settings.whole for settings in config.datasets.values())
     return {
         "Data sets": "; ".join(protocols),
         "Methods": ", ".join(settings.title for settings in config.methods.values()),

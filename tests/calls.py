@@ -24,7 +24,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
+
 IMPORTED = ("matplotlib.pyplot", "pandas", "pyarrow.parquet", "pydantic", "pytest")
 IMPORTED += ("seaborn", "sklearn.metrics", "snakemake.cli", "torch")
 

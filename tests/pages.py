@@ -1,9 +1,8 @@
 """The code blocks of the documentation, for the tests that run them."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
 
 
 def fenced(page: str) -> list[tuple[str, str]]:

@@ -18,9 +18,9 @@ from benchmark import layout
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from tests.pages import blocks
+from tests.tree import ROOT
 
 PAGE = "docs/adding_a_data_set.md"
-ROOT = Path(__file__).parents[1]
 CONFIGS = {name: block for block in blocks(PAGE, "yaml") for name in [block.split("\n")[0][2:]]}
 FOLDERS = {
     "photos/bolt": ("temple", 12),

@@ -15,7 +15,8 @@ from benchmark import layout
 from benchmark.__main__ import main
 from benchmark.layout import RunKey
 from tests.pages import blocks
-from tests.test_workflow import copy_tree, edited, planned, snakemake
+from tests.test_workflow import edited, planned, snakemake
+from tests.tree import copy_tree
 
 PAGE = "docs/adding_a_method.md"
 MEAN_IMAGE, AUTOENCODER = blocks(PAGE, "python")

@@ -19,7 +19,8 @@ from benchmark.scheduling import units
 from benchmark.utils import time_limit
 from benchmark.utils.time_limit import OutOfTime
 from tests import calls
-from tests.test_workflow import AFTER_RUNS, copy_tree, edited, planned, snakemake
+from tests.test_workflow import AFTER_RUNS, edited, planned, snakemake
+from tests.tree import copy_tree
 
 CONFIG = {
     "name": "tiny",

@@ -32,8 +32,8 @@ from benchmark.config.schema import SCHEMA, schema
 from benchmark.errors import InputError
 from benchmark.layout import configured_inliers
 from benchmark.utils import imports
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[1]
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 
 VALID = {

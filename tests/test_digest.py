@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,8 @@ from benchmark.errors import InputError
 from benchmark.utils import code_digest as digests
 from benchmark.utils import imports
 from benchmark.utils.code_digest import closure, digest
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = {
     "__init__.py": '"""Lab."""\n',
     "model.py": '''"""A model."""

@@ -27,7 +27,8 @@ from snakemake.cli import parse_args
 from benchmark import config as configuration
 from benchmark import layout
 from benchmark.__main__ import COMMANDS
-from tests.pages import ROOT, fenced
+from tests.pages import fenced
+from tests.tree import ROOT
 
 PAGES = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES += [ROOT / name / "README.md" for name in ("config", "baselines", "performance")]

@@ -22,7 +22,8 @@ from benchmark.exchange import scores_in, splits_out
 from benchmark.layout import RunKey
 from benchmark.scheduling.units import prepare
 from tests.pages import blocks
-from tests.test_workflow import copy_tree, snakemake
+from tests.test_workflow import snakemake
+from tests.tree import copy_tree
 
 PAGE = "docs/other_code.md"
 LOAD, SCORE = blocks(PAGE, "python")

@@ -9,9 +9,9 @@ import pytest
 
 from benchmark.utils.tensors import write_tensors
 from tests import calls
-from tests.calls import ROOT
 from tests.faults import files, phases, project, table
 from tests.faults.project import Call, Outcome, Project
+from tests.tree import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,11 @@ def test_what_is_wrong_is_noticed(finished):
 )
 def test_a_phase_is_seen_in_what_a_kill_leaves(tmp_path, output, left, phase):
     run = "runs/digits/gradcon/fold-0/inlier-0/seed-0"
-    path = str(project.ROOT / output.replace("RUN", run))
+    path = str(project.RESULTS / output.replace("RUN", run))
     marker = tmp_path / ".snakemake/incomplete" / base64.b64encode(path.encode()).decode()
     marker.parent.mkdir(parents=True)
     marker.touch()
-    folder = tmp_path / project.ROOT / run
+    folder = tmp_path / project.RESULTS / run
     folder.mkdir(parents=True)
     for each in left:
         if isinstance(each, int):

@@ -12,8 +12,7 @@ import pytest
 from safetensors import safe_open
 
 from benchmark.utils import time_limit
-
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
 
 TRAINING = """
 import sys

@@ -7,11 +7,11 @@ import ast
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
+
 LAYERS = (
     ("benchmark.errors", "benchmark.detector", "benchmark.statistics"),
     ("benchmark.utils",),

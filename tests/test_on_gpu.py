@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ from benchmark.__main__ import COMMANDS
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from performance import travel
-
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
 
 
 @pytest.mark.parametrize("encoding", travel.ENCODERS)

@@ -14,11 +14,11 @@ from benchmark import layout, reanalyse
 from benchmark.config import REFERENCE
 from tests.browser import Browser, executable
 from tests.conftest import Results
+from tests.tree import ROOT
 
 pytestmark = pytest.mark.skipif(
     executable() is None, reason="no Chromium here; Debian's package is called chromium"
 )
-ROOT = Path(__file__).parents[1]
 DESKTOP, PHONE = 1280, 390
 """Widths in CSS pixels."""
 

@@ -12,7 +12,8 @@ from benchmark import config as configuration
 from benchmark import jobs, layout, part
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
-from tests.test_workflow import copy_tree, snakemake
+from tests.test_workflow import snakemake
+from tests.tree import copy_tree
 from workflow import targets
 
 CONFIG = {

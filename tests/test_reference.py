@@ -21,8 +21,8 @@ from benchmark.published import AVERAGE, GAIN
 from benchmark.reference import publish, verify
 from benchmark.tables import cells
 from tests.synthetic import make_config, make_results
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[1]
 COMMITTED = sorted(path for path in (ROOT / REFERENCE).iterdir() if path.is_dir())
 
 

@@ -1,7 +1,6 @@
 """What jobs ask a cluster for: what their method is forecast to need, unless a profile says it."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +14,10 @@ from benchmark.errors import InputError
 from benchmark.scheduling import requests
 from benchmark.scheduling.rates import Rate
 from benchmark.scheduling.requests import Key
+from tests.tree import ROOT
 from workflow import resources
 from workflow.jobs import Jobs, Stack
 
-ROOT = Path(__file__).parents[1]
 METHODS = {
     "cae": {"epochs": 1000},
     "brief": {"detector": "gradcon.detectors:CAE", "epochs": 10},

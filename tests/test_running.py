@@ -4,9 +4,8 @@ import select
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
 
 # As workflow.run: the turn is taken, and another program takes the place of this one.
 TAKER = """

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.tree import ROOT
+
 GENERATOR = ("sphinx", "furo", "myst_parser", "latex2mathml")
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, GENERATOR)), reason="pip install '.[docs]' has the site's generator"

@@ -8,11 +8,11 @@ import yaml
 from benchmark.errors import InputError
 from tests.slurm import packages, table
 from tests.slurm.packages import Programs, programs
-from tests.slurm.project import TREE
 from tests.slurm.table import Row
+from tests.tree import ROOT
 from workflow.resources import GROUP
 
-PROFILE = yaml.safe_load((TREE / "profiles/slurm/profile.yaml").read_text())
+PROFILE = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
 
 
 def test_a_machine_without_packages_is_told_what_to_install(tmp_path, monkeypatch):
@@ -61,5 +61,5 @@ def test_the_profile_leaves_time_and_memory_to_the_forecast():
 
 def test_all_profiles_agree_on_what_is_not_of_the_machine():
     kept = ("keep-going", "rerun-incomplete", "rerun-triggers", "benchmark-extended")
-    default = yaml.safe_load((TREE / "profiles/default/profile.yaml").read_text())
+    default = yaml.safe_load((ROOT / "profiles/default/profile.yaml").read_text())
     assert {name: PROFILE[name] for name in kept} == {name: default[name] for name in kept}

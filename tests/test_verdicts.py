@@ -25,8 +25,8 @@ from benchmark.verdicts.numbers import Verdict
 from benchmark.verdicts.reproduced import Quantity, Reproduced, by_run
 from tests.stages import source
 from tests.synthetic import exactly, make_config, make_results
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[1]
 PUBLISHED = published.load()
 GRADCON = {
     row.inlier: row.value

@@ -16,8 +16,8 @@ import yaml
 
 import gradcon
 from benchmark.utils.code_digest import digest
+from tests.tree import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("baselines", "benchmark", "gradcon")
 FOLDERS = (*PACKAGES, "config", "docs", "performance", "profiles", "tests", "workflow")
 BUILD = """

@@ -25,9 +25,8 @@ from benchmark.data.challenges.selection import Selection
 from benchmark.layout import RunKey
 from benchmark.utils import checksums
 from tests import calls
+from tests.tree import ROOT, copy_tree
 
-ROOT = Path(__file__).parents[1]
-COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "config", "gradcon")
 CONFIG = {
     "name": "tiny",
     "seeds": [0],
@@ -125,18 +124,6 @@ def edited(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-
-
-def copy_tree(tree):
-    """Copy what a run needs of the tree, without results."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in (*COPIED, "profiles", "workflow", "results/published"):
-        source, target = ROOT / name, tree / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=ignore)
-        else:
-            shutil.copy2(source, target)
 
 
 @pytest.fixture(scope="module")

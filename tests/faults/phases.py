@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from benchmark.layout import RunKey
-from tests.faults.project import CONFIG, ROOT
+from tests.faults.project import CONFIG, RESULTS
 
 STAGES = {
     "data": "data and splits",
@@ -28,8 +28,8 @@ def present(tree: Path) -> set[str]:
     found = set()
     for folder in _in_progress(tree):
         stage = folder.parts[0]
-        found.add(STAGES[stage] if stage in STAGES else _of_run(tree / ROOT / folder))
-    if any((tree / ROOT).rglob(".*.partial*")):
+        found.add(STAGES[stage] if stage in STAGES else _of_run(tree / RESULTS / folder))
+    if any((tree / RESULTS).rglob(".*.partial*")):
         found.add(WRITING)
     return found
 
@@ -41,8 +41,8 @@ def _in_progress(tree: Path) -> Iterator[Path]:
             path = base64.b64decode(marker.name, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             continue
-        if Path(path).is_relative_to(ROOT):
-            yield Path(path).relative_to(ROOT).parent
+        if Path(path).is_relative_to(RESULTS):
+            yield Path(path).relative_to(RESULTS).parent
 
 
 def _of_run(directory: Path) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 
 import yaml
 
-TREE = Path(__file__).parents[2]
-COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "gradcon", "profiles")
-COPIED = (*COPIED, "results/published", "tests/faults", "tests/__init__.py", "workflow")
+from tests.tree import copy_tree
+
 CONFIG: dict[str, Any] = {
     "name": "faults",
     "seeds": [0],
@@ -26,7 +25,7 @@ CONFIG: dict[str, Any] = {
         "dcae": {"detector": "tests.faults.methods:SlowDCAE", "epochs": 60},
     },
 }
-ROOT = Path("results/faults")
+RESULTS = Path("results/faults")
 NUMBERS = (
     "data/**/*",
     "splits/**/*",
@@ -76,16 +75,10 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.tree, self.temporary = folder / "tree", folder / "tmp"
-        self.root = self.tree / ROOT
+        self.root = self.tree / RESULTS
         shutil.rmtree(folder, ignore_errors=True)
         self.temporary.mkdir(parents=True)
-        for name in COPIED:
-            source, target = TREE / name, self.tree / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, target)
+        copy_tree(self.tree, "tests/__init__.py", "tests/faults", "tests/tree.py")
         (self.tree / "faults.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
 
     def environment(self, *first: Path, **values: str) -> dict[str, str]:

@@ -132,6 +132,8 @@ class Cluster:
         with (self.folder / f"{name}.out").open("ab") as file:
             return subprocess.Popen(
                 [self.programs.find(name), *arguments],
+                # A core dump of a daemon is a file of the cluster too.
+                cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,

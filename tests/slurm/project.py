@@ -17,10 +17,8 @@ import yaml
 from benchmark.errors import InputError
 from tests.slurm.cluster import Cluster
 from tests.slurm.methods import CHECKPOINT, EPOCH
+from tests.tree import copy_tree
 
-TREE = Path(__file__).parents[2]
-COPIED = ("Snakefile", "environment.yml", "baselines", "benchmark", "gradcon", "profiles")
-COPIED = (*COPIED, "results/published", "tests/slurm", "tests/__init__.py", "workflow")
 EPOCHS = 30
 CONFIG: dict[str, Any] = {
     "name": "slurm",
@@ -33,7 +31,7 @@ CONFIG: dict[str, Any] = {
         "kde": {},
     },
 }
-ROOT = Path("results/slurm")
+RESULTS = Path("results/slurm")
 SECONDS = 900
 """After which a call counts as hanging."""
 
@@ -47,17 +45,11 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.tree = folder
-        self.root = folder / ROOT
+        self.root = folder / RESULTS
         # What Snakemake leaves in the system's temporary folder when it is killed.
         self.temporary = folder / "tmp"
         self.temporary.mkdir(parents=True)
-        for name in COPIED:
-            source, target = TREE / name, folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, target)
+        copy_tree(folder, "tests/__init__.py", "tests/slurm", "tests/tree.py")
         (folder / "slurm.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
 
     def forget(self) -> None:

@@ -3,13 +3,16 @@
 import errno
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from benchmark.utils.files import atomic
+from benchmark.utils.tensors import read_tensors, write_tensors
 
 
 def test_a_file_is_replaced_only_when_written_to_the_end(tmp_path):
@@ -100,6 +103,30 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     with atomic(path) as beside:
         beside.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+
+
+# The system kills whoever writes more than 64 KiB into a file.
+KILLED_WHILE_WRITING_TENSORS = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from benchmark.utils.tensors import write_tensors
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+write_tensors(Path(sys.argv[1]), {"x": np.zeros(2**20)}, {}, {})
+"""
+
+
+def test_nothing_stays_of_tensors_whose_writer_was_killed(tmp_path):
+    path = tmp_path / "last.safetensors"
+    done = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING_TENSORS, path], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    assert [file.stat().st_size for file in tmp_path.iterdir()] == [2**16]
+    tensors = {"x": np.arange(3.0)}
+    write_tensors(path, tensors, {"of": 1}, {})
+    assert list(tmp_path.iterdir()) == [path]
+    np.testing.assert_equal(read_tensors(path, {"of": 1})[0], tensors)
 
 
 def test_files_written_together_name_the_one_that_failed(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
@@ -39,11 +39,8 @@ def write_tensors(
     # One entry only: their order in the file is not fixed.
     header = {"json": f"{_sha256(text, contiguous)} {text}"}
     with atomic(path) as beside:
-        try:
-            save_file(contiguous, beside, header)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-        beside.chmod(0o644)
+        # Its own writer, save_file, has a temporary file that nobody would remove after a kill.
+        beside.write_bytes(save(contiguous, header))
 
 
 def read_tensors(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, dict[str, Any]]:

@@ -11,6 +11,7 @@ from benchmark.utils.tensors import write_tensors
 from tests import calls
 from tests.faults import files, phases, project, table
 from tests.faults.project import Call, Outcome, Project
+from tests.mutants.__main__ import chosen, misfits
 from tests.tree import ROOT
 
 
@@ -100,3 +101,7 @@ def test_what_is_not_there_is_refused_before_anything_runs(module):
     done = calls.python(ROOT, module, "nonsense")
     assert done.returncode != 0
     assert re.search(r"no such (part|mutants): nonsense; name \w+", done.stderr)
+
+
+def test_every_mutant_fits_the_code() -> None:
+    assert list(misfits(ROOT, chosen([]))) == []

@@ -84,11 +84,14 @@ def _checkpoint(
     way: str, project: Project, kept: Path, undisturbed: State, rng: random.Random
 ) -> Outcome:
     """Of a training that was killed; the other one is of another class."""
-    while True:
-        kills.struck(project, kept, phases.TRAINING, rng, kills.kill)
+    inliers = (0, 1) if way == "swapped" else ()
+    for _ in range(kills.TRIES):
+        kills.struck(project, kept, phases.TRAINING, rng, kills.kill, inliers)
         checkpoints = list(project.root.glob("runs/**/training-*.safetensors"))
-        if len(checkpoints) > (way == "swapped"):
+        if len(checkpoints) >= len(inliers):
             break
+    else:
+        raise RuntimeError("the classes had never a checkpoint at the same time")
     rng.shuffle(checkpoints)
     damage(way, checkpoints[0], checkpoints[-1], rng)
     call = project.finish()

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,29 +48,37 @@ def faults(each: int) -> Iterator[tuple[str, Fault]]:
             yield f"{name}, {phase}, {number + 1}", partial(_interrupt, name, phase)
 
 
-def missing(phase: str, rng: random.Random) -> list[str]:
+def missing(phase: str, rng: random.Random, inliers: Sequence[int] = ()) -> list[str]:
     """What is to be made when the call begins, such that the phase is near."""
     if phase == "report":
         made = ["report"]
     elif phase == "aggregation" or (phase == phases.WRITING and rng.random() < 0.4):
         made = [*AFTER]
     else:
-        run = RUN.format(method=rng.choice(["gradcon", "dcae"]), inlier=rng.choice([0, 1]))
-        made = [run, *AFTER]
+        method = rng.choice(["gradcon", "dcae"])
+        inliers = inliers or [rng.choice([0, 1])]
+        made = [*(RUN.format(method=method, inlier=inlier) for inlier in inliers), *AFTER]
     return [*made, *(f"logs/{each}*" for each in made)]
 
 
 def struck(
-    project: Project, kept: Path, phase: str, rng: random.Random, strike: Callable[[int], None]
+    project: Project,
+    kept: Path,
+    phase: str,
+    rng: random.Random,
+    strike: Callable[[int], None],
+    inliers: Sequence[int] = (),
 ) -> set[str]:
     """Begin calls until one is struck in the phase; the phases that it was in.
+
+    Of a run's phases one class is trained, or those that are named.
 
     Raises:
         RuntimeError: none was.
     """
     delay, slow = PHASES[phase]
     for _ in range(TRIES):
-        project.restore(kept, missing(phase, rng))
+        project.restore(kept, missing(phase, rng, inliers))
         process = project.start(slow)
         if phase == phases.WRITING:
             reached(project, process, {*PHASES, "before the first checkpoint"}, WAIT)

@@ -40,6 +40,7 @@ def test_a_full_disk_is_one_line_with_the_path(tmp_path):
         (errno.ENOSPC, "No space left on device); free disk space"),
         (errno.EROFS, "Read-only file system); name a folder of another"),
         (errno.EACCES, "Permission denied); give write permission"),
+        (errno.EMFILE, "Too many open files); raise the limit of open files"),
         (errno.EIO, "Input/output error); name another file"),
     ],
 )

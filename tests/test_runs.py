@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import SafetensorError
 
 import gradcon.training
 from baselines import _training
@@ -130,6 +131,8 @@ class Broken:
         self.at("fit")
         if self.kind == "one model":
             self.models = ("best", "best")
+        if self.kind in ("epoch", "label", 1):
+            self.components = (self.kind, "other")
         return self
 
     def score(self, images, model="best"):
@@ -144,7 +147,17 @@ class Broken:
     @property
     def facts(self):
         self.at("facts")
-        return {"epochs": 1, "of no JSON type": object()} if self.kind == "no JSON" else {}
+        return FACTS.get(self.kind, {})
+
+    @property
+    def fit_seconds(self):
+        self.at("fit_seconds")
+        return {"time": "long", "NumPy": np.float32(2)}.get(self.kind, 1.0)
+
+    @property
+    def precision(self):
+        self.at("precision")
+        return np.float32 if self.kind == "NumPy" else None
 
 
 class BrokenStack(Broken):
@@ -265,8 +278,23 @@ ERRORS = {
     "lost": RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
     "no gpu": AssertionError("Torch not compiled with CUDA enabled"),
     "worker": RuntimeError("A worker process managed by the executor was unexpectedly terminated."),
+    "exit": SystemExit("nothing to train"),
+    "jax memory": RuntimeError(
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes."
+    ),
+    "mapped memory": RuntimeError("unable to mmap 9 bytes: Cannot allocate memory (12)"),
+    "HIP": RuntimeError("HIP error: no ROCm-capable device is detected"),
+    "threads": RuntimeError("can't start new thread"),
+    "files": RuntimeError("unable to open shared memory object: Too many open files (24)"),
+    "disk of Rust": SafetensorError("I/O error: No space left on device (os error 28)"),
+    "disk of torch": RuntimeError(
+        "PytorchStreamWriter failed writing file data/0: file write failed"
+    ),
+    "several": ExceptionGroup("two tasks", [ValueError("no"), MemoryError()]),
 }
-MACHINE = ("memory", "gpu memory", "torch memory", "busy", "lost", "no gpu", "worker")
+MACHINE = tuple(
+    name for name in ERRORS if name not in ("fit", "bug", "assert", "disk", "mend", "exit")
+)
 SCORES = {
     "nan": lambda scores: scores | {"score": np.where(scores["score"] > 0.5, np.nan, 1)},
     "infinite": lambda scores: scores | {"score": scores["score"] * 1e39},
@@ -277,6 +305,10 @@ SCORES = {
     "one unnamed": lambda scores: scores | {"extra": scores["score"]},
     "misnamed": lambda scores: {"score": scores["score"], "others": scores["other"]},
     "constant": lambda scores: {name: 0 * each for name, each in scores.items()},
+    "complex": lambda scores: scores | {"score": scores["score"] + 1j},
+    "text": lambda scores: scores | {"score": scores["score"].astype(str)},
+    "times": lambda scores: scores | {"score": np.arange(7).astype("datetime64[s]")},
+    "masked": lambda scores: scores | {"score": np.ma.masked_less(scores["score"], 0.5)},
 }
 REASONS = {
     "nan": "scores of score by the model {} are NaN or infinite",
@@ -287,6 +319,17 @@ REASONS = {
     "one missing": "the model {} scores score; the components are score, other",
     "one unnamed": "the model {} scores score, other, extra; the components are score, other",
     "misnamed": "the model {} scores score, others; the components are score, other",
+    "complex": "scores of score by the model {} are complex128, no numbers",
+    "text": "scores of score by the model {} are <U32, no numbers",
+    "times": "scores of score by the model {} are datetime64[s], no numbers",
+    "masked": "scores of score by the model {} are NaN or infinite",
+}
+FACTS = {
+    "no JSON": {"of no JSON type": object()},
+    "epochs in words": {"epochs": "ten"},
+    "no epochs": {"epochs": None},
+    "parameters by layer": {"parameters": [3, 4]},
+    "best epoch is NaN": {"best_epoch": np.nan},
 }
 
 
@@ -305,13 +348,17 @@ def require_failure(directory, reason):
     assert not (directory / "weights").exists() and not list(directory.glob("training-*"))
 
 
-@pytest.mark.parametrize("place", ["fit", "score", "save", "facts"])
+PLACES = ["precision", "fit", "fit_seconds", "score", "save", "facts"]
+
+
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
         ("fit", "the loss is nan in epoch 3"),
         ("bug", "ZeroDivisionError: division by zero"),
         ("assert", "RuntimeError: CUDA error: device-side assert triggered"),
+        ("exit", "SystemExit: nothing to train"),
     ],
 )
 def test_what_a_method_does_wrong_is_recorded_wherever_it_is(
@@ -334,11 +381,25 @@ def test_scores_that_do_not_fit_the_images_are_a_failure(prepared, tmp_path, kin
         ("constant", "the model has collapsed: score, other constant over all images"),
         ("one model", "the models are best, best; there must be one best and one last"),
         ("no JSON", "TypeError: Object of type object is not JSON serializable"),
+        ("epochs in words", "the fact epochs is 'ten', no number"),
+        ("no epochs", "the fact epochs is None, no number"),
+        ("parameters by layer", "the fact parameters is [3, 4], no number"),
+        ("best epoch is NaN", "the fact best_epoch is nan, no number"),
+        ("time", "ValueError: could not convert string to float: 'long'"),
+        ("epoch", "a component is called 'epoch'; its name must be a text and none of sample_id,"),
+        ("label", "a component is called 'label'; its name must be a text and none of sample_id,"),
+        (1, "a component is called 1; its name must be a text and none of sample_id,"),
     ],
 )
 def test_other_results_that_are_none_are_a_failure(prepared, tmp_path, kind, reason):
     run(broken(kind, "best"), *prepared, tmp_path)
     require_failure(tmp_path, reason)
+
+
+def test_numbers_of_numpy_are_plain_in_the_record(prepared, tmp_path):
+    run(broken("NumPy"), *prepared, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["status"] == "complete" and record["seconds"]["fit"] == 2
 
 
 def test_one_failure_in_a_stack_takes_no_other_down(prepared, tmp_path):
@@ -357,7 +418,7 @@ def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
     assert not (tmp_path / "reconstructions.npz").exists()
 
 
-@pytest.mark.parametrize("place", ["fit", "score", "save", "facts"])
+@pytest.mark.parametrize("place", PLACES[1:])
 @pytest.mark.parametrize("kind", ["disk", "mend", *MACHINE])
 def test_a_trouble_of_user_or_machine_leaves_the_checkpoint_and_no_result(
     prepared, tmp_path, kind, place
@@ -434,15 +495,28 @@ def test_a_trouble_of_the_machine_in_a_stack_costs_no_model(prepared, tmp_path, 
 
 
 @pytest.mark.parametrize("kind", MACHINE)
-def test_the_log_of_a_trouble_of_the_machine_is_a_line_of_advice(tmp_path, kind):
+@pytest.mark.parametrize("named", [True, False])
+def test_the_log_of_a_trouble_of_the_machine_is_a_line_of_advice(tmp_path, kind, named):
+    """Whether a method names the error as the cause of its own, or only raises that instead."""
     with pytest.raises(SystemExit), logged(tmp_path / "log"):
         try:
             raise ERRORS[kind]
         except Exception as error:
-            raise FitFailed("fit did not succeed") from error
+            failed = FitFailed("fit did not succeed")
+            if named:
+                raise failed from error
+            raise failed  # noqa: B904
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert line.startswith("FitFailed: fit did not succeed; ") and line.endswith("; then run again")
-    assert "; free memory, or " in line or "; see that the GPU is free" in line
+    known = (
+        "free memory, or ",
+        "see that the GPU",
+        "free disk space",
+        "see that the disk",
+        "run fewer",
+        "raise the",
+    )
+    assert any(f"; {advice}" in line for advice in known)
 
 
 KILLED = """

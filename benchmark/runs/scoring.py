@@ -39,6 +39,11 @@ def score(
     models, seconds = list(detector.models), 0.0
     if len(set(models)) < len(models) or not {"best", "last"} <= set(models):
         raise FitFailed(f"the models are {', '.join(models)}; there must be one best and one last")
+    reserved = (*tests.columns, "model", "epoch")
+    for name in detector.components:
+        if not isinstance(name, str) or name in reserved:
+            problem = f"a component is called {name!r}; its name must be a text and none of"
+            raise FitFailed(f"{problem} {', '.join(reserved)}")
     final, milestones = [], []
     for model in models:
         begin = time.perf_counter()
@@ -66,9 +71,13 @@ def _columns(
     if sorted(scores) != sorted(components):
         given, named = ", ".join(scores) or "nothing", ", ".join(components)
         raise FitFailed(f"the model {model} scores {given}; the components are {named}")
-    with np.errstate(over="ignore"):  # infinite in float32, so refused below
-        columns = {name: np.asarray(scores[name], np.float32) for name in components}
-    for name, values in columns.items():
+    columns: dict[str, npt.NDArray[np.float32]] = {}
+    for name in components:
+        array = np.ma.asarray(scores[name])
+        if array.dtype.kind not in "biuf":
+            raise FitFailed(f"scores of {name} by the model {model} are {array.dtype}, no numbers")
+        with np.errstate(over="ignore"):  # infinite in float32, so refused below
+            values = columns[name] = np.ma.filled(array.astype(np.float32), np.nan)
         if values.shape != (number,):
             raise FitFailed(
                 f"scores of {name} by the model {model} have the shape {values.shape}, "

@@ -11,6 +11,7 @@ checkpoints.
 
 import hashlib
 import json
+import math
 import shutil
 import sys
 import time
@@ -68,6 +69,7 @@ class _Attempt:
     spec: RunSpec
     directory: Path
     detector: Detector | None = None
+    precision: str | None = None
     failure: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -181,12 +183,15 @@ def _remove_model(directory: Path) -> None:
 
 @contextmanager
 def _recording_failures(attempts: Sequence[_Attempt]) -> Iterator[None]:
-    """Record an error as the failure of runs, unless the user or the machine caused it."""
+    """Record an error as the failure of runs, unless the user or the machine caused it.
+
+    A method that ends the process, as scripts do, has failed too.
+    """
     try:
         yield
     except (InputError, OSError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if machine.advice(error):
             raise
         traceback.print_exc()
@@ -201,6 +206,8 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
         detectors = [methods.create(a.spec.detector, a.spec.params) for a in attempts]
         for attempt, detector in zip(attempts, detectors, strict=True):
             attempt.detector = detector
+            precision = getattr(detector, "precision", None)
+            attempt.precision = None if precision is None else str(precision)
         fit_stack = getattr(type(detectors[0]), "fit_stack", None)
         if fit_stack is None:
             for attempt, detector, parts in zip(attempts, detectors, images, strict=True):
@@ -223,7 +230,7 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
     for attempt in attempts:
         attempt.seconds["fit"] = seconds
         with _recording_failures([attempt]):
-            attempt.seconds["fit"] = getattr(attempt.fitted, "fit_seconds", seconds)
+            attempt.seconds["fit"] = float(getattr(attempt.fitted, "fit_seconds", seconds))
 
 
 def _continue_or_start(fit: Callable[..., Any], options: Mapping[str, Any]) -> Any:
@@ -280,7 +287,7 @@ def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
             detector.save(directory / "weights")
             history = pd.DataFrame(detector.history)
             history = history.astype({"epoch": int} if "epoch" in history else {})
-            attempt.facts = json.loads(json.dumps(dict(detector.facts)))
+            attempt.facts = _facts(detector)
             tables, attempt.n_scored = scores, len(tests)
     if attempt.failure:
         _remove_model(directory)
@@ -291,6 +298,16 @@ def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
             write_parquet(table, beside)
     with atomic(directory / "history.csv") as beside:
         history.to_csv(beside, index=False, float_format="%.7g")
+
+
+def _facts(detector: Detector) -> dict[str, Any]:
+    """The facts of a fitted detector, as JSON has them."""
+    facts: dict[str, Any] = json.loads(json.dumps(dict(detector.facts)))
+    for name in ("parameters", "epochs", "best_epoch"):
+        value = facts.get(name, 0)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise FitFailed(f"the fact {name} is {value!r}, no number")
+    return facts
 
 
 def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any]) -> None:
@@ -307,7 +324,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any])
         "seconds": attempt.seconds,
         "n_scored": attempt.n_scored,
         **{f"{file}_sha256": sha256(directory / f"{file}.parquet") for file in TABLES},
-        "precision": getattr(attempt.detector, "precision", None),
+        "precision": attempt.precision,
         **made_by,
     }
     with atomic(directory / "run.json") as beside:
@@ -321,6 +338,6 @@ def _identity(spec: RunSpec, split_sha256: str) -> dict[str, Any]:
     return {**fields, "config": dict(spec.params), "split_sha256": split_sha256}
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     message = " ".join(str(error).split())
     return message if isinstance(error, FitFailed) else f"{type(error).__name__}: {message}"

@@ -15,6 +15,7 @@ ADVICE = {
     errno.EDQUOT: "free disk space, of which your share is used up",
     errno.EACCES: "give write permission",
     errno.EPERM: "give write permission",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.EROFS: "name a folder of another file system, this one can only be read",
 }
 """What the user can do about an error of the operating system, by its number."""

@@ -1,14 +1,19 @@
 """Telling the machine's troubles from the mistakes of a method: only the latter are results."""
 
+import os
 import re
 
 from benchmark.errors import InputError
+from benchmark.utils import files
 
-MEMORY = re.compile(r"out of memory|can't allocate memory|_ALLOC_FAILED|bad_alloc")
+MEMORY = re.compile(
+    r"out of memory|OOM when|(?:can't|cannot) allocate memory|_ALLOC_FAILED|bad_alloc",
+    re.IGNORECASE,
+)
 """Texts of torch and the libraries below it for a lack of memory, on the CPU or a GPU."""
 
 GPU = re.compile(
-    r"CUDA(?: unknown)? error|CUDA driver|CUDA GPUs|NVIDIA driver|compiled with CUDA"
+    r"(?:CUDA|HIP)(?: unknown)? error|CUDA driver|CUDA GPUs|NVIDIA driver|compiled with CUDA"
     r"|cuDNN error|CU(?:BLAS|DNN|FFT|RAND|SOLVER)_STATUS_|CUDNN_BACKEND|NCCL error"
 )
 """Texts for a GPU that is lost, busy or cannot be used."""
@@ -19,15 +24,26 @@ OF_THE_METHOD = re.compile(r"device-side assert|illegal memory access|_(?:INVALI
 WORKER = re.compile(r"worker.*(?:killed|terminated)|terminated abruptly", re.IGNORECASE | re.DOTALL)
 """Texts for a process of the method's own that the system has killed."""
 
+PROCESSES = re.compile(r"can't start new thread|Resource temporarily unavailable")
+"""Texts for a system that lets nobody begin another thread or process."""
+
+DISK = re.compile(r"failed writing file|Input/output error")
+"""Texts, the first of torch, for a disk that is full or broken."""
+
 ADVICE = (
     (MEMORY, "free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)"),
     (WORKER, "free memory, or run fewer jobs at a time (--cores)"),
+    (PROCESSES, "run fewer jobs at a time (--cores), or raise the system's limit (ulimit -u)"),
+    (DISK, "see that the disk works and has space"),
+    *((re.compile(re.escape(os.strerror(code))), remedy) for code, remedy in files.ADVICE.items()),
     (GPU, "see that the GPU is free and works (nvidia-smi), or set GRADCON_DEVICE=cpu"),
 )
 
 
 def advice(error: BaseException) -> str | None:
-    """What to do if the machine caused an error, directly or as its cause; else None.
+    """What to do if the machine caused an error, or one that it was raised for; else None.
+
+    Libraries say so by errors of any type, so their text decides.
 
     >>> advice(MemoryError("Unable to allocate 40 GiB"))
     'free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)'
@@ -35,12 +51,12 @@ def advice(error: BaseException) -> str | None:
     True
     """
     text = "out of memory" if isinstance(error, MemoryError) else str(error)
-    # torch says so by a RuntimeError, in a build without CUDA by an AssertionError.
-    if isinstance(error, MemoryError | RuntimeError | AssertionError):
-        for pattern, remedy in ADVICE:
-            if pattern.search(text) and not OF_THE_METHOD.search(text):
-                return remedy
-    return advice(error.__cause__) if error.__cause__ else None
+    for pattern, remedy in ADVICE:
+        if pattern.search(text) and not OF_THE_METHOD.search(text):
+            return remedy
+    causes = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
+    causes.append(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
+    return next(filter(None, map(advice, filter(None, causes))), None)
 
 
 def require_gpu(device: str) -> None:

@@ -22,8 +22,7 @@ gc.set_threshold(100_000, 50, 50)
 
 running = share()
 if workflow.is_main_process:
-    failures.say_last()
-    interrupts.pass_on()
+    failures.say_last(interrupts.pass_on())
 
 
 # The paper's configuration, unless --configfile names others: these replace it. They are read here,

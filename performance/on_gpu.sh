@@ -63,9 +63,11 @@ for packed in "$@"; do
     data="$folder/results/$name/data/$(basename "$packed")"
     [ -f "$data/dataset.json" ] || "$python" -m performance.travel unpack "$packed" "$data"
 done
+# What was trained before a trouble is brought home too.
+status=0
 minutes=$("$python" -c 'import sys; print(float(sys.argv[1]) / 60)' "$seconds")
 "$python" -m benchmark train --configfile "$config" "$folder/tmp/here.yaml" --minutes "$minutes" \
-    --device "$device" 2>&1 | tee "$folder/training.txt"
+    --device "$device" 2>&1 | tee "$folder/training.txt" || status=$?
 # Packs hold all runs, those of an earlier call too.
 rm -f "$folder/packs/$name"-*.zip
 if [ -n "$(find "$folder/results/$name" -path "*/runs/*/run.json" -print -quit)" ]; then
@@ -73,3 +75,4 @@ if [ -n "$(find "$folder/results/$name" -path "*/runs/*/run.json" -print -quit)"
 else
     echo "no run is complete yet; call again with this folder, and the training goes on"
 fi
+exit "$status"

@@ -1,5 +1,7 @@
 """The last thing that is seen of a failing job."""
 
+import signal
+
 import pytest
 
 from workflow import failures
@@ -25,6 +27,12 @@ def test_the_reason_is_the_last_whole_line(tmp_path, capsys, log, reason):
     path = tmp_path / "a.log"
     if log is not None:
         path.write_text(log)
-    failures._print_reasons({path: None, tmp_path / "b.log": None} if log else {path: None})
+    logs = {path: None, tmp_path / "b.log": None} if log else {path: None}
+    failures._print_reasons(logs, interruptions=[])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == f"{path}: {reason}" or lines == [f"{path} and 1 more: {reason}"]
+
+
+def test_a_job_that_is_interrupted_before_its_first_word_goes_on(tmp_path, capsys):
+    failures._print_reasons({tmp_path / "a.log": None}, interruptions=[signal.SIGINT])
+    assert capsys.readouterr().err == f"{tmp_path}/a.log: interrupted; the next call goes on\n"

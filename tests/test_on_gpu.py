@@ -143,6 +143,34 @@ def test_the_script_packs_nothing_before_a_run_is_complete(tmp_path):
     assert not list((folder / "packs").iterdir())
 
 
+def test_the_script_packs_what_was_trained_before_a_trouble(tmp_path):
+    """Training fails here, as by a lost GPU, after a run was completed; packing makes a file."""
+    python, folder = tmp_path / "python", tmp_path / "out"
+    python.write_text(
+        f"""#!/bin/sh
+[ "$1" = -c ] && exec {sys.executable} "$@"
+case "$*" in
+*--help*) exit 0 ;;
+*"benchmark train"*) exit 1 ;;
+*"benchmark pack"*) mkdir -p {folder}/packs && touch {folder}/packs/demo-001.zip ;;
+esac
+"""
+    )
+    python.chmod(0o755)
+    run = layout.run(folder / "results/demo", RunKey("digits", "cae", 0, 0, 0))
+    run.mkdir(parents=True)
+    (run / "run.json").touch()
+    done = subprocess.run(
+        ["performance/on_gpu.sh", folder, "60", "config/demo.yaml"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHON": str(python)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert list((folder / "packs").iterdir())
+
+
 def test_the_script_says_how_it_is_called():
     done = subprocess.run(["performance/on_gpu.sh"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and "on_gpu.sh FOLDER SECONDS CONFIGFILE" in done.stderr

@@ -2,15 +2,23 @@
 
 import atexit
 import sys
+from collections.abc import Sequence
 from logging import LogRecord
 from pathlib import Path
 
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+INTERRUPTED = "interrupted; the next call goes on"
+"""Of a job that was interrupted before it could say so in its log."""
 
-def say_last() -> None:
-    """Have the last line of each failing job's log printed when this process ends."""
+
+def say_last(interruptions: Sequence[int]) -> None:
+    """Have the last line of each failing job's log printed when this process ends.
+
+    Args:
+        interruptions: gets an entry if this process is interrupted (``interrupts``).
+    """
     logs: dict[Path, None] = {}
 
     def collect(record: LogRecord) -> bool:
@@ -20,24 +28,25 @@ def say_last() -> None:
 
     # A filter sees every event, and this one lets all pass.
     logger.addFilter(collect)
-    atexit.register(_print_reasons, logs)
+    atexit.register(_print_reasons, logs, interruptions)
 
 
-def _print_reasons(logs: dict[Path, None]) -> None:
+def _print_reasons(logs: dict[Path, None], interruptions: Sequence[int]) -> None:
     """The jobs that failed for the same reason share a line."""
+    wordless = INTERRUPTED if interruptions else "ended without a word, as if killed"
     by_reason: dict[str, list[Path]] = {}
     for log in logs:
-        by_reason.setdefault(_last_line(log), []).append(log)
+        by_reason.setdefault(_last_line(log) or wordless, []).append(log)
     for reason, (first, *others) in by_reason.items():
         more = f" and {len(others)} more" * bool(others)
         print(f"{first}{more}: {reason}", file=sys.stderr)
 
 
-def _last_line(log: Path) -> str:
+def _last_line(log: Path) -> str | None:
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
     lines = [line for line in text.splitlines() if line.strip()]
     # A progress bar is a line without an end.
-    return lines[-1] if lines and text.endswith("\n") else "ended without a word, as if killed"
+    return lines[-1] if lines and text.endswith("\n") else None

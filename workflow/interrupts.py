@@ -10,11 +10,17 @@ from types import FrameType
 import psutil
 
 
-def pass_on() -> None:
-    """Send SIGINT on to all processes below this one, before it is treated as usual."""
+def pass_on() -> list[int]:
+    """Send SIGINT on to all processes below this one, before it is treated as usual.
+
+    Returns:
+        A list that gets the signal each time it comes.
+    """
+    interruptions: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        interruptions.append(number)
         for process in psutil.Process().children(recursive=True):
             try:
                 process.send_signal(number)
@@ -26,3 +32,4 @@ def pass_on() -> None:
     # A shell has jobs in its background ignore the signal; so it stays.
     if callable(usual):
         signal.signal(signal.SIGINT, interrupt)
+    return interruptions

@@ -139,7 +139,32 @@ def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
     """Read a data set, resize it and keep it in a folder for the other jobs."""
     from benchmark import data
 
-    data.prepare(data.read(**parameters, keep=directory), directory)
+    # First, so that a file that is changed meanwhile counts as changed.
+    files = _fingerprint(parameters)
+    data.prepare(data.read(**parameters, keep=directory), directory, files)
+
+
+def images_differ(description: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Whether a data set has other images or labels than those that were prepared.
+
+    They are read only if names, sizes or times of the files are others than they were: in a copy on
+    another machine the files may be newer, and the images the same.
+
+    Args:
+        description: what ``dataset.json`` says.
+        parameters: see ``data_parameters``.
+    """
+    from benchmark import data
+
+    if description.get("files") in (None, _fingerprint(parameters)):
+        return False
+    return bool(data.hashes(data.read(**parameters)) != description["sha256"])
+
+
+def _fingerprint(parameters: Mapping[str, Any]) -> str:
+    from benchmark import data
+
+    return data.fingerprint(parameters["source"], parameters["path"], parameters.get("selection"))
 
 
 def make_split(

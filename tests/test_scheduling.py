@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import shutil
 import zipfile
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from benchmark import config as configuration
 from benchmark import jobs, layout, published
@@ -287,6 +289,39 @@ def test_a_folder_of_another_configuration_is_refused(trained, over, line):
     other = tiny(trained.results, **over)
     with pytest.raises(InputError, match=line + r".*; name another folder of results, or delete"):
         state.require_same_settings(other, other.root)
+
+
+def test_images_that_were_changed_since_are_not_trained_on(tmp_path):
+    file = tmp_path / "digits.npz"
+    pixels, labels = load_digits(return_X_y=True)
+    images = (15 * pixels).astype(np.uint8).reshape(-1, 8, 8)
+    np.savez(file, x=images, y=labels)
+    source = {"source": "npz", "path": str(file), "protocol": "folds", "inliers": [0]}
+    config = tiny(tmp_path / "results", datasets={"digits": source})
+    make(config, SVM)
+    # A copy is newer, and has the same images.
+    os.utime(file, (1, 1))
+    state.require_same_settings(config, config.root)
+    images[0] = 0
+    np.savez(file, x=images, y=labels)
+    changed = rf"dataset\.json: was made from other images than {file} has; name another"
+    with pytest.raises(InputError, match=changed):
+        state.require_same_settings(config, config.root)
+    # Whoever removes the images only has runs of the old ones.
+    shutil.rmtree(layout.data(config.root, "digits"))
+    units.prepare(config, config.root, "digits")
+    with pytest.raises(InputError, match=r"run\.json: was made from other images than those that"):
+        state.require_same_settings(config, config.root)
+
+
+def test_a_run_in_the_place_of_another_is_refused(trained, tmp_path):
+    config = tiny(tmp_path)
+    shutil.copytree(trained.root, config.root)
+    other = SVM._replace(inlier=1)
+    shutil.copytree(layout.run(config.root, SVM), layout.run(config.root, other))
+    with pytest.raises(InputError, match=r"run\.json: is of another run, .*inlier 0"):
+        state.require_same_settings(config, config.root)
+    assert list(state.run_is_outdated(config, config.root, other))
 
 
 def test_packs_are_small_and_whole(trained, elsewhere, tmp_path):

@@ -17,7 +17,7 @@ from benchmark.data import digits, folder, npz, torchvision_sets
 from benchmark.data.challenges import cure_tsr, gtsrb
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset, Labels, check
-from benchmark.data.prepared import images_sha256, load, prepare
+from benchmark.data.prepared import hashes, images_sha256, load, prepare
 from benchmark.errors import InputError
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "class_names",
     "fingerprint",
     "has_official_split",
+    "hashes",
     "images_sha256",
     "labels",
     "load",
@@ -149,7 +150,11 @@ def labels(source: str, path: str | Path | None) -> tuple[Labels, int | None] | 
     return reader.labels(place)
 
 
-def fingerprint(source: str, path: str | Path | None, selection: Selection | None = None) -> str:
+def fingerprint(
+    source: str,
+    path: str | Path | None,
+    selection: Selection | Mapping[str, Any] | None = None,
+) -> str:
     """A hash of the names, sizes and times of the files that ``read`` reads; opens none.
 
     Files of a download are left out: they are the same whenever they are downloaded.

@@ -15,12 +15,12 @@ from benchmark.utils.files import atomic
 GROUPS = "groups.npy"
 
 
-def prepare(dataset: Dataset, directory: Path) -> None:
+def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
-    sha256 of each array's bytes in C order, and the reader's notes. With groups, ``groups.npy`` is
-    written first.
+    sha256 of each array's bytes in C order, and the reader's notes; and, where it
+    is given, ``files``: the ``fingerprint`` of what was read. With groups, ``groups.npy`` is written first.
     """
     groups = directory / GROUPS
     description = {
@@ -28,8 +28,9 @@ def prepare(dataset: Dataset, directory: Path) -> None:
         "class_names": dataset.class_names,
         "n_train": dataset.n_train,
         "shape": dataset.images.shape,
-        "sha256": {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)},
+        "sha256": hashes(dataset),
         "notes": dataset.notes,
+        **({"files": files} if files else {}),
     }
     groups.unlink(missing_ok=True)
     if dataset.groups is not None:
@@ -75,6 +76,11 @@ def load(directory: Path) -> Dataset:
             f"{directory}: incomplete or damaged ({reason}); delete it and run again"
         ) from error
     return dataset
+
+
+def hashes(dataset: Dataset) -> dict[str, str]:
+    """The sha256 of the bytes, in C order, of the ``images`` and of the ``labels``."""
+    return {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)}
 
 
 def images_sha256(directory: Path) -> str:

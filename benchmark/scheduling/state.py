@@ -44,7 +44,8 @@ def differences(config: Config, root: Path) -> Iterator[str]:
 def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
     """At most one line on a prepared data set; none if it is absent.
 
-    Where its files are is not compared: a copy on another machine has another path.
+    Where its files are is not compared: a copy on another machine has another path. Their images
+    are.
     """
     file = layout.data(root, dataset) / "dataset.json"
     if file.is_file():
@@ -53,7 +54,10 @@ def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
         made = _read(file, "source", "shape", "class_names")
         before = {"source": made["source"], "size": made["shape"][1:3]}
         before["classes"] = made["class_names"]
-        for line in _first_difference(before, now):
+        lines = [*_first_difference(before, now)]
+        if not lines and jobs.images_differ(made, jobs.data_parameters(config, dataset)):
+            lines = [f"was made from other images than {settings.path} has"]
+        for line in lines:
             yield f"{file}: {line}"
 
 
@@ -80,7 +84,7 @@ def run_differs(config: Config, root: Path, key: RunKey) -> Iterator[str]:
     """At most one line on a run; none if it is absent. Its code is not compared."""
     file = layout.run(root, key) / "run.json"
     if file.is_file():
-        for line in record_differs(config, key, _read(file)):
+        for line in record_differs(config, key, _read(file), _images(root, key.dataset)):
             yield f"{file}: {line}"
 
 
@@ -92,14 +96,37 @@ def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
         yield f"{file}: was made by other code"
 
 
-def record_differs(config: Config, key: RunKey, record: Mapping[str, Any]) -> Iterator[str]:
-    """At most one line on what the ``run.json`` of a run says of its settings, but its code."""
+def record_differs(
+    config: Config, key: RunKey, record: Mapping[str, Any], images: str | None = None
+) -> Iterator[str]:
+    """At most one line on what the ``run.json`` of a run says of its settings, but its code.
+
+    Args:
+        config: the settings that it should have.
+        key: the run that it should be.
+        record: what ``run.json`` says.
+        images: the sha256 of the prepared images; None if there are none.
+    """
+    of = {name: record.get(name, value) for name, value in key._asdict().items()}
+    if of != key._asdict():
+        yield f"is of another run, {', '.join(f'{name} {value}' for name, value in of.items())}"
+        return
+    if images and record.get("images_sha256", images) != images:
+        yield "was made from other images than those that are prepared"
+        return
     parameters = jobs.run_parameters(config, key.method)
     now = {"detector": parameters["detector"], "config": parameters["params"]}
     made = {name: record.get(name) for name in now}
-    yield from _first_difference(made, json.loads(json.dumps(now)))
-    if lacking := lacking_milestones(record, parameters["milestones"]):
+    if lines := [*_first_difference(made, json.loads(json.dumps(now)))]:
+        yield from lines
+    elif lacking := lacking_milestones(record, parameters["milestones"]):
         yield f"was made without the milestones {lacking}"
+
+
+def _images(root: Path, dataset: str) -> str | None:
+    """The sha256 of the images of a prepared data set, if it is there."""
+    file = layout.data(root, dataset) / "dataset.json"
+    return _read(file, "sha256")["sha256"].get("images") if file.is_file() else None
 
 
 def code_digest(config: Config, key: RunKey) -> str:

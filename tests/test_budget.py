@@ -15,7 +15,7 @@ import yaml
 from benchmark import config as configuration
 from benchmark import jobs, layout
 from benchmark.layout import RunKey
-from benchmark.scheduling import units
+from benchmark.scheduling import budget, units
 from benchmark.utils import time_limit
 from benchmark.utils.time_limit import OutOfTime
 from tests import calls
@@ -125,6 +125,8 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
         assert finished.items() <= after.items()
         missing = 6 - len([*root.rglob("run.json")])
         assert f"{missing} are missing" in done.stdout
+        if missing and cores != budget.CORES:
+            assert f"--minutes 0.1 --cores {cores}\n" in done.stdout
         if list(root.rglob("fold-0.json")):
             assert planned(tree).get("runs", 0) == missing
     done = train(tree)

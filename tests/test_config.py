@@ -274,8 +274,13 @@ def test_a_number_for_a_class_is_its_index_or_refused(tmp_path, folders, written
         ("official", "train/good 40, test/good 12, test/scratch 3, test/stain 9", None),
         ("official", "train/good 40, test/scratch 12", "'good' (40 to train, 0 to test)"),
         ("official", "train/other 40, test/good 12", "'good' (0 to train, 12 to test)"),
-        ("official", "train/good 1, test/good 12", "'good' (1 to train, 12 to test)"),
-        ("official", "train/good 5, test/good 4", "'good' (5 to train, 4 to test)"),
+        ("official", "train/good 3, test/good 12, test/scratch 12", None),
+        (
+            "official",
+            "train/good 2, test/good 12, test/scratch 12",
+            "'good' (2 to train, 12 to test)",
+        ),
+        ("official", "train/good 5, test/good 4, test/scratch 4", "'good' (5 to train, 4 to test)"),
         ("folds", "good 10, scratch 1, stain 4", None),
         ("folds", "good 9, scratch 10", "'good' (9 in all)"),
     ],
@@ -299,6 +304,37 @@ def test_only_inlier_classes_need_images_to_train_on(tmp_path, protocol, counts,
 
 
 @pytest.mark.parametrize(
+    ("labels", "names", "problem"),
+    [
+        ([0] * 10 + [2] * 10, ["a", "b"], "label 2 is not a class; label the 2 classes 0 to 1"),
+        ([0] * 10 + [1] * 10, ["a", "a"], "class names repeat: a, a; make each unique"),
+        ([0] * 20, ["a"], "needs at least two classes, as one's outliers are the others; has 1"),
+        ([0] * 20, ["a", "b"], "class 'b' has no images; add some or leave it out"),
+    ],
+)
+def test_labels_that_do_not_fit_the_classes_are_refused_before_any_job(
+    tmp_path, labels, names, problem
+):
+    file = tmp_path / "own.npz"
+    images = np.zeros((20, 8, 8), np.uint8)
+    np.savez(file, x=images, y=np.array(labels), class_names=np.array(names))
+    own = {"source": "npz", "path": str(file), "protocol": "folds"}
+    assert problems(changed("datasets", {"own": own})) == [
+        f"my.yaml: datasets.own.path: {file}: {problem}"
+    ]
+
+
+def test_a_share_that_gives_no_outlier_is_refused(tmp_path):
+    file = tmp_path / "own.npz"
+    np.savez(file, x=np.zeros((100, 8, 8), np.uint8), y=np.repeat([0, 1], 50))
+    own = {"source": "npz", "path": str(file), "protocol": "folds", "inliers": [0]}
+    assert problems(changed("datasets", {"own": own}) | {"outlier_ratios": [0.04, 0.5]}) == [
+        "my.yaml: datasets.own.inliers: no outliers for the class '0': outlier ratio 0.04 with 10 "
+        "inliers to test gives none; raise the smallest of outlier_ratios"
+    ]
+
+
+@pytest.mark.parametrize(
     ("protocol", "counts", "ratio", "problem"),
     [
         ("official", "train/good 40, test/good 12, test/scratch 12", 0.5, None),
@@ -318,7 +354,7 @@ def test_too_few_outliers_are_refused_by_the_name_of_the_class(
             (tmp_path / folder / f"{k}.png").touch()
     entry = {"source": "folder", "path": str(tmp_path), "protocol": protocol, "inliers": ["good"]}
     entry["folds"] = [4] if protocol == "folds" else [0]
-    mapping = changed("datasets", {"own": entry}) | {"outlier_ratios": [0.1, ratio]}
+    mapping = changed("datasets", {"own": entry}) | {"outlier_ratios": [0.4, ratio]}
     labels = (np.repeat([0, 1, 2], [10, 10, 4]), None, "folds", 4, 0, [0], 0.6)
     if problem is None:
         load(mapping)

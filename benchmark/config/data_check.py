@@ -6,8 +6,17 @@ import numpy as np
 
 from benchmark.config.models import Config, DatasetConfig, suggestion
 from benchmark.data import CHALLENGED, has_official_split, labels
-from benchmark.data.dataset import FEWEST_IMAGES, FOLD_COUNT, Labels, outlier_count
+from benchmark.data.dataset import (
+    FEWEST_IMAGES,
+    FOLD_COUNT,
+    Labels,
+    check_classes,
+    outlier_count,
+)
 from benchmark.errors import InputError
+
+FEWEST = {"to train": 3, "to test": 1}
+"""The smallest numbers of images of an inlier class in official parts: one to train validates."""
 
 
 def check_data(config: Config, source: str = "config") -> None:
@@ -25,18 +34,20 @@ def check_data(config: Config, source: str = "config") -> None:
         f"{source}: datasets.{key}.{field}: {problem}"
         for key, dataset in config.datasets.items()
         if dataset.available
-        for field, problem in _problems(dataset, max(config.outlier_ratios))
+        for field, problem in _problems(dataset, config.outlier_ratios)
     ]
     if problems:
         raise InputError("\n".join(problems))
 
 
-def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]:
+def _problems(dataset: DatasetConfig, ratios: Sequence[float]) -> Iterator[tuple[str, str]]:
     """The keys of a data set that its files contradict, each with a message."""
     try:
         classes = dataset.class_names()
         official = has_official_split(dataset.source, dataset.path)
         labelled = labels(dataset.source, dataset.path)
+        if labelled:
+            check_classes(labelled[0], classes, dataset.path)
     except InputError as error:
         yield "path", str(error)
         return
@@ -50,12 +61,12 @@ def _problems(dataset: DatasetConfig, ratio: float) -> Iterator[tuple[str, str]]
         if problem := _name_problem(inlier, classes):
             yield "inliers", problem
     if labelled:
-        yield from _too_small(dataset, ratio, classes, *labelled)
+        yield from _too_small(dataset, ratios, classes, *labelled)
 
 
 def _too_small(
     dataset: DatasetConfig,
-    ratio: float,
+    ratios: Sequence[float],
     classes: Sequence[str],
     of_images: Labels,
     n_train: int | None,
@@ -64,13 +75,13 @@ def _too_small(
     parts, needed = {"in all": of_images}, f"{FEWEST_IMAGES}"
     if dataset.own_parts:
         parts = {"to train": of_images[:n_train], "to test": of_images[n_train:]}
-        needed += ", 2 of them to train and 1 to test"
+        needed += "".join(f", {number} of them {place}" for place, number in FEWEST.items())
     tested = _tested([*parts.values()][-1], dataset)
     for index, name in enumerate(classes):
         if dataset.inliers and not {index, name} & set(dataset.inliers):
             continue
         numbers = {place: int((part == index).sum()) for place, part in parts.items()}
-        lacking = numbers.get("to train", 2) < 2 or numbers.get("to test", 1) < 1
+        lacking = any(numbers.get(place, needs) < needs for place, needs in FEWEST.items())
         if lacking or sum(numbers.values()) < FEWEST_IMAGES:
             counts = ", ".join(f"{number} {place}" for place, number in numbers.items())
             problem = f"too few images of the class {name!r} ({counts}); an inlier class needs"
@@ -78,7 +89,7 @@ def _too_small(
         elif problem := (
             _no_outlier(name, index, tested)
             if dataset.whole
-            else _ratio_problem(name, index, tested, ratio)
+            else _ratio_problem(name, index, tested, ratios)
         ):
             yield "inliers", problem
 
@@ -95,9 +106,17 @@ def _tested(of_images: Labels, dataset: DatasetConfig) -> list[dict[int, int]]:
     ]
 
 
-def _ratio_problem(name: str, index: int, tested: Sequence[dict[int, int]], ratio: float) -> str:
-    """Why a share of outliers is too large to test a class; empty if it is not."""
+def _ratio_problem(
+    name: str, index: int, tested: Sequence[dict[int, int]], ratios: Sequence[float]
+) -> str:
+    """Why a share of outliers is too large or too small to test a class; empty if none is."""
+    ratio = max(ratios)
     for sizes in tested:
+        if not outlier_count(sizes[index], min(ratios)):
+            return (
+                f"no outliers for the class {name!r}: outlier ratio {min(ratios)} with "
+                f"{sizes[index]} inliers to test gives none; raise the smallest of outlier_ratios"
+            )
         needed, others = outlier_count(sizes[index], ratio), sum(sizes.values()) - sizes[index]
         if needed > others:
             return (

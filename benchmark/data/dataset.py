@@ -1,6 +1,6 @@
 """The form that every data set is read into."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,15 +62,28 @@ def check(dataset: Dataset, where: str | Path, required: Collection[int] | None 
     """Refuse a data set that no split can use; ``where`` is its file or source.
 
     Raises:
-        InputError: images and labels of different lengths, a label without a class, fewer than
-            two classes, two of one name, or no image of a ``required`` class, by default of any.
+        InputError: images and labels of different lengths, or what ``check_classes`` refuses.
     """
-    names = dataset.class_names
     if len(dataset.images) != len(dataset.labels):
         raise InputError(
             f"{where}: {len(dataset.images)} images but {len(dataset.labels)} labels; "
             "give each image one label"
         )
+    check_classes(dataset.labels, dataset.class_names, where, required)
+
+
+def check_classes(
+    labels: Labels,
+    names: Sequence[str],
+    where: str | Path | None,
+    required: Collection[int] | None = None,
+) -> None:
+    """Refuse labels that do not fit the names of the classes.
+
+    Raises:
+        InputError: a label without a class, fewer than two classes, two of one name, or no image
+            of a ``required`` class, by default of any.
+    """
     if len(names) < 2:
         raise InputError(
             f"{where}: needs at least two classes, as one's outliers are the others; "
@@ -78,13 +91,13 @@ def check(dataset: Dataset, where: str | Path, required: Collection[int] | None 
         )
     if len(set(names)) < len(names):
         raise InputError(f"{where}: class names repeat: {', '.join(names)}; make each unique")
-    invalid = np.setdiff1d(dataset.labels, np.arange(len(names)))
+    invalid = np.setdiff1d(labels, np.arange(len(names)))
     if len(invalid):
         raise InputError(
             f"{where}: label {invalid[0]} is not a class; label the {len(names)} classes "
             f"0 to {len(names) - 1}"
         )
-    present = set(dataset.labels.tolist())
+    present = set(labels.tolist())
     for index in range(len(names)) if required is None else required:
         if index not in present:
             raise InputError(

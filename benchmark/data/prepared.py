@@ -18,9 +18,9 @@ GROUPS = "groups.npy"
 def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
-    ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape and the
-    sha256 of each array's bytes in C order, and the reader's notes; and, where it
-    is given, ``files``: the ``fingerprint`` of what was read. With groups, ``groups.npy`` is written first.
+    ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape, the sha256
+    of each array's bytes in C order, the reader's notes, and as ``files``, where it is given, the
+    ``fingerprint`` of what was read. With groups, ``groups.npy`` is written first.
     """
     groups = directory / GROUPS
     description = {

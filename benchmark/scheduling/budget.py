@@ -35,6 +35,9 @@ from benchmark.scheduling.units import prepare, prepared, require_usable_checkpo
 from benchmark.scheduling.workers import DONE, FAILED, REFUSED, STOPPED, Task, Worker
 from benchmark.utils import running
 
+CORES = os.cpu_count() or 1
+"""Runs at a time on the CPU, where no other number is given."""
+
 TO_LEAVE = 1.0
 """Seconds between the end of trainings and that of the time given: the processes end in them."""
 
@@ -256,9 +259,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     part.add_arguments(parser)
     parser.add_argument("--minutes", type=minutes, required=True, help="after the imports")
     parser.add_argument("--device", help="cpu, cuda or cuda:1; by default a GPU if there is one")
-    parser.add_argument(
-        "--cores", type=int, default=os.cpu_count() or 1, help="runs at a time on the CPU"
-    )
+    parser.add_argument("--cores", type=int, default=CORES, help="runs at a time on the CPU")
 
 
 def run(chosen: Namespace) -> int:
@@ -269,6 +270,8 @@ def run(chosen: Namespace) -> int:
     files = " ".join(map(str, chosen.configfile))
     outcome = train(config, files, 60 * chosen.minutes, devices.choose(), max(1, chosen.cores))
     again = f"--configfile {files}{part.options(chosen)} --minutes {chosen.minutes:g}"
+    again += f" --device {chosen.device}" * bool(chosen.device)
+    again += f" --cores {chosen.cores}" * (chosen.cores != CORES)
     for line in _summary(config, files, again, outcome):
         print(line)
     for line in _problems(chosen.minutes, outcome):

@@ -129,9 +129,9 @@ def test_official_refuses_so_few_defects_and_whole_refuses_none(
     with pytest.raises(InputError, match=r"the protocol whole has only fold 0"):
         configuration.read(tmp_path / "folds.yaml")
     monkeypatch.chdir(tmp_path)
-    for name in ("train/good", "test/good", "test/dent"):
+    for name in ("train/good", "test/good", "train/dent"):
         (tmp_path / "mvtec" / name).mkdir(parents=True)
-        for k in range(10 if name.endswith("good") else 0):
+        for k in range(10 if name.endswith("good") else 1):
             (tmp_path / "mvtec" / name / f"{k}.png").touch()
     (tmp_path / "none.yaml").write_text(text)
     with pytest.raises(InputError, match=r"no outliers to test for the class 'good'; add images"):

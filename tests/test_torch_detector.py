@@ -1,7 +1,9 @@
 """The training loop, the training state and the files that every torch baseline shares."""
 
+import errno
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -323,30 +324,33 @@ def test_no_training_state(tmp_path: Path) -> None:
         fit(TwoPhases(), checkpoint=tmp_path / "state")
 
 
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first bytes of what is written find a place."""
+
+    def half(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:4])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+
+
 def test_failed_write_leaves_the_earlier_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, reference: TwoPhases, request: pytest.FixtureRequest
 ) -> None:
-    fit(TwoPhases(), checkpoint=tmp_path / "state")
-    before = (tmp_path / "state").read_bytes()
-
-    def half(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr("benchmark.utils.tensors.save_file", half)
-    (tmp_path / "copy").write_bytes(before)
-    with pytest.raises(OSError, match="disk full"):
-        fit(TwoPhases(), checkpoint=tmp_path / "fresh")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "state"]
+    reference.save(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OSError, match="No space left"):
+        reference.save(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_full_disk_is_an_os_error(
-    tmp_path: Path, reference: TwoPhases, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*arguments: object) -> None:
-        raise SafetensorError("No space left on device")
-
-    monkeypatch.setattr("benchmark.utils.tensors.save_file", full)
+@pytest.mark.usefixtures("full_disk")
+def test_full_disk_is_an_os_error(tmp_path: Path, reference: TwoPhases) -> None:
+    with pytest.raises(OSError, match=r"checkpoint: cannot be written .*No space left"):
+        fit(TwoPhases(), checkpoint=tmp_path / "checkpoint")
     with pytest.raises(OSError, match=r"best.safetensors: cannot be written .*No space left"):
         reference.save(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -135,12 +135,19 @@ def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | Non
     return train.checkpoint(specs, layout.run(root, keys[0]))
 
 
+def fingerprint(parameters: Mapping[str, Any]) -> str:
+    """A hash of names, sizes and times of the files of a data set (see ``data_parameters``)."""
+    from benchmark import data
+
+    return data.fingerprint(parameters["source"], parameters["path"], parameters.get("selection"))
+
+
 def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
     """Read a data set, resize it and keep it in a folder for the other jobs."""
     from benchmark import data
 
     # First, so that a file that is changed meanwhile counts as changed.
-    files = _fingerprint(parameters)
+    files = fingerprint(parameters)
     data.prepare(data.read(**parameters, keep=directory), directory, files)
 
 
@@ -156,15 +163,9 @@ def images_differ(description: Mapping[str, Any], parameters: Mapping[str, Any])
     """
     from benchmark import data
 
-    if description.get("files") in (None, _fingerprint(parameters)):
+    if description.get("files") in (None, fingerprint(parameters)):
         return False
     return bool(data.hashes(data.read(**parameters)) != description["sha256"])
-
-
-def _fingerprint(parameters: Mapping[str, Any]) -> str:
-    from benchmark import data
-
-    return data.fingerprint(parameters["source"], parameters["path"], parameters.get("selection"))
 
 
 def make_split(

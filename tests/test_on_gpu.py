@@ -21,6 +21,12 @@ from performance import travel
 from tests.tree import ROOT
 
 
+def script(*arguments, **variables):
+    """Call the script, with more environment variables."""
+    command, environment = ["performance/on_gpu.sh", *arguments], os.environ | variables
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("encoding", travel.ENCODERS)
 @settings(max_examples=20)
 @given(
@@ -82,18 +88,15 @@ def test_the_script_of_a_borrowed_gpu_runs_through(prepared, tmp_path):
     }
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
     before = changed()
-    done = subprocess.run(
-        ["performance/on_gpu.sh", folder, "60", tmp_path / "tiny.yaml", packed],
-        cwd=ROOT,
-        env=os.environ
-        | {
-            "PYTHON": sys.executable,
-            "DEVICE": "cpu",
-            "CUDA_VISIBLE_DEVICES": "",
-            "TABLE": "--models 1 --batch 4",
-        },
-        capture_output=True,
-        text=True,
+    done = script(
+        folder,
+        "60",
+        tmp_path / "tiny.yaml",
+        packed,
+        PYTHON=sys.executable,
+        DEVICE="cpu",
+        CUDA_VISIBLE_DEVICES="",
+        TABLE="--models 1 --batch 4",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SKIPPED" in (folder / "equality.txt").read_text()
@@ -111,13 +114,7 @@ def test_the_script_trains_nothing_on_a_gpu_that_computes_something_else(tmp_pat
     wrong = tmp_path / "python"
     wrong.write_text("#!/bin/sh\necho 1 failed\nexit 1\n")
     wrong.chmod(0o755)
-    done = subprocess.run(
-        ["performance/on_gpu.sh", tmp_path / "out", "60", "config/demo.yaml"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHON": str(wrong)},
-        capture_output=True,
-        text=True,
-    )
+    done = script(tmp_path / "out", "60", "config/demo.yaml", PYTHON=str(wrong))
     assert done.returncode == 1 and done.stdout == "1 failed\n"
     assert done.stderr.startswith("equality tests: failed, so nothing is trained; see ")
 
@@ -131,13 +128,7 @@ def test_the_script_packs_nothing_before_a_run_is_complete(tmp_path):
     (folder / "packs").mkdir(parents=True)
     (folder / "packs/demo-001.zip").touch()
     (folder / "results/demo/runs").mkdir(parents=True)
-    done = subprocess.run(
-        ["performance/on_gpu.sh", folder, "60", "config/demo.yaml"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHON": str(only_reads)},
-        capture_output=True,
-        text=True,
-    )
+    done = script(folder, "60", "config/demo.yaml", PYTHON=str(only_reads))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("no run is complete yet; call again")
     assert not list((folder / "packs").iterdir())
@@ -160,19 +151,13 @@ esac
     run = layout.run(folder / "results/demo", RunKey("digits", "cae", 0, 0, 0))
     run.mkdir(parents=True)
     (run / "run.json").touch()
-    done = subprocess.run(
-        ["performance/on_gpu.sh", folder, "60", "config/demo.yaml"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHON": str(python)},
-        capture_output=True,
-        text=True,
-    )
+    done = script(folder, "60", "config/demo.yaml", PYTHON=str(python))
     assert done.returncode == 1, done.stderr
     assert list((folder / "packs").iterdir())
 
 
 def test_the_script_says_how_it_is_called():
-    done = subprocess.run(["performance/on_gpu.sh"], cwd=ROOT, capture_output=True, text=True)
+    done = script()
     assert done.returncode == 2 and "on_gpu.sh FOLDER SECONDS CONFIGFILE" in done.stderr
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-INTERRUPTED = "interrupted; the next call goes on"
-"""Of a job that was interrupted before it could say so in its log."""
+from benchmark.utils.logs import INTERRUPTED
 
 
 def say_last(interruptions: Sequence[int]) -> None:

@@ -20,7 +20,7 @@ from benchmark import config as configuration
 from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.config.methods import uses_gpu
-from benchmark.data import fingerprint, reader_module
+from benchmark.data import reader_module
 from benchmark.errors import InputError
 from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
@@ -230,8 +230,7 @@ class Jobs:
         from them.
         """
         self.check()
-        settings = self.config.datasets[wildcards.dataset]
-        return fingerprint(settings.source, settings.path, settings.challenges)
+        return jobs.fingerprint(self.data(wildcards))
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a prepared data set."""

@@ -14,6 +14,9 @@ from benchmark.utils import machine
 from benchmark.utils.files import CannotBeWritten
 from benchmark.utils.running import share
 
+INTERRUPTED = "interrupted; the next call goes on"
+"""The last line on a job that was interrupted."""
+
 
 class _Tee(io.TextIOBase):
     """A stream that writes to several."""
@@ -59,7 +62,7 @@ def logged(path: str | Path) -> Iterator[None]:
             print(error, file=sys.stderr)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
-            print("interrupted; the next call goes on", file=sys.stderr)
+            print(INTERRUPTED, file=sys.stderr)
             raise SystemExit(1) from None
         except Exception as error:
             if remedy := machine.advice(error):

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.tree import ROOT
+
 LISTS = Path(__file__).parent
-TREE = LISTS.parents[1]
 
 TIMEOUT = 900
 """Seconds after which a mutant counts as noticed: it may never end."""
@@ -63,11 +64,11 @@ def chosen(names: list[str]) -> dict[str, Mutant]:
 def copied(folder: Path) -> Path:
     """A copy of the files that git tracks or does not ignore, as they are in the working tree."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=TREE, check=True, capture_output=True, text=True).stdout
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
-        if (TREE / name).is_file():
+        if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(TREE / name, folder / name)
+            shutil.copy(ROOT / name, folder / name)
     return folder
 
 

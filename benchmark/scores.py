@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from benchmark import layout
 from benchmark.config import Config
+from benchmark.data import prepared
 from benchmark.data.challenges.selection import CLEAN
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
@@ -119,11 +120,11 @@ def inlier_classes(config: Config, root: Path, dataset: str) -> dict[int, str]:
         InputError: a damaged file.
     """
     settings = config.datasets[dataset]
-    description = layout.data(root, dataset) / "dataset.json"
+    directory = layout.data(root, dataset)
     if settings.challenges:
         names = {0: CLEAN}
-    elif description.is_file():
-        names = dict(enumerate(read_key(description, "class_names")))
+    elif (directory / "dataset.json").is_file():
+        names = dict(enumerate(prepared.class_names(directory)))
     else:
         try:
             names = dict(enumerate(settings.class_names()))

@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from sklearn.datasets import load_digits
 
 from benchmark import data
@@ -740,7 +741,7 @@ ORIENTATIONS = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_pictures_are_read_upright(tmp_path, orientation, suffix):
     upright = np.vstack([half(16), half(16) // 2])
@@ -790,7 +791,7 @@ def test_what_was_done_to_pictures_is_told(tmp_path, capsys):
     assert dataset.images.shape[3] == 3
     assert dataset.notes == (
         "1 of 23 images in colour, so all are read as RGB (first b/colour.png)",
-        "1 of 23 images turned upright, as their EXIF orientation says (first a/turned.jpg)",
+        "1 of 23 images turned upright, as their orientation says (first a/turned.jpg)",
         "1 of 23 images transparent, and stand on white (first b/clear.png)",
         "files passed over, as of no image format: 2 of .gif, 1 of .txt, 1 of no suffix",
     )
@@ -799,6 +800,54 @@ def test_what_was_done_to_pictures_is_told(tmp_path, capsys):
     data.prepare(dataset, tmp_path / "prepared")
     described = json.loads((tmp_path / "prepared/dataset.json").read_text())
     assert tuple(described["notes"]) == dataset.notes
+
+
+def exif_after_the_pixels(file):
+    """Move the chunk eXIf of a PNG file, where the standard allows it too."""
+    signature, *chunks = re.split(
+        rb"(?<=IEND.{4})|(?=.{4}(?:eXIf|IDAT|IEND))", file.read_bytes(), flags=re.S
+    )
+    by_name = {chunk[4:8]: chunk for chunk in chunks if chunk}
+    assert [*by_name] == [b"eXIf", b"IDAT", b"IEND"]
+    file.write_bytes(signature + by_name[b"IDAT"] + by_name[b"eXIf"] + by_name[b"IEND"])
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 6, 9])
+@pytest.mark.parametrize("where", ["jpg", "png", "tif", "webp", "after", "xmp.png", "xmp.webp"])
+def test_pictures_that_are_turned_are_counted(tmp_path, where, orientation):
+    tree(tmp_path, "ab", 10)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    xmp = f'<x xmlns:tiff="a" tiff:Orientation="{orientation}"/>'
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp)
+    stored = {"xmp.png": {"pnginfo": text}, "xmp.webp": {"xmp": xmp.encode()}}
+    file = tmp_path / "a" / f"turned.{'png' if where == 'after' else where}"
+    upright = np.vstack([half(16), half(16) // 2])[..., 0]
+    Image.fromarray(upright).save(file, **stored.get(where, {"exif": exif}))
+    if where == "after":
+        exif_after_the_pixels(file)
+    dataset = read_folder(tmp_path)
+    notes = "\n".join(dataset.notes)
+    assert (
+        f"1 of 21 images turned upright, as their orientation says (first a/{file.name})" in notes
+    ) == (orientation == 6)
+    turned = np.rot90(upright, -1) if orientation == 6 else upright
+    expected = arrays.resize(turned[np.newaxis, ..., np.newaxis], 8)[0].astype(int)
+    seen = dataset.images[10].astype(int).mean(axis=-1, keepdims=True)
+    assert np.abs(seen - expected).mean() < 5
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.webp", "a.jpg"])
+def test_of_several_pictures_in_a_file_the_first_is_read(tmp_path, name):
+    tree(tmp_path, "ab", 10)
+    first, other = (Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (40, 200))
+    format_ = {"a.jpg": "MPO"}.get(name)
+    first.save(tmp_path / "a" / name, format_, save_all=True, append_images=[other])
+    dataset = read_folder(tmp_path)
+    note = f"1 of 21 images the first of several in their file (first a/{name})"
+    assert note in dataset.notes
+    assert np.abs(dataset.images[10].astype(int) - 40).max() < 3
 
 
 def test_folders_beside_the_parts_are_told(tmp_path):
@@ -961,7 +1010,11 @@ def test_prepared_and_loaded(tmp_path, n_train):
     np.testing.assert_array_equal(loaded.labels, GOOD.labels)
     assert loaded.images.dtype == np.uint8 and loaded.labels.dtype == np.int64
     assert (loaded.class_names, loaded.n_train, loaded.source) == (("ä b", "c"), n_train, "npz")
-    assert json.loads((tmp_path / "data/mine/dataset.json").read_text()) == {
+    description = json.loads((tmp_path / "data/mine/dataset.json").read_text())
+    stated = description.pop("description_sha256")
+    written = json.dumps(description, sort_keys=True).encode()
+    assert stated == hashlib.sha256(written).hexdigest()
+    assert description == {
         "source": "npz",
         "class_names": ["ä b", "c"],
         "n_train": n_train,
@@ -1069,6 +1122,35 @@ def test_other_content_than_was_prepared_is_refused(tmp_path, name, damage):
     expected = f"{tmp_path}: incomplete or damaged ({name}.npy is not the file that dataset.json"
     with pytest.raises(InputError, match=f"^{re.escape(expected)}"):
         data.load(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["source", "class_names", "n_train", "shape", "sha256", "notes"])
+def test_another_description_than_was_prepared_is_refused(tmp_path, key):
+    data.prepare(replace(GOOD, n_train=10), tmp_path)
+    file = tmp_path / "dataset.json"
+    description = json.loads(file.read_text())
+    other = {
+        "source": "mnist",
+        "class_names": description["class_names"][::-1],
+        "n_train": 11,
+        "shape": [20, 4, 16, 1],
+        "sha256": description["sha256"] | {"files": "0"},
+        "notes": ["all upright"],
+    }
+    file.write_text(json.dumps(description | {key: other[key]}))
+    for read in (data.load, prepared.class_names):
+        with pytest.raises(InputError, match="is not as it was written"):
+            read(tmp_path)
+
+
+def test_a_description_without_a_hash_of_its_own_is_read(tmp_path):
+    """As the committed ones are."""
+    data.prepare(GOOD, tmp_path)
+    file = tmp_path / "dataset.json"
+    description = json.loads(file.read_text())
+    del description["description_sha256"]
+    file.write_text(json.dumps(description))
+    assert data.load(tmp_path).class_names == prepared.class_names(tmp_path) == GOOD.class_names
 
 
 def test_the_hash_of_the_images_is_that_of_their_bytes(tmp_path):

@@ -229,7 +229,7 @@ def test_damaged_descriptions_are_named(made: tuple[Config, Path]) -> None:
     config, root = made
     described = layout.data(root, "mnist") / "dataset.json"
     described.write_text("{")
-    with pytest.raises(InputError, match=r"dataset\.json: damaged, no 'class_names'"):
+    with pytest.raises(InputError, match=r"data/mnist: incomplete or damaged"):
         collect(config, root)
     described.unlink()
     path = find(config, root, "cae", 0).directory / "run.json"

@@ -1,9 +1,9 @@
 """A folder of images: ``<class>/*.png``, or ``train/<class>/*.png`` and ``test/<class>/*.png``.
 
 Images may differ in size and format. They are read as gray when all of them are gray, and as RGB
-otherwise; upright, as their EXIF orientation says; and on white where they are transparent. What
-of this was done, and what was passed over, such as folders beside ``train`` and ``test``, is in
-the data set's ``notes``.
+otherwise; upright, as their orientation says; on white where they are transparent; and the first
+picture where a file has several. What of this was done, and what was passed over, such as folders
+beside ``train`` and ``test``, is in the data set's ``notes``.
 """
 
 from collections import Counter
@@ -25,7 +25,9 @@ _LAYOUT = "sort them as <class>/*.png, or train/<class>/*.png and test/<class>/*
 _GRAY = frozenset({"1", "L", "LA"})
 _COLOUR = frozenset({"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"})
 _ORIENTATION = 0x0112
-"""The EXIF tag of the orientation; 1 is upright."""
+"""The tag of the orientation in EXIF and TIFF."""
+_TURNED = range(2, 9)
+"""The orientations that are not upright; values beyond the eight that are defined count as 1."""
 
 
 class _Entries(NamedTuple):
@@ -37,11 +39,12 @@ class _Entries(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """What a file says of its picture before it is decoded."""
+    """What a file says of its picture."""
 
     colour: bool
     turned: bool
     transparent: bool
+    several: bool
 
 
 def class_names(path: Path) -> tuple[str, ...]:
@@ -134,8 +137,9 @@ def _entries(folder: Path) -> _Entries:
 def _header(file: Path) -> _Header:
     with open_image(file) as image:
         mode = image.mode
-        turned = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1
-        header = _Header(mode not in _GRAY, turned, image.has_transparency_data)
+        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        several = getattr(image, "n_frames", 1) > 1
+        header = _Header(mode not in _GRAY, turned, image.has_transparency_data, several)
     if mode not in _GRAY | _COLOUR:
         raise InputError(f"{file}: more than 8 bits per channel (mode {mode}); convert it to 8")
     return header
@@ -145,8 +149,9 @@ def _notes(path: Path, images: list[Path], headers: Iterable[_Header]) -> Iterat
     """What was done to the pictures, with how many, and the first, that it was done to."""
     done = (
         "in colour, so all are read as RGB",
-        "turned upright, as their EXIF orientation says",
+        "turned upright, as their orientation says",
         "transparent, and stand on white",
+        "the first of several in their file",
     )
     for text, flags in zip(done, zip(*headers, strict=True), strict=True):
         chosen = list(compress(images, flags))

@@ -32,7 +32,9 @@ def open_image(file: Path) -> Iterator["Image"]:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        # Given a name, Pillow 13 maps gray TIFF files into memory, and mixes up the rows of those
+        # that lie on their side.
+        with file.open("rb") as stream, Image.open(stream) as image:
             yield image
     except Exception as error:  # Pillow's decoders raise errors of any type for a damaged file.
         raise UnreadableImage(file, error) from error
@@ -53,7 +55,7 @@ def read_image(file: Path, size: int, mode: str = "RGB") -> Images:
 def as_shown(image: "Image", mode: str) -> Images:
     """The pixels of an image as a viewer shows it, (H, W, C) uint8.
 
-    It is upright, as the EXIF orientation says, and stands on white where it is transparent. The
+    It is upright, as its orientation says, and stands on white where it is transparent. The
     mode is ``RGB``, C = 3, or ``L``, gray, C = 1.
     """
     from PIL import Image, ImageOps

@@ -13,14 +13,16 @@ from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
 GROUPS = "groups.npy"
+_OWN = "description_sha256"
 
 
 def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None:
     """Write ``images.npy``, ``labels.npy`` and ``dataset.json``: all of them, or none.
 
     ``dataset.json`` holds the source, the class names, ``n_train``, the images' shape, the sha256
-    of each array's bytes in C order, the reader's notes, and as ``files``, where it is given, the
-    ``fingerprint`` of what was read. With groups, ``groups.npy`` is written first.
+    of each array's bytes in C order, the reader's notes, as ``files``, where it is given, the
+    ``fingerprint`` of what was read, and last a hash of all this. With groups, ``groups.npy`` is
+    written first.
     """
     groups = directory / GROUPS
     description = {
@@ -45,6 +47,7 @@ def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None
     ):
         np.save(images_path, dataset.images)
         np.save(labels_path, dataset.labels)
+        description[_OWN] = _own_sha256(description)
         json_path.write_text(json.dumps(description, indent=2) + "\n")
 
 
@@ -54,7 +57,7 @@ def load(directory: Path) -> Dataset:
     Raises ``InputError`` for a file that is missing or is not the one that ``dataset.json`` states.
     """
     try:
-        description = json.loads((directory / "dataset.json").read_text())
+        description = _describe(directory)
         dataset = Dataset(
             images=np.load(directory / "images.npy", mmap_mode="r"),
             labels=np.load(directory / "labels.npy"),
@@ -71,11 +74,16 @@ def load(directory: Path) -> Dataset:
             if sha256 != (None if array is None else _sha256(array)):
                 raise ValueError(f"{name}.npy is not the file that dataset.json states")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{directory}: incomplete or damaged ({reason}); delete it and run again"
-        ) from error
+        raise _damaged(directory, error) from error
     return dataset
+
+
+def class_names(directory: Path) -> tuple[str, ...]:
+    """The class names that ``prepare`` wrote; errors as ``load``, but opens no array."""
+    try:
+        return tuple(_describe(directory)["class_names"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(directory, error) from error
 
 
 def hashes(dataset: Dataset) -> dict[str, str]:
@@ -86,6 +94,26 @@ def hashes(dataset: Dataset) -> dict[str, str]:
 def images_sha256(directory: Path) -> str:
     """The sha256 of the images that ``prepare`` wrote, as ``dataset.json`` states it."""
     return str(json.loads((directory / "dataset.json").read_text())["sha256"]["images"])
+
+
+def _describe(directory: Path) -> dict[str, Any]:
+    """What ``dataset.json`` says; ``ValueError`` if it is not what was written.
+
+    A file without a hash of its own is taken as it is.
+    """
+    description: dict[str, Any] = json.loads((directory / "dataset.json").read_text())
+    if description.pop(_OWN, None) not in (None, _own_sha256(description)):
+        raise ValueError("dataset.json is not as it was written")
+    return description
+
+
+def _own_sha256(description: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(directory: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(f"{directory}: incomplete or damaged ({reason}); delete it and run again")
 
 
 def _sha256(array: npt.NDArray[Any]) -> str:

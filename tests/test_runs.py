@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -407,6 +408,40 @@ def test_one_failure_in_a_stack_takes_no_other_down(prepared, tmp_path):
     run_stack([broken("bug", stack=True)] * 2, *prepared, directories, "cpu")
     assert json.loads((tmp_path / "a/run.json").read_text())["status"] == "complete"
     require_failure(tmp_path / "b", "ZeroDivisionError: division by zero")
+
+
+def test_a_gpu_that_an_earlier_run_spoilt_is_no_failure_of_the_next(
+    prepared, tmp_path, monkeypatch
+):
+    """After an assert on a GPU, each call of the process ends with the same error."""
+    spoilt = []
+
+    def synchronize(device):
+        if spoilt:
+            raise ERRORS["assert"]
+
+    def fit(self, *images, **options):
+        spoilt.append(self.kind)
+        raise ERRORS["assert"]
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(train.gpus, "taken", lambda device: nullcontext("cuda:0"))
+    monkeypatch.setattr(train.gpus, "current", lambda device: nullcontext())
+    monkeypatch.setattr(train.devices, "peak_memory", lambda device: 0)
+    monkeypatch.setattr(train.devices, "environment", lambda device: {})
+    monkeypatch.setattr(train.methods, "uses_gpu", lambda detector: True)
+    monkeypatch.setattr(Broken, "fit", fit)
+    run_stack([broken("first")], *prepared, [tmp_path / "first"], "cuda")
+    require_failure(tmp_path / "first", "RuntimeError: CUDA error: device-side assert triggered")
+    with pytest.raises(RuntimeError) as caught:
+        run_stack([broken("second")], *prepared, [tmp_path / "second"], "cuda")
+    assert spoilt == ["first"] and not (tmp_path / "second/run.json").exists()
+    assert machine.advice(caught.value) == "if it stops here again, set GRADCON_DEVICE=cpu"
+    # Runs that are trained together: the later ones are not judged by an error of the first.
+    spoilt.clear()
+    with pytest.raises(RuntimeError, match="after an error of an earlier run"):
+        run_stack([broken("a"), broken("b")], *prepared, [tmp_path / "a", tmp_path / "b"], "cuda")
+    assert spoilt == ["a"] and not [*tmp_path.glob("[ab]/run.json")]
 
 
 def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):

@@ -128,6 +128,7 @@ def _make(
 ) -> None:
     """Train and score runs, on a device that they have to themselves."""
     started = datetime.now(UTC)
+    machine.require_working(device)
     dataset = datasets.load(data)
     table = splits.read_split(split)
     for attempt in attempts:
@@ -141,7 +142,7 @@ def _make(
     _fit(attempts, images, device)
     for attempt in attempts:
         tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
-        _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()])
+        _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()], device)
     # Last and of all runs or none, as the checkpoint is that of all of them.
     made_by = {
         "memory_bytes": devices.peak_memory(device),
@@ -211,6 +212,7 @@ def _fit(attempts: Sequence[_Attempt], images: Sequence[tuple[Images, ...]], dev
         fit_stack = getattr(type(detectors[0]), "fit_stack", None)
         if fit_stack is None:
             for attempt, detector, parts in zip(attempts, detectors, images, strict=True):
+                machine.require_working(device)
                 with _recording_failures([attempt]):
                     fit = partial(detector.fit, *parts, seed=attempt.spec.seed)
                     _continue_or_start(fit, _options([attempt], device))
@@ -273,12 +275,13 @@ def _options(attempts: Sequence[_Attempt], device: str) -> dict[str, Any]:
     }
 
 
-def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images) -> None:
+def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images, device: str) -> None:
     """Score the test set and write all but ``run.json``; empty score tables for a failure."""
     begin = time.perf_counter()
     tables, history = scoring.no_scores(tests), pd.DataFrame()
     directory, detector = attempt.directory, attempt.fitted
     if detector is not None:
+        machine.require_working(device)
         with _recording_failures([attempt]):
             scores, attempt.seconds["score"] = scoring.score(detector, tests, images)
             scoring.write_reconstructions(

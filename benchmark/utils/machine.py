@@ -30,7 +30,10 @@ PROCESSES = re.compile(r"can't start new thread|Resource temporarily unavailable
 DISK = re.compile(r"failed writing file|Input/output error")
 """Texts, the first of torch, for a disk that is full or broken."""
 
+SPOILT = "the GPU cannot be used any more by this process, after an error of an earlier run"
+
 ADVICE = (
+    (re.compile(SPOILT), "if it stops here again, set GRADCON_DEVICE=cpu"),
     (MEMORY, "free memory, or run fewer jobs at a time (--cores, on a GPU --resources gpu=1)"),
     (WORKER, "free memory, or run fewer jobs at a time (--cores)"),
     (PROCESSES, "run fewer jobs at a time (--cores), or raise the system's limit (ulimit -u)"),
@@ -57,6 +60,24 @@ def advice(error: BaseException) -> str | None:
     causes = [*error.exceptions] if isinstance(error, BaseExceptionGroup) else []
     causes.append(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
     return next(filter(None, map(advice, filter(None, causes))), None)
+
+
+def require_working(device: str) -> None:
+    """Stop before a run on a GPU whose calls all fail since an earlier run of this process.
+
+    They fail with the error of that run, which would count as one of every later run.
+
+    Raises:
+        RuntimeError: the machine's trouble, see ``advice``.
+    """
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        raise RuntimeError(SPOILT) from None
 
 
 def require_gpu(device: str) -> None:

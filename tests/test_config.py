@@ -394,6 +394,24 @@ def test_the_sizes_of_a_method_are_those_of_its_class(method):
     assert methods.image_sizes(METHODS[method].path) == imports.load(METHODS[method].path).sizes
 
 
+@pytest.mark.parametrize(
+    ("kind", "entries", "title"),
+    [
+        ("methods", {"dcae": {"title": "AE"}, "dae": {"title": "AE"}}, "AE"),
+        ("methods", {"dcae": {}, "dae": {"title": "DCAE"}}, "DCAE"),
+        ("datasets", {"dcae": {"title": "A"}, "dae": {"title": "A"}}, "A"),
+        ("datasets", {"dcae": {}, "dae": {"title": "dcae"}}, "dcae"),
+    ],
+)
+def test_two_of_the_same_title_are_refused(kind, entries, title):
+    """Nothing else tells them apart in tables and figures."""
+    if kind == "datasets":
+        entries = {key: VALID["datasets"]["digits"] | entry for key, entry in entries.items()}
+    (line,) = problems(changed(kind, entries))
+    assert line == f"my.yaml: {kind}: dcae and dae have the title {title!r}; give one another"
+    load(changed(kind, entries | {"dae": entries["dae"] | {"title": "Another"}}))
+
+
 def read_yaml(tmp_path, text):
     path = tmp_path / "c.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

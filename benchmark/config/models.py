@@ -226,6 +226,19 @@ class Config(_Model):
                 )
         return methods
 
+    @field_validator("datasets", "methods")
+    @classmethod
+    def _check_titles(
+        cls, entries: dict[str, DatasetConfig | MethodConfig]
+    ) -> dict[str, DatasetConfig | MethodConfig]:
+        """Refuse two of the same name in tables and figures."""
+        keys: dict[str, str] = {}
+        for key, entry in entries.items():
+            title = entry.title or key
+            if (other := keys.setdefault(title, key)) != key:
+                raise ValueError(f"{other} and {key} have the title {title!r}; give one another")
+        return entries
+
     def milestones_of(self, method: str) -> tuple[int, ...]:
         """The milestones of a method, by its key: its own, or those of all."""
         own = self.methods[method].milestones

@@ -56,6 +56,17 @@ def imported(config: Config, root: Path) -> list[RunKey]:
     return [key for key in external if (layout.run(root, key) / "run.json").is_file()]
 
 
+def check_precision(config: Config, root: Path, device: str) -> None:
+    """Refuse missing runs in a precision that their device does not have."""
+    for key in runs(config) if device == "cpu" else ():
+        tf32 = config.methods[key.method].params.get("precision") == "tf32"
+        if tf32 and not (layout.run(root, key) / "run.json").is_file():
+            raise InputError(
+                f"methods.{key.method}.precision: tf32, which only a GPU has; set it to float32, "
+                f"or leave the method out ({layout.run(root, key)} is missing)"
+            )
+
+
 def _run_keys(config: Config) -> Iterator[RunKey]:
     classes = {dataset: inliers(config, dataset) for dataset in available(config)}
     return layout.run_keys(config, classes)

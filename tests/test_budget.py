@@ -230,6 +230,15 @@ def test_one_line_for_what_cannot_be_trained(tree):
     )
 
 
+def test_a_precision_that_a_cpu_does_not_have_is_refused_before_any_job(tree):
+    edited(tree / "config/tiny.yaml", "epochs: 3", "epochs: 3\n    precision: tf32")
+    line = "methods.cae_grad.precision: tf32, which only a GPU has; set it to float32, or leave"
+    assert problem(train(tree)).startswith(line)
+    done = snakemake(tree, "all", "--cores", "1")
+    assert done.returncode == 1 and line in done.stderr
+    assert not (tree / "results/tiny").exists()
+
+
 def test_one_line_for_results_of_other_settings(trained):
     before = made(trained / "results/tiny")
     for old, new, line in (

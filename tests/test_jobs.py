@@ -49,6 +49,22 @@ def test_a_method_without_chance_runs_with_one_seed():
     assert each.config.seeds_of("kde", "cae") == (0, 3)
 
 
+def test_runs_of_a_gpu_are_read_without_one(tmp_path):
+    """What was trained in a precision of a GPU needs none any more."""
+    made = {"methods": {"cae": {"precision": "tf32"}, "dcae": {}}, "results": str(tmp_path)}
+    made["datasets"] = {"digits": {"source": "digits", "protocol": "folds", "inliers": [8]}}
+    config = jobs(**made).config
+    root = config.root
+    with pytest.raises(InputError, match=r"^methods\.cae\.precision: tf32, which only a GPU has"):
+        benchmark.jobs.check_precision(config, root, "cpu")
+    benchmark.jobs.check_precision(config, root, "cuda")
+    for key in benchmark.jobs.runs(config):
+        if key.method == "cae":
+            (layout.run(root, key)).mkdir(parents=True)
+            (layout.run(root, key) / "run.json").touch()
+    benchmark.jobs.check_precision(config, root, "cpu")
+
+
 def test_stacks_make_the_files_of_single_runs():
     (single,) = jobs().stacks
     assert single.files(f"runs/{RUN}/run.json") == [f"runs/{RUN}/run.json"]

@@ -120,6 +120,7 @@ class Jobs:
             configuration.check_data(self.config, self.files)
             if self.trains_here:
                 device.check(self.device)
+                jobs.check_precision(self.config, self.config.root, self.device)
                 if running.taken():
                     raise InputError(f"{running.FILE}: a training runs here; wait until it ends")
             self._adopted  # noqa: B018 -- once

@@ -79,6 +79,7 @@ def train(config: Config, files: str, seconds: float, device: str, cores: int) -
         raise InputError(f"{files}: its runs are committed; add a file with `results: results`")
     configuration.check_data(config, files)
     devices.check(device)
+    jobs.check_precision(config, root, device)
     with running.alone():
         state.require_same_settings(config, root)
         session = _Session(config, device)

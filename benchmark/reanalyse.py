@@ -36,7 +36,9 @@ def reanalyse(config: Config, root: Path) -> None:
 def require_runs(root: Path) -> None:
     """Refuse a folder of results without any run."""
     if not any(layout.manifests(root)):
-        raise InputError(f"{root}/runs: no run there; run `snakemake all` first")
+        raise InputError(
+            f"{root}/runs: no run there; run `snakemake all` first, or `python -m benchmark train`"
+        )
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -298,6 +298,7 @@ def test_packs_carry_scores_to_another_machine(trained, tmp_path):
     shutil.copytree(trained, there, ignore=shutil.ignore_patterns("results", ".snakemake"))
     shutil.copytree(trained / "results/published", there / "results/published")
     packed = benchmark(trained, "pack", "--to", str(tmp_path / "packs"))
+    assert f"--packs {tmp_path}/packs/tiny-*.zip" in packed.stdout
     assert packed.returncode == 0, packed.stderr
     packs = sorted(map(str, (tmp_path / "packs").iterdir()))
     unpacked = benchmark(there, "unpack", "--packs", *packs)

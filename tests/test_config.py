@@ -92,6 +92,16 @@ def test_schema_has_not_drifted():
     assert kept == schema(), "run `python -m benchmark schema` and commit config/schema.json"
 
 
+def test_schema_asks_for_no_protocol_where_load_has_one():
+    challenged = changed("datasets", {"a": {"source": "gtsrb_challenges", "path": "."}})
+    jsonschema.validate(challenged, schema())
+    load(challenged)
+    lacking = changed("datasets", {"a": {"source": "digits"}})
+    with pytest.raises(jsonschema.ValidationError, match="'protocol' is a required property"):
+        jsonschema.validate(lacking, schema())
+    assert problems(lacking) == ["my.yaml: datasets.a.protocol: missing; add this key"]
+
+
 def test_schema_refuses_what_load_refuses():
     jsonschema.validate(VALID, schema())
     for key, value in [

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.config.methods import METHODS, hyperparameters
 from benchmark.config.models import METHOD_KEYS, Config
+from benchmark.data import CHALLENGED
 from benchmark.errors import InputError
 from benchmark.utils import shipped
 from benchmark.utils.files import atomic
@@ -19,6 +20,10 @@ def schema() -> dict[str, Any]:
     A method of ``METHODS`` whose source code is not installed is left out.
     """
     document = Config.model_json_schema()
+    dataset = document["$defs"]["DatasetConfig"]
+    dataset["required"].remove("protocol")
+    dataset["if"] = {"properties": {"source": {"enum": [*CHALLENGED]}}}
+    dataset["else"] = {"required": ["protocol"]}
     method_keys = document["$defs"].pop("MethodConfig")["properties"]
     own_keys = {key: method_keys[key] for key in METHOD_KEYS}
     entries = {}

@@ -94,6 +94,6 @@ def run(chosen: Namespace) -> int:
     packs = pack(config, config.root, chosen.to)
     size = sum(path.stat().st_size for path in packs) / 2**20
     print(f"{len(packs)} packs, {size:.1f} MiB, are in {chosen.to}.")
-    files = " ".join(map(str, chosen.configfile))
-    print(f"There: python -m benchmark unpack --configfile {files} --packs {chosen.to}/*.zip")
+    files, made = " ".join(map(str, chosen.configfile)), chosen.to / f"{config.name}-*.zip"
+    print(f"There: python -m benchmark unpack --configfile {files} --packs {made}")
     return 0

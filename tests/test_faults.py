@@ -3,6 +3,7 @@
 import base64
 import random
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,14 @@ from tests.faults import files, phases, project, table
 from tests.faults.project import Call, Outcome, Project
 from tests.mutants.__main__ import chosen, misfits
 from tests.tree import ROOT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks():
+    """Calls of the project are forks, as none of them is killed here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "executable", calls.interpreter())
+        yield
 
 
 @pytest.fixture(scope="module")

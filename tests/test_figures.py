@@ -272,7 +272,9 @@ with style_sheet():
 """
 
 
-def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
+def test_the_users_settings_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def drawn_with(**settings: str) -> str:
         environment = {key: os.environ[key] for key in os.environ.keys() - {"MPLBACKEND"}}
         done = subprocess.run(
@@ -289,7 +291,8 @@ def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
         "text.usetex: True\naxes.facecolor: black\ntext.color: red\nlines.linestyle: --\n"
         "savefig.bbox: tight\nbackend: qtagg\n"
     )
-    expected = drawn_with()
+    exec(DRAWING, {})
+    expected = capsys.readouterr().out
     assert len(expected.split()) == 2
     assert drawn_with(MPLBACKEND="module://matplotlib_inline.backend_inline") == expected
     assert drawn_with(MATPLOTLIBRC=str(settings)) == expected

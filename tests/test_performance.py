@@ -11,6 +11,7 @@ from gradcon.settings import Precision
 from performance import accelerator, counting, determinism, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
+from performance.scale import aggregation
 from performance.scale.__main__ import lines
 from performance.scale.__main__ import main as scale
 from performance.scale.process import Cost
@@ -43,7 +44,8 @@ def test_every_section_fills_the_table(tmp_path):
     assert (tmp_path / "bench.png").stat().st_size > 10_000
 
 
-def test_what_is_measured_on_a_gpu_runs_without_one():
+def test_what_is_measured_on_a_gpu_runs_without_one(monkeypatch):
+    monkeypatch.setattr(accelerator, "STEPS", 2)
     sections = (accelerator.stack_steps, accelerator.epochs, accelerator.scoring)
     table = [row for section in sections for row in section(SMALL, "cpu")]
     assert [(row["section"], row["case"], row.get("models")) for row in table] == [
@@ -113,7 +115,8 @@ def test_the_same_bytes_resumed_or_not_stacked_or_not_and_with_any_hash_seed():
     assert determinism.markdown(rows).count("\n") == len(rows) + 1
 
 
-def test_scale_fills_its_table(capsys):
+def test_scale_fills_its_table(capsys, monkeypatch):
+    monkeypatch.setattr(aggregation, "SAMPLES", 100)
     scale(["--jobs", "10", "--runs", "100", "--no-report"])
     _, _, *rows = capsys.readouterr().out.splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]

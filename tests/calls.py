@@ -63,7 +63,7 @@ def python(
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (stdout, stderr)]
         command, variables = ["-m", module, *arguments], {**os.environ, **(environment or {})}
-        call = (str(tree), command, variables, files, interpreter())
+        call = (str(tree), command, variables, files, _interpreter())
         child = _forks.Process(target=_run, args=call)
         child.start()
         child.join()
@@ -75,8 +75,8 @@ def python(
 
 
 @functools.cache
-def interpreter() -> str:
-    """The program ``FORKED``, to start in place of Python; this process answers it from here on."""
+def _interpreter() -> str:
+    """The path of the program ``FORKED``, which this process answers from here on."""
     folder = Path(tempfile.mkdtemp(prefix="forked-"))
     atexit.register(shutil.rmtree, folder)
     listener = socket.socket(socket.AF_UNIX)

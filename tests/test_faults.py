@@ -3,7 +3,6 @@
 import base64
 import random
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -16,14 +15,6 @@ from tests.mutants.__main__ import chosen, misfits
 from tests.tree import ROOT
 
 
-@pytest.fixture(scope="module", autouse=True)
-def forks():
-    """Calls of the project are forks, as none of them is killed here."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "executable", calls.interpreter())
-        yield
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A copy of the project where a small part of the configuration has run."""
@@ -34,8 +25,9 @@ def finished(tmp_path_factory):
         for key, value in small.items():
             patched.setitem(project.CONFIG, key, value)
         copy = Project(folder / "lane")
-    call = copy.finish()
-    assert call.status == 0, call.output
+    # As ``finish`` does, by forks.
+    done = calls.python(copy.tree, *copy.command[2:], environment=copy.environment())
+    assert done.returncode == 0, done.stderr
     copy.keep(folder / "kept")
     return copy, folder / "kept", copy.state()
 

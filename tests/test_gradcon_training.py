@@ -193,7 +193,7 @@ def test_the_constraint_aligns_the_gradients():
     free, constrained = (
         train(
             Autoencoder,
-            settings(alpha=alpha, epochs=25, reference=kind),
+            settings(alpha=alpha, epochs=12, reference=kind),
             [images],
             [images],
             seeds=[0],

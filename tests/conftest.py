@@ -15,7 +15,8 @@ from benchmark.layout import RunKey
 from tests.browser import Browser, executable
 from tests.synthetic import make_config, make_results
 
-LONGEST = ("workflow", "budget", "reference", "conformance", "figures", "performance", "faults")
+LONGEST = ("workflow", "conformance", "budget", "committed", "performance", "figures", "runs")
+LONGEST += ("reference", "gradcon_training", "page", "site", "exchange", "on_gpu", "tables")
 """Files that take longest, first: a process that got one of them last would run it alone."""
 
 

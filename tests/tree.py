@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def copy_tree(target: Path, *more: str) -> None:
             shutil.copy2(source, copy)
 
 
+TICK = 0.02
+"""Seconds; the clock of a file system goes on in smaller steps, so a later change has a later time.
+"""
+
+
 class Kept:
     """A copy of a folder, to put the folder back as it was after something has changed it."""
 
@@ -37,6 +43,7 @@ class Kept:
         """Copy a folder to ``copy``, which is not there yet."""
         self.folder = folder
         self.copy = shutil.copytree(folder, copy, symlinks=True)
+        time.sleep(TICK)
         self.states = dict(self._states())
 
     def put_back(self) -> None:
@@ -56,6 +63,7 @@ class Kept:
                 shutil.copy2(source, target, follow_symlinks=False)
         for name in reversed(changed):
             shutil.copystat(self.copy / name, self.folder / name, follow_symlinks=False)
+        time.sleep(TICK)
         self.states = dict(self._states())
 
     def _states(self) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -11,7 +11,6 @@ from gradcon.settings import Precision
 from performance import accelerator, counting, determinism, peak, timing
 from performance.bench import COLUMNS, main
 from performance.cases import SMALL
-from performance.scale import aggregation
 from performance.scale.__main__ import lines
 from performance.scale.__main__ import main as scale
 from performance.scale.process import Cost
@@ -115,8 +114,7 @@ def test_the_same_bytes_resumed_or_not_stacked_or_not_and_with_any_hash_seed():
     assert determinism.markdown(rows).count("\n") == len(rows) + 1
 
 
-def test_scale_fills_its_table(capsys, monkeypatch):
-    monkeypatch.setattr(aggregation, "SAMPLES", 100)
+def test_scale_fills_its_table(capsys):
     scale(["--jobs", "10", "--runs", "100", "--no-report"])
     _, _, *rows = capsys.readouterr().out.splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]

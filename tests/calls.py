@@ -28,6 +28,11 @@ from tests.tree import ROOT
 
 IMPORTED = ("matplotlib.pyplot", "pandas", "pyarrow.parquet", "pydantic", "pytest")
 IMPORTED += ("seaborn", "sklearn.metrics", "snakemake.cli", "torch")
+# What these import only when they are used: Snakemake for a workflow and its jobs, Matplotlib to
+# write a figure, and others for a report.
+IMPORTED += ("snakemake.executors.local", "snakemake.report.html_reporter", "snakemake.script")
+IMPORTED += ("snakemake.workflow", "nbformat", "requests", "smart_open", "yte")
+IMPORTED += ("jinja2", "matplotlib.backends.backend_svg", "pyarrow.dataset", "yaml")
 
 FORKED = """#!{python} -SE
 import json, os, signal, socket, sys

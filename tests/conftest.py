@@ -1,7 +1,8 @@
-"""What test files share: the order of files, a prepared data set, made-up results."""
+"""What test files share: their order, a prepared data set, made-up results, a browser."""
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from benchmark import data as datasets
 from benchmark import layout, splits
 from benchmark.config import Config
 from benchmark.layout import RunKey
+from tests.browser import Browser, executable
 from tests.synthetic import make_config, make_results
 
-LONGEST = ("workflow", "budget", "reference", "conformance", "figures", "performance", "faults")
+LONGEST = ("workflow", "conformance", "budget", "committed", "performance", "figures", "runs")
+LONGEST += ("reference", "gradcon_training", "page", "site", "exchange", "on_gpu", "tables")
 """Files that take longest, first: a process that got one of them last would run it alone."""
 
 
@@ -67,3 +70,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
     reanalyse(config, root)
     return Results(config, root)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A Chromium; a test without one is skipped."""
+    command = executable()
+    if command is None:
+        pytest.skip("no Chromium here; Debian's package is called chromium")
+    with Browser.started(command, tmp_path_factory.mktemp("profile")) as started:
+        yield started

@@ -17,6 +17,7 @@ from benchmark import config as configuration
 from benchmark import layout
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
+from tests import calls
 from tests.pages import blocks
 from tests.tree import ROOT
 
@@ -57,16 +58,13 @@ def results(folder: Path) -> Path:
     (make_npz,) = blocks(PAGE, "python")
     commands = [line.split() for line in blocks(PAGE, "sh")[0].splitlines()][1:]
     assert [words[3] for words in commands] == ["train", "reanalyse"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for words in (["python", "-c", make_npz], *commands):
+    environment = {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", make_npz]
+    subprocess.run(command, cwd=folder, env=os.environ | environment, check=True)
+    for _, option, *words in commands:
+        assert option == "-m"
         given = [name for word in words for name in (CONFIGS if word == "photos.yaml" else [word])]
-        done = subprocess.run(
-            [sys.executable, *given[1:]],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        done = calls.python(folder, *given, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
     return folder / "results/mvtec"
 

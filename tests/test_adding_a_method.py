@@ -1,9 +1,7 @@
 """``docs/adding_a_method.md``, followed: its code checked, and run into a table."""
 
-import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,10 @@ import yaml
 from benchmark import layout
 from benchmark.__main__ import main
 from benchmark.layout import RunKey
+from tests import calls
 from tests.pages import blocks
 from tests.test_workflow import edited, planned, snakemake
-from tests.tree import copy_tree
+from tests.tree import ROOT, copy_tree
 
 PAGE = "docs/adding_a_method.md"
 MEAN_IMAGE, AUTOENCODER = blocks(PAGE, "python")
@@ -31,13 +30,8 @@ SMALL = {
 
 def conformance(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, called in a folder that is none of this repository."""
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", "conformance", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-        capture_output=True,
-        text=True,
-    )
+    command = ("benchmark", "conformance", *arguments)
+    return calls.python(folder, *command, environment={"PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.parametrize(

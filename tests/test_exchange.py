@@ -21,6 +21,7 @@ from benchmark.errors import InputError
 from benchmark.exchange import scores_in, splits_out
 from benchmark.layout import RunKey
 from benchmark.scheduling.units import prepare
+from tests import calls
 from tests.pages import blocks
 from tests.test_workflow import snakemake
 from tests.tree import copy_tree
@@ -195,14 +196,13 @@ def test_the_page_from_split_to_table_and_snakemake_leaves_what_was_imported(
     (tree / "config/demo.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     (tree / "mine.yaml").write_text(MINE)
 
-    def call(command: list[str]) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": ""}
-        return subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, check=False
-        )
+    def call(line: str) -> subprocess.CompletedProcess[str]:
+        python, option, module, *arguments = shlex.split(line)
+        assert (python, option) == ("python", "-m")
+        return calls.python(tree, module, *arguments)
 
     def follow(line: str) -> str:
-        done = call([sys.executable, *shlex.split(line)[1:]])
+        done = call(line)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -211,7 +211,8 @@ def test_the_page_from_split_to_table_and_snakemake_leaves_what_was_imported(
     follow(export)
     assert len([*filter(None, LOAD.splitlines())]) == 3
     for code in (f"{LOAD}assert len(train) > 90", SCORE):
-        done = call([sys.executable, "-c", code])
+        command, environment = [sys.executable, "-c", code], os.environ | {"PYTHONPATH": ""}
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert "digits/distance/fold-0/inlier-8/seed-0, 8: AUROC score 0.9" in follow(bring)
     root = tree / "results/demo"
@@ -237,7 +238,7 @@ def test_the_page_from_split_to_table_and_snakemake_leaves_what_was_imported(
     # Other scores do not take the place of these without a word.
     scores = tree / "scores.csv"
     scores.write_text(scores.read_text().replace("0.0", "0.1"))
-    done = call([sys.executable, *shlex.split(bring)[1:]])
+    done = call(bring)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.endswith(": other scores are there; delete the folder to import these")

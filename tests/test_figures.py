@@ -1,3 +1,4 @@
+import functools
 import io
 import itertools
 import json
@@ -6,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +36,19 @@ def found(results: Results) -> Metrics:
     return metrics.load(results.config, results.root)
 
 
-def drawn(results: Results, found: Metrics, kind: str, dataset: str = "cifar10") -> Drawing:
-    with style.style_sheet():
-        return figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
+Drawn = Callable[[str], Drawing]
+
+
+@pytest.fixture(scope="module")
+def drawn(results: Results, found: Metrics) -> Drawn:
+    """The figure of a name, drawn once for all tests that look at it."""
+
+    @functools.cache
+    def draw(name: str) -> Drawing:
+        with style.style_sheet():
+            return figures.draw(results.config, found, results.root, name)
+
+    return draw
 
 
 def test_writes_what_it_says(results: Results) -> None:
@@ -83,8 +95,8 @@ def test_same_numbers_same_bytes(results: Results, found: Metrics, tmp_path: Pat
             assert again == (results.root / "figures" / f"{name}.{suffix}").read_bytes()
 
 
-def test_histograms_show_what_was_counted(results: Results, found: Metrics) -> None:
-    drawing = drawn(results, found, "histograms", "fashion_mnist")
+def test_histograms_show_what_was_counted(drawn: Drawn, found: Metrics) -> None:
+    drawing = drawn("histograms-fashion_mnist")
     shown = drawing.frame.groupby("component", sort=False)
     assert {name: set(part["method"]) for name, part in shown} == {
         "reconstruction": {"cae"},
@@ -103,8 +115,8 @@ def test_histograms_show_what_was_counted(results: Results, found: Metrics) -> N
     assert texts[2] == f"overlap {by_seed.mean():.1f} ± {by_seed.std():.1f} %"
 
 
-def test_overlap_of_an_incomplete_pool_is_marked(results: Results, found: Metrics) -> None:
-    drawing = drawn(results, found, "histograms")
+def test_overlap_of_an_incomplete_pool_is_marked(drawn: Drawn, found: Metrics) -> None:
+    drawing = drawn("histograms-cifar10")
     # A VAE run was refused, a CAE + Grad run failed: the pool of the other seed is shown alone.
     assert not any("*" in text.get_text() for axis in drawing.figure.axes for text in axis.texts)
     assert "inlier classes are missing" not in drawing.caption
@@ -143,8 +155,8 @@ def test_panels_follow_what_was_run() -> None:
     assert histograms.chosen(bars()) == []
 
 
-def test_beta_curve_is_the_average_of_the_sweep(results: Results, found: Metrics) -> None:
-    frame = drawn(results, found, "beta", "fashion_mnist").frame
+def test_beta_curve_is_the_average_of_the_sweep(drawn: Drawn, found: Metrics) -> None:
+    frame = drawn("beta-fashion_mnist").frame
     rows = found.table.query(
         "dataset == 'fashion_mnist' and method == 'cae_grad' and beta_multiple == 4 "
         "and model == 'best'"
@@ -156,16 +168,16 @@ def test_beta_curve_is_the_average_of_the_sweep(results: Results, found: Metrics
     assert set(frame["method"]) == {"cae", "cae_grad", "vae"}
 
 
-def test_beta_curve_meets_the_table_at_the_main_beta(results: Results, found: Metrics) -> None:
-    frame = drawn(results, found, "beta", "fashion_mnist").frame
+def test_beta_curve_meets_the_table_at_the_main_beta(drawn: Drawn, results: Results) -> None:
+    frame = drawn("beta-fashion_mnist").frame
     table = pd.read_csv(results.root / "tables/auroc-fashion_mnist.csv")
     (point,) = frame.query("method == 'cae_grad' and beta == 0.12")["mean"]
     (cell,) = table.query("method == 'cae_grad' and class_name == 'average'")["mean"]
     assert point == pytest.approx(cell, abs=1e-5)
 
 
-def test_published_ocgan_is_the_dotted_line(results: Results, found: Metrics) -> None:
-    (axis,) = drawn(results, found, "beta").figure.axes
+def test_published_ocgan_is_the_dotted_line(drawn: Drawn) -> None:
+    (axis,) = drawn("beta-cifar10").figure.axes
     dotted = [line for line in axis.lines if line.get_linestyle() == ":"]
     assert [line.get_ydata()[0] for line in dotted] == [0.657]
     assert dotted[0].get_label() == "OCGAN, published 0.657"
@@ -192,8 +204,8 @@ def test_nothing_published_no_dotted_line(tmp_path: Path) -> None:
     assert not [line for line in drawing.figure.axes[0].lines if line.get_linestyle() == ":"]
 
 
-def test_epoch_curve_is_the_average_of_the_milestones(results: Results, found: Metrics) -> None:
-    frame = drawn(results, found, "epochs", "fashion_mnist").frame
+def test_epoch_curve_is_the_average_of_the_milestones(drawn: Drawn, found: Metrics) -> None:
+    frame = drawn("epochs-fashion_mnist").frame
     rows = found.table.query(
         "dataset == 'fashion_mnist' and method == 'vae' and component == 'latent' "
         "and model == 'epoch-5'"
@@ -223,8 +235,8 @@ def test_reconstructions_stand_side_by_side() -> None:
     assert centres == [[7.0, 22.0], [44.0]]
 
 
-def test_reconstruction_errors_by_hand(results: Results, found: Metrics) -> None:
-    drawing = drawn(results, found, "reconstructions")
+def test_reconstruction_errors_by_hand(drawn: Drawn, results: Results) -> None:
+    drawing = drawn("reconstructions-cifar10")
     assert set(drawing.frame["method"]) == {"cae_grad"}
     with np.load(
         results.root / "runs/cifar10/cae_grad/fold-0/inlier-0/seed-0/reconstructions.npz"
@@ -272,7 +284,9 @@ with style_sheet():
 """
 
 
-def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
+def test_the_users_settings_change_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def drawn_with(**settings: str) -> str:
         environment = {key: os.environ[key] for key in os.environ.keys() - {"MPLBACKEND"}}
         done = subprocess.run(
@@ -289,7 +303,8 @@ def test_the_users_settings_change_nothing(tmp_path: Path) -> None:
         "text.usetex: True\naxes.facecolor: black\ntext.color: red\nlines.linestyle: --\n"
         "savefig.bbox: tight\nbackend: qtagg\n"
     )
-    expected = drawn_with()
+    exec(DRAWING, {})
+    expected = capsys.readouterr().out
     assert len(expected.split()) == 2
     assert drawn_with(MPLBACKEND="module://matplotlib_inline.backend_inline") == expected
     assert drawn_with(MATPLOTLIBRC=str(settings)) == expected
@@ -377,8 +392,8 @@ def test_a_curve_of_some_classes_has_no_published_average(tmp_path: Path) -> Non
     assert "Inlier classes: 1 of 10 (plane)." in alone.caption
 
 
-def test_the_mark_of_beta_is_above_the_axes(results: Results, found: Metrics) -> None:
-    figure = drawn(results, found, "beta").figure
+def test_the_mark_of_beta_is_above_the_axes(drawn: Drawn) -> None:
+    figure = drawn("beta-cifar10").figure
     (axis,) = figure.axes
     (label,) = axis.texts
     figure.draw_without_rendering()
@@ -386,9 +401,9 @@ def test_the_mark_of_beta_is_above_the_axes(results: Results, found: Metrics) ->
     assert label.get_window_extent().y1 <= figure.legends[0].get_window_extent().y0
 
 
-def test_the_score_hides_no_loss(results: Results, found: Metrics) -> None:
+def test_the_score_hides_no_loss(drawn: Drawn) -> None:
     """Without a gradient loss in it the anomaly score is the reconstruction error itself."""
-    drawing = drawn(results, found, "epochs")
+    drawing = drawn("epochs-cifar10")
     curves = drawing.frame.query("method == 'cae'").pivot_table(
         index="epoch", columns="component", values="mean"
     )
@@ -425,10 +440,9 @@ def overlapping(figure: Figure) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", ["forest", "explanations", *layout.FIGURES])
 @pytest.mark.parametrize("dataset", ["cifar10", "fashion_mnist"])
-def test_labels_do_not_overlap(results: Results, found: Metrics, kind: str, dataset: str) -> None:
+def test_labels_do_not_overlap(drawn: Drawn, kind: str, dataset: str) -> None:
     with style.style_sheet():
-        drawing = figures.draw(results.config, found, results.root, f"{kind}-{dataset}")
-        assert overlapping(drawing.figure) == []
+        assert overlapping(drawn(f"{kind}-{dataset}").figure) == []
 
 
 def test_epochs_of_many_panels_keep_their_ticks_apart(tmp_path: Path) -> None:
@@ -447,8 +461,8 @@ def test_epochs_of_many_panels_keep_their_ticks_apart(tmp_path: Path) -> None:
             assert len(axis.get_xticks()) >= 3
 
 
-def test_forest_shows_every_known_run(results: Results, found: Metrics) -> None:
-    frame = drawn(results, found, "forest").frame
+def test_forest_shows_every_known_run(drawn: Drawn, found: Metrics) -> None:
+    frame = drawn("forest-cifar10").frame
     score = frame[(frame["method"] == "cae_grad") & (frame["component"] == "score")]
     printed = score[score["mark"] == "published"].set_index("inlier")["value"]
     assert (printed[-1], printed[0]) == (0.664, 0.76)
@@ -485,9 +499,9 @@ def test_forest_has_the_interval_of_the_verdict(tmp_path: Path) -> None:
 
 
 def test_explanations_show_each_choice_beside_the_published_numbers(
-    results: Results, found: Metrics
+    drawn: Drawn, results: Results
 ) -> None:
-    drawing = drawn(results, found, "explanations")
+    drawing = drawn("explanations-cifar10")
     judged = source(results.config, results.root).verdicts.explanations
     judged = judged[judged["dataset"] == "cifar10"]
     frame = drawing.frame
@@ -518,9 +532,9 @@ def test_explanations_show_each_choice_beside_the_published_numbers(
     assert "not that it was made" in drawing.caption
 
 
-def test_explanations_of_an_average_alone_have_one_panel(results: Results, found: Metrics) -> None:
+def test_explanations_of_an_average_alone_have_one_panel(drawn: Drawn) -> None:
     """Of Fashion-MNIST the paper has no classes of GradCon, and no losses."""
-    drawing = drawn(results, found, "explanations", "fashion_mnist")
+    drawing = drawn("explanations-fashion_mnist")
     assert [axis.get_title(loc="left") for axis in drawing.figure.axes] == ["Average AUROC"]
     assert set(drawing.frame["component"]) == {"score"}
 

@@ -1,6 +1,7 @@
 """Training against the plain reference, stacks against members, resumed against unbroken runs."""
 
 import doctest
+import functools
 import math
 import threading
 import time
@@ -97,6 +98,29 @@ FORMS = [(False, None), (True, "convolutions"), (True, "products")]
 """Whether a stack is computed at once, and in which form."""
 
 
+@functools.cache
+def by_plain_lines():
+    """The network and the reference of the ``reconstruction`` loss after two epochs of digit 3."""
+    images, seed = tensor(3, 40), 5
+    network = initialised(Autoencoder, 1, 28, seed).double()
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    reference = plain.Reference(network)
+    for epoch in (1, 2):
+        for numbers in batch_order([40], 16, [seed], epoch)[0]:
+            batch = images[numbers[numbers >= 0]].double() / 255
+            error = (torch.sigmoid(network(batch).logits) - batch).square().mean()
+            gradients = torch.autograd.grad(error, reference.weights, create_graph=True)
+            cosines = [
+                (g * mean).sum() / (g.norm() * mean.norm().clamp_min(1e-8))
+                for g, mean in zip(gradients, reference.means, strict=True)
+            ]
+            optimiser.zero_grad()
+            (error - 0.5 * sum(cosines) / 4).backward()
+            reference.update([gradient.detach() for gradient in gradients])
+            optimiser.step()
+    return network, reference
+
+
 @pytest.mark.parametrize(("vectorise", "form"), FORMS)
 def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise, form):
     """``reference: reconstruction`` against plain lines; the two settings part after a step."""
@@ -114,22 +138,7 @@ def test_the_reference_averages_the_gradients_of_the_loss_that_is_set(vectorise,
         )[0].models["last"]
         for kind in ("reconstruction", "total")
     }
-    network = initialised(Autoencoder, 1, 28, seed).double()
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-    reference = plain.Reference(network)
-    for epoch in (1, 2):
-        for numbers in batch_order([40], 16, [seed], epoch)[0]:
-            batch = images[numbers[numbers >= 0]].double() / 255
-            error = (torch.sigmoid(network(batch).logits) - batch).square().mean()
-            gradients = torch.autograd.grad(error, reference.weights, create_graph=True)
-            cosines = [
-                (g * mean).sum() / (g.norm() * mean.norm().clamp_min(1e-8))
-                for g, mean in zip(gradients, reference.means, strict=True)
-            ]
-            optimiser.zero_grad()
-            (error - 0.5 * sum(cosines) / 4).backward()
-            reference.update([gradient.detach() for gradient in gradients])
-            optimiser.step()
+    network, reference = by_plain_lines()
     for name, parameter in network.named_parameters():
         assert relative(ours["reconstruction"].parameters[name], parameter.detach()) < 1e-8, name
     for name, mean in zip(ours["total"].reference, reference.means, strict=True):
@@ -184,7 +193,7 @@ def test_the_constraint_aligns_the_gradients():
     free, constrained = (
         train(
             Autoencoder,
-            settings(alpha=alpha, epochs=25, reference=kind),
+            settings(alpha=alpha, epochs=12, reference=kind),
             [images],
             [images],
             seeds=[0],
@@ -216,32 +225,42 @@ def test_gradient_loss_by_hand():
     assert float(gradient_loss(gradients, reference)) == pytest.approx(-(24 / 25 - 1) / 2)
 
 
+@functools.cache
+def trained_alone(network, data, held, seed):
+    """A single training in float64 on (digit, number of images), validated on others."""
+    images = [tensor(*data)], [tensor(*held)]
+    (trained,) = train(network, settings(), *images, seeds=[seed], dtype=torch.float64)
+    return trained
+
+
+MEMBERS = [((0, 30), (0, 5), 1), ((1, 50), (1, 9), 1), ((1, 50), (1, 9), 2)]
+"""Of a stack: the arguments of ``trained_alone``."""
+
+
 @pytest.mark.parametrize("network", [Autoencoder, VariationalAutoencoder])
 @pytest.mark.parametrize(("vectorise", "form"), FORMS)
 def test_a_stack_gives_the_numbers_of_its_members(network, vectorise, form):
-    data = [tensor(0, 30), tensor(1, 50), tensor(1, 50)]
-    validation = [tensor(0, 5), tensor(1, 9), tensor(1, 9)]
-    seeds = [1, 1, 2]
+    data = [tensor(*images) for images, _, _ in MEMBERS]
+    validation = [tensor(*held) for _, held, _ in MEMBERS]
+    seeds = [seed for *_, seed in MEMBERS]
     begun = time.monotonic()
     how = {"dtype": torch.float64, "vectorise": vectorise, "form": form}
     together = train(network, settings(), data, validation, seeds=seeds, **how)
     assert 0 < sum(trained.seconds for trained in together) <= time.monotonic() - begun
     assert {trained.form for trained in together} == {form or "model by model"}
-    for k, stacked in enumerate(together):
-        (alone,) = train(
-            network, settings(), [data[k]], [validation[k]], seeds=[seeds[k]], dtype=torch.float64
-        )
-        assert stacked.best_epoch == alone.best_epoch
-        assert [list(row) for row in stacked.history] == [list(row) for row in alone.history]
+    for stacked, member in zip(together, MEMBERS, strict=True):
+        single = trained_alone(network, *member)
+        assert stacked.best_epoch == single.best_epoch
+        assert [list(row) for row in stacked.history] == [list(row) for row in single.history]
         np.testing.assert_allclose(
             [list(row.values()) for row in stacked.history],
-            [list(row.values()) for row in alone.history],
+            [list(row.values()) for row in single.history],
             rtol=1e-8,
         )
         for model in ("best", "last"):
-            for name, value in alone.models[model].parameters.items():
+            for name, value in single.models[model].parameters.items():
                 assert relative(stacked.models[model].parameters[name], value) < 1e-8
-            for name, value in alone.models[model].reference.items():
+            for name, value in single.models[model].reference.items():
                 assert relative(stacked.models[model].reference[name], value) < 1e-8
 
 
@@ -366,10 +385,7 @@ def test_recorded_epochs_give_the_numbers_of_single_trainings(network, counts, f
     data = [tensor(1, count) for count in counts]
     held = [tensor(2, 5 + k) for k in range(len(counts))]
     seeds = list(range(len(counts)))
-    alone = [
-        train(network, chosen, [d], [h], seeds=[s], dtype=dtype)[0]
-        for d, h, s in zip(data, held, seeds, strict=True)
-    ]
+    alone = [trained_alone(network, (1, count), (2, 5 + k), k) for k, count in enumerate(counts)]
     modules = [initialised(network, 1, 28, seed).to(dtype) for seed in seeds]
     state = states.initial(modules)
     stack = Stack(modules[0], vectorise=True, form=forms.FORMS[form])
@@ -432,7 +448,7 @@ def test_the_fastest_form_is_taken_and_trying_leaves_no_trace(fastest, lacking, 
     (chosen,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
     assert chosen.form == fastest and called[-3:] == [fastest] * 3
     monkeypatch.undo()
-    (alone,) = train(Autoencoder, settings(), [images], [images[:8]], **arguments)
+    alone = trained_alone(Autoencoder, (1, 40), (1, 8), 0)
     for name, value in alone.models["last"].parameters.items():
         assert relative(chosen.models["last"].parameters[name], value) < 1e-8
 

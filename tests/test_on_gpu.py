@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -39,20 +40,26 @@ def test_every_encoding_gives_the_images_back(encoding, images):
     assert np.array_equal(travel.DECODERS[encoding](content, images.shape), images)
 
 
-def test_a_data_set_travels(prepared, tmp_path):
+@pytest.fixture(scope="module")
+def packed(prepared, tmp_path_factory):
+    """The digits, packed into several files."""
+    folder = tmp_path_factory.mktemp("packed") / "digits"
+    travel.pack(prepared[0], folder, block=700)
+    return folder
+
+
+def test_a_data_set_travels(prepared, packed, tmp_path):
     data, _ = prepared
-    travel.pack(data, tmp_path / "packed", block=700)
-    assert travel.main(["unpack", str(tmp_path / "packed"), str(tmp_path / "there")]) == 0
+    assert travel.main(["unpack", str(packed), str(tmp_path / "there")]) == 0
     for file in data.iterdir():
         assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes(), file.name
-    size = sum(file.stat().st_size for file in (tmp_path / "packed").glob("images-*"))
+    size = sum(file.stat().st_size for file in packed.glob("images-*"))
     assert 0 < size < 0.6 * (data / "images.npy").stat().st_size
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-def test_a_damaged_pack_is_one_line_and_no_data_set(prepared, tmp_path, damage, capsys):
-    packed = tmp_path / "packed"
-    travel.pack(prepared[0], packed, block=700)
+def test_a_damaged_pack_is_one_line_and_no_data_set(packed, tmp_path, damage, capsys):
+    packed = shutil.copytree(packed, tmp_path / "packed")
     first, second, *_ = sorted(packed.glob("images-*"))
     if damage == "missing":
         first.unlink()
@@ -75,10 +82,9 @@ def test_a_pack_overwrites_nothing(prepared, tmp_path):
         travel.pack(prepared[0], tmp_path)
 
 
-def test_the_script_of_a_borrowed_gpu_runs_through(prepared, tmp_path):
+def test_the_script_of_a_borrowed_gpu_runs_through(packed, tmp_path):
     """On the CPU, with an epoch of one class; every file is under its folder."""
-    packed, folder = tmp_path / "digits", tmp_path / "out"
-    travel.pack(prepared[0], packed)
+    folder = tmp_path / "out"
     config = {
         "name": "tiny",
         "seeds": [0],

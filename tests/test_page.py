@@ -4,21 +4,14 @@ Without a Chromium these tests skip; `.ci/run` installs that of Debian's package
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmark import config as configuration
-from benchmark import layout, reanalyse
-from benchmark.config import REFERENCE
-from tests.browser import Browser, executable
+from benchmark import layout
+from tests.browser import Browser
 from tests.conftest import Results
-from tests.tree import ROOT
 
-pytestmark = pytest.mark.skipif(
-    executable() is None, reason="no Chromium here; Debian's package is called chromium"
-)
 DESKTOP, PHONE = 1280, 390
 """Widths in CSS pixels."""
 
@@ -87,12 +80,6 @@ FAINT = """
     .filter(([contrast]) => contrast < 4.5);
 })()
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser.started(str(executable()), tmp_path_factory.mktemp("profile")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -243,34 +230,3 @@ def test_the_figure_of_the_explanations_stands_with_their_table(
     order = "[...document.querySelector('.explanations').querySelectorAll('img, table')]"
     assert browser.run(f"{order}.map((e) => e.tagName)") == ["IMG", "IMG", "TABLE"]
     assert browser.run("document.querySelectorAll('[id=\"explanations-cifar10\"] img').length") == 1
-
-
-def pages(pdf: bytes) -> int:
-    return len(re.findall(rb"/Type\s*/Page\b", pdf))
-
-
-@pytest.mark.parametrize("reference", ["paper", "challenges"])
-def test_committed_runs(browser: Browser, tmp_path: Path, reference: str) -> None:
-    """The report of committed runs, everything rebuilt: small, whole and short."""
-    folder = ROOT / REFERENCE / reference
-    for name in ("runs", "splits", "data"):
-        (tmp_path / name).symlink_to(folder / name)
-    config = configuration.read(folder / "config.yaml", data=False)
-    reanalyse.reanalyse(config, tmp_path)
-    (path,) = map(Path, layout.report(config, tmp_path))
-    assert path.stat().st_size < 5e6
-    problems: dict[str, list[object]] = {}
-    for width in (DESKTOP, PHONE):
-        browser.open(path.as_uri(), width)
-        browser.run(UNFOLD)
-        for name, script in (("cut", CLIPPED), ("overlapping", OVERLAPPING)):
-            problems[f"{name} at {width}"] = browser.run(script)
-    browser.open(path.as_uri(), DESKTOP)
-    problems["long captions"] = browser.run(LONG_CAPTIONS)
-    problems["faint"] = browser.run(FAINT)
-    assert not any(problems.values()), problems
-    assert pages(browser.printed()) < 15
-    # A page of A4 across, less the margins.
-    browser.open(path.as_uri(), round(281 / 25.4 * 96), media="print")
-    assert browser.run(CLIPPED) == []
-    assert browser.run(OVERLAPPING) == []

@@ -25,7 +25,7 @@ from benchmark.data.challenges.selection import Selection
 from benchmark.layout import RunKey
 from benchmark.utils import checksums
 from tests import calls
-from tests.tree import ROOT, copy_tree
+from tests.tree import ROOT, Kept, copy_tree
 
 CONFIG = {
     "name": "tiny",
@@ -155,15 +155,14 @@ def finished(tmp_path_factory):
 @pytest.fixture(scope="module")
 def kept(finished):
     """A copy of the finished tree."""
-    return shutil.copytree(finished, finished.with_name("kept"), symlinks=True)
+    return Kept(finished, finished.with_name("kept"))
 
 
 @pytest.fixture
 def tree(finished, kept):
     """The finished tree, put back after a test that changes anything in it."""
     yield finished
-    shutil.rmtree(finished)
-    shutil.copytree(kept, finished, symlinks=True)
+    kept.put_back()
 
 
 def test_everything_is_made_and_stays(finished):

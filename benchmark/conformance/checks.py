@@ -7,13 +7,11 @@ and ``NotApplicable`` if it does not concern the method.
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -27,10 +25,13 @@ from benchmark.conformance.training import (
     SEED,
     TRAIN,
     VALIDATION,
+    before_each_pass,
     fit,
     fitted,
+    global_generators,
     positional,
     require_equal,
+    training,
 )
 from benchmark.detector import Detector, FitFailed, Images
 from benchmark.scores import SAMPLE_COLUMNS, combined, gradient_weight
@@ -186,21 +187,10 @@ def a_method_that_says_so_gives_the_same_for_every_seed(subject: Subject, folder
 def global_generators_stay(subject: Subject, folder: Path) -> None:
     """Neither ``fit`` nor ``score`` moves the global generators of NumPy and torch."""
     detector = fitted(subject)
-    before = _global_generators()
+    before = global_generators()
     detector.score(subject.tests())
-    require(_global_generators() == before, "moved by score; draw from a generator of your own")
-    fit(subject)
-    require(_global_generators() == before, "moved by fit; draw from a generator of your own")
-
-
-def _global_generators() -> dict[str, tuple[int, int]]:
-    """Checksums of their states."""
-    state: Any = np.random.get_state()  # noqa: NPY002
-    _, keys, position, *_ = state
-    return {
-        "torch": (crc32(torch.get_rng_state().numpy().tobytes()), 0),
-        "numpy": (crc32(keys.tobytes()), int(position)),
-    }
+    require(global_generators() == before, "moved by score; draw from a generator of your own")
+    require(not training(subject).moved, "moved by fit; draw from a generator of your own")
 
 
 def what_was_saved_is_loaded(subject: Subject, folder: Path) -> None:
@@ -298,21 +288,14 @@ class _Interrupted(BaseException):
     """Stands for a kill; not an Exception, so that nothing handles it."""
 
 
-@contextmanager
-def _before_each_pass(hook: Callable[[], None]) -> Iterator[None]:
-    """Call ``hook`` before each forward pass of any torch module."""
-    handle = torch_module.register_module_forward_pre_hook(lambda *_: hook())
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def an_interrupted_fit_continues(subject: Subject, folder: Path) -> None:
     """A training of torch modules that was killed goes on from its checkpoint, to equal scores."""
     clock = iter(range(0, 10**9, 3600))  # training states are written every so many seconds
     checkpoint = folder / "training.safetensors"
-    passes, stop = 0, -1
+    whole = training(subject).passes
+    if whole == 0:
+        raise NotApplicable("not made of torch modules, nothing to interrupt")
+    passes, stop = 0, int(whole * 0.6)
 
     def count() -> None:
         nonlocal passes
@@ -320,11 +303,7 @@ def an_interrupted_fit_continues(subject: Subject, folder: Path) -> None:
         if passes == stop:
             raise _Interrupted
 
-    with patch.object(time, "monotonic", lambda: next(clock)), _before_each_pass(count):
-        fit(subject)
-        whole, passes, stop = passes, 0, int(passes * 0.6)
-        if whole == 0:
-            raise NotApplicable("not made of torch modules, nothing to interrupt")
+    with patch.object(time, "monotonic", lambda: next(clock)), before_each_pass(count):
         try:
             fit(subject, checkpoint=checkpoint)
         except _Interrupted:

@@ -1,12 +1,17 @@
 """Small trainings that the checks share, and comparisons of their outcomes."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
+from torch.nn.modules import module as torch_module
 
 from benchmark.conformance.subject import Subject, require
 from benchmark.detector import Detector
@@ -29,12 +34,60 @@ def fit(subject: Subject, channels: int = 1, checkpoint: Path | None = None) -> 
     )
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that was watched.
+
+    Attributes:
+        detector: what was trained.
+        passes: how often a torch module was called, 0 without any.
+        moved: whether the state of a global generator was another afterwards.
+    """
+
+    detector: Detector
+    passes: int
+    moved: bool
+
+
 @cache
-def fitted(subject: Subject, channels: int = 1) -> Detector:
-    """The same once for all checks, which must leave it as it is."""
+def training(subject: Subject, channels: int = 1) -> Training:
+    """``fit``, once for all checks, which must leave the detector as it is."""
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002
-    return fit(subject, channels)
+    before, passes = global_generators(), 0
+
+    def count() -> None:
+        nonlocal passes
+        passes += 1
+
+    with before_each_pass(count):
+        detector = fit(subject, channels)
+    return Training(detector, passes, global_generators() != before)
+
+
+def fitted(subject: Subject, channels: int = 1) -> Detector:
+    """The detector of ``training``."""
+    return training(subject, channels).detector
+
+
+@contextmanager
+def before_each_pass(hook: Callable[[], None]) -> Iterator[None]:
+    """Call ``hook`` before each forward pass of any torch module."""
+    handle = torch_module.register_module_forward_pre_hook(lambda *_: hook())
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def global_generators() -> dict[str, tuple[int, int]]:
+    """Checksums of the states of the global generators."""
+    state: Any = np.random.get_state()  # noqa: NPY002
+    _, keys, position, *_ = state
+    return {
+        "torch": (crc32(torch.get_rng_state().numpy().tobytes()), 0),
+        "numpy": (crc32(keys.tobytes()), int(position)),
+    }
 
 
 def require_equal(

@@ -41,24 +41,34 @@ def differences(config: Config, root: Path) -> list[str]:
     """
     with TemporaryDirectory() as folder:
         rebuilt = Path(folder, config.name)
-        rebuilt.mkdir()
-        for name in ("runs", "splits", "data"):
-            if (root / name).is_dir():
-                (rebuilt / name).symlink_to((root / name).resolve())
+        link_scores(root, rebuilt)
         for stage in (metrics, verdicts, tables):
             stage.write(config, rebuilt)
         figures.write(config, rebuilt, pictures=False)
-        runs = metrics.load(config, rebuilt).runs
-        refused = runs.loc[runs["status"] == "refused", "reason"]
-        lines = [reason.replace(f"{rebuilt}", f"{root}") for reason in refused]
-        lines += other_hyperparameters(config, collect(config, root))
-        files = {
-            path.relative_to(results)
-            for results in (root, rebuilt)
-            for pattern in ("tables/*.csv", "tables/*.md", "tables/*.tex", "figures/*.csv")
-            for path in results.glob(pattern)
-        }
-        return lines + [line for file in sorted(files) for line in compare(file, root, rebuilt)]
+        return differences_from(config, root, rebuilt)
+
+
+def link_scores(root: Path, target: Path) -> None:
+    """Make a folder of results with the scores of another, by links, and nothing made from them."""
+    target.mkdir()
+    for name in ("runs", "splits", "data"):
+        if (root / name).is_dir():
+            (target / name).symlink_to((root / name).resolve())
+
+
+def differences_from(config: Config, root: Path, rebuilt: Path) -> list[str]:
+    """The lines of ``differences``, from what was rebuilt beside links to the scores."""
+    runs = metrics.load(config, rebuilt).runs
+    refused = runs.loc[runs["status"] == "refused", "reason"]
+    lines = [reason.replace(f"{rebuilt}", f"{root}") for reason in refused]
+    lines += other_hyperparameters(config, collect(config, root))
+    files = {
+        path.relative_to(results)
+        for results in (root, rebuilt)
+        for pattern in ("tables/*.csv", "tables/*.md", "tables/*.tex", "figures/*.csv")
+        for path in results.glob(pattern)
+    }
+    return lines + [line for file in sorted(files) for line in compare(file, root, rebuilt)]
 
 
 def other_hyperparameters(config: Config, runs: Iterable[Run]) -> Iterator[str]:

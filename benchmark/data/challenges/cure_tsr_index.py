@@ -76,9 +76,10 @@ def build(root: Path, path: Path) -> None:
         tqdm(unit=" files", desc=f"Indexing {root.name}", mininterval=1) as progress,
     ):
         for entry in entries:
-            rows = pd.DataFrame(_rows(entry), columns=_SCHEMA.names)
+            rows = _rows(entry)
             progress.update(len(rows))
-            writer.write_table(pa.Table.from_pandas(rows, _SCHEMA, preserve_index=False))
+            columns = map(pa.array, zip(*rows, strict=True), _SCHEMA.types)
+            writer.write_table(pa.table([*columns], schema=schema))
 
 
 def obtain(root: Path, path: Path) -> pd.DataFrame:

@@ -1074,7 +1074,17 @@ def test_other_content_than_was_prepared_is_refused(tmp_path, name, damage):
 def test_the_hash_of_the_images_is_that_of_their_bytes(tmp_path):
     data.prepare(GOOD, tmp_path)
     expected = hashlib.sha256(GOOD.images.tobytes()).hexdigest()
-    assert data.images_sha256(tmp_path) == expected
+    assert data.images_sha256(tmp_path) == data.prepared_images(tmp_path) == expected
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": null}', '{"sha256": {}}'])
+def test_a_description_without_the_hash_of_the_images_is_refused(tmp_path, content):
+    assert data.prepared_images(tmp_path) is None
+    with pytest.raises(InputError, match=r"dataset\.json: no sha256 of the images in it"):
+        data.images_sha256(tmp_path)
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(InputError, match=r"dataset\.json: no sha256 of the images in it"):
+        data.prepared_images(tmp_path)
 
 
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))

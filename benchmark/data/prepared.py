@@ -84,8 +84,22 @@ def hashes(dataset: Dataset) -> dict[str, str]:
 
 
 def images_sha256(directory: Path) -> str:
-    """The sha256 of the images that ``prepare`` wrote, as ``dataset.json`` states it."""
-    return str(json.loads((directory / "dataset.json").read_text())["sha256"]["images"])
+    """The sha256 of the images that ``prepare`` wrote, as ``dataset.json`` states it.
+
+    Raises ``InputError`` if that is absent or damaged.
+    """
+    file = directory / "dataset.json"
+    try:
+        return str(json.loads(file.read_text())["sha256"]["images"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file}: no sha256 of the images in it ({error}); delete it and run again"
+        ) from None
+
+
+def prepared_images(directory: Path) -> str | None:
+    """``images_sha256`` of a folder; None if no data set is prepared there."""
+    return images_sha256(directory) if (directory / "dataset.json").is_file() else None
 
 
 def _sha256(array: npt.NDArray[Any]) -> str:

@@ -248,7 +248,9 @@ def _load_run(
     # The first published runs do not state their images.
     images, data = manifest.get("images_sha256"), layout.data(root, key.dataset)
     if images and images != (prepared_images(data) or images):
-        return run.refused(f"{path}: made with other images than {data}/dataset.json has: run it again")
+        return run.refused(
+            f"{path}: made with other images than {data}/dataset.json has: run it again"
+        )
     # The first published runs state their precision among their hyperparameters only.
     precision = manifest.get("precision") or (manifest.get("config") or {}).get("precision")
     configured = method.params.get("precision")

@@ -65,11 +65,12 @@ def part_of_run(
     part = {}
     for model in models.keys() & set(FINAL):
         scores = models[model]
-        for component, values in plain_scores(scores, weight).items():
-            inliers, outliers = scores.split(values)
-            outliers = outliers[: tested(inliers.size, outliers.size, ratio, whole=whole)]
-            if np.isfinite(inliers).all() and np.isfinite(outliers).all():
-                part[model, component] = inliers, outliers
+        plain = plain_scores(scores, weight)
+        sides = scores.split(np.stack([*plain.values()]))
+        for component, inliers, outliers in zip(plain, *sides, strict=True):
+            some = outliers[: tested(inliers.size, outliers.size, ratio, whole=whole)]
+            if np.isfinite(inliers).all() and np.isfinite(some).all():
+                part[model, component] = inliers, some
     return part
 
 

@@ -6,7 +6,7 @@ a large library before a job is done.
 """
 
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
 that a new reader of data or a new method reruns nothing."""
+
+_LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+"""The folders of installed libraries."""
 
 
 def available(config: Config) -> list[str]:
@@ -119,12 +122,11 @@ def _code_digest(*classes: str) -> str:
 
 def _named_classes(params: Mapping[str, Any]) -> list[str]:
     """The classes that hyperparameters name by import paths, but those of installed libraries."""
-    libraries = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
     named = []
     for value in params.values():
         with suppress(InputError):
             file = imports.find(imports.split(value)[0]) if isinstance(value, str) else None
-            if file and not any(file.is_relative_to(folder) for folder in libraries):
+            if file and not any(file.is_relative_to(folder) for folder in _LIBRARIES):
                 named.append(value)
     return named
 
@@ -134,11 +136,10 @@ def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | Non
     from benchmark import data as datasets
     from benchmark.runs import train
 
-    data = layout.data(root, keys[0].dataset)
-    if not (data / "dataset.json").is_file():
+    sha256 = datasets.prepared_images(layout.data(root, keys[0].dataset))
+    if sha256 is None:
         return None
     parameters = run_parameters(config, keys[0].method)
-    sha256 = datasets.images_sha256(data)
     specs = [
         train.RunSpec(**key._asdict(), class_name="", images_sha256=sha256, **parameters)
         for key in keys
@@ -162,7 +163,9 @@ def make_data(directory: Path, parameters: Mapping[str, Any]) -> None:
     data.prepare(data.read(**parameters, keep=directory), directory, files)
 
 
-def images_differ(description: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+def images_differ(
+    description: Mapping[str, Any], parameters: Mapping[str, Any], files: Callable[[], str]
+) -> bool:
     """Whether a data set has other images or labels than those that were prepared.
 
     They are read only if names, sizes or times of the files are others than they were: in a copy on
@@ -171,10 +174,12 @@ def images_differ(description: Mapping[str, Any], parameters: Mapping[str, Any])
     Args:
         description: what ``dataset.json`` says.
         parameters: see ``data_parameters``.
+        files: gives the ``fingerprint`` of these parameters.
     """
     from benchmark import data
 
-    if description.get("files") in (None, fingerprint(parameters)):
+    stated = description.get("files")
+    if stated is None or stated == files():
         return False
     return bool(data.hashes(data.read(**parameters)) != description["sha256"])
 

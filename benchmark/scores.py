@@ -7,8 +7,9 @@ computed from the scores can leave it out silently.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark import layout
-from benchmark.config import Config
+from benchmark.config import Config, MethodConfig
 from benchmark.data import prepared
 from benchmark.data.challenges.selection import CLEAN
 from benchmark.errors import InputError
@@ -137,8 +138,9 @@ def inlier_classes(config: Config, root: Path, dataset: str) -> dict[int, str]:
 def collect(config: Config, root: Path) -> list[Run]:
     """Every run that the configuration asks for, in its order, whatever its status."""
     classes = {dataset: inlier_classes(config, root, dataset) for dataset in config.datasets}
+    images = cache(prepared.prepared_images)
     runs = [
-        _load_run(key, classes[key.dataset][key.inlier], root, config.methods[key.method].params)
+        _load_run(key, classes[key.dataset][key.inlier], root, config.methods[key.method], images)
         for key in layout.run_keys(config, classes)
     ]
     return _refuse_other_splits(runs, root)
@@ -221,7 +223,13 @@ def read_key(path: Path, key: str) -> Any:
         raise InputError(f"{path}: damaged, no {key!r} in it; delete it and run again") from None
 
 
-def _load_run(key: RunKey, class_name: str, root: Path, params: Mapping[str, Any]) -> Run:
+def _load_run(
+    key: RunKey,
+    class_name: str,
+    root: Path,
+    method: MethodConfig,
+    prepared_images: Callable[[Path], str | None],
+) -> Run:
     run = Run(key, class_name, layout.run(root, key), "missing", "not run")
     path = run.directory / "run.json"
     if not path.is_file():
@@ -238,13 +246,14 @@ def _load_run(key: RunKey, class_name: str, root: Path, params: Mapping[str, Any
         names = ", ".join(f"{name} {stated[name]!r}" for name in key._fields)
         return run.refused(f"{path} is of another run ({names}): run it again")
     # The first published runs do not state their images.
-    images, description = manifest.get("images_sha256"), layout.data(root, key.dataset)
-    description /= "dataset.json"
-    if images and description.is_file() and images != read_key(description, "sha256")["images"]:
-        return run.refused(f"{path}: made with other images than {description} has: run it again")
+    images, data = manifest.get("images_sha256"), layout.data(root, key.dataset)
+    if images and images != (prepared_images(data) or images):
+        return run.refused(
+            f"{path}: made with other images than {data}/dataset.json has: run it again"
+        )
     # The first published runs state their precision among their hyperparameters only.
     precision = manifest.get("precision") or (manifest.get("config") or {}).get("precision")
-    configured = params.get("precision")
+    configured = method.params.get("precision")
     if precision and configured and precision != configured:
         return run.refused(
             f"{path}: trained in {precision}, the configuration says {configured}: run it again, "

@@ -1156,7 +1156,19 @@ def test_a_description_without_a_hash_of_its_own_is_read(tmp_path):
 def test_the_hash_of_the_images_is_that_of_their_bytes(tmp_path):
     data.prepare(GOOD, tmp_path)
     expected = hashlib.sha256(GOOD.images.tobytes()).hexdigest()
-    assert data.images_sha256(tmp_path) == expected
+    assert data.images_sha256(tmp_path) == data.prepared_images(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "5", '"a"', "{}", '{"sha256": null}', '{"sha256": {}}']
+)
+def test_a_description_without_the_hash_of_the_images_is_refused(tmp_path, content):
+    assert data.prepared_images(tmp_path) is None
+    with pytest.raises(InputError, match="incomplete or damaged"):
+        data.images_sha256(tmp_path)
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(InputError, match="incomplete or damaged"):
+        data.prepared_images(tmp_path)
 
 
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))

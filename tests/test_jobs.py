@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import benchmark.jobs
-from benchmark import layout
+from benchmark import data, layout
 from benchmark.config import load
 from benchmark.errors import InputError
 from benchmark.layout import RUN, RunKey
 from benchmark.runs import device
 from benchmark.scheduling import order
-from benchmark.scheduling.units import units
+from benchmark.scheduling.units import prepare, units
 from benchmark.utils import stacking
 from workflow.jobs import Jobs
 
@@ -129,11 +129,37 @@ def test_a_data_set_depends_on_the_files_that_are_read(tmp_path):
     file = tmp_path / "cells.npz"
     np.savez(file, x=np.zeros((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))
     entry = {"source": "npz", "path": str(file), "protocol": "folds"}
-    own, of_own = jobs(datasets={"own": entry}), SimpleNamespace(dataset="own")
-    before = own.source_files(of_own)
+    of_own = SimpleNamespace(dataset="own")
+    before = jobs(datasets={"own": entry}).source_files(of_own)
     np.savez(file, x=np.ones((20, 8, 8), np.uint8), y=np.repeat([0, 1], 10))
     os.utime(file, (0, 0))
-    assert own.source_files(of_own) != before
+    assert jobs(datasets={"own": entry}).source_files(of_own) != before
+
+
+def test_planning_goes_through_the_files_of_a_data_set_once(tmp_path, monkeypatch):
+    file = tmp_path / "cells.npz"
+    np.savez(file, x=np.zeros((40, 8, 8), np.uint8), y=np.repeat([0, 1], 20))
+    entry = {"source": "npz", "path": str(file), "protocol": "folds", "folds": [0]}
+    config = jobs(datasets={"own": entry}, results=str(tmp_path)).config
+    prepare(config, config.root, "own")
+    asked, fingerprint = [], data.fingerprint
+
+    def counted(source, *rest):
+        asked.append(source)
+        return fingerprint(source, *rest)
+
+    monkeypatch.setattr(data, "fingerprint", counted)
+    taken = []
+    records = SimpleNamespace(metadata=lambda file: None, cleanup_metadata=taken.append)
+    workflow = SimpleNamespace(
+        is_main_process=True,
+        local_exec=False,
+        persistence=records,
+        dag=SimpleNamespace(forcefiles=set()),
+    )
+    found = Jobs(config, "cpu", workflow=workflow).source_files(SimpleNamespace(dataset="own"))
+    assert asked == ["npz"] and taken and not workflow.dag.forcefiles
+    assert found == jobs(datasets={"own": entry}).source_files(SimpleNamespace(dataset="own"))
 
 
 @pytest.mark.parametrize("on", ["cpu", "cuda"])

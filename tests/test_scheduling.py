@@ -271,6 +271,20 @@ def test_the_pipeline_and_these_functions_agree_on_what_is_missing(trained):
     assert list(state.differences(trained, trained.root)) == []
 
 
+def test_runs_that_share_images_are_compared_with_them_in_one_reading(trained, monkeypatch):
+    read, read_text = [], Path.read_text
+
+    def counted(file, *options, **more):
+        read.append(file.name)
+        return read_text(file, *options, **more)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    assert list(state.differences(trained, trained.root)) == []
+    assert read.count("run.json") == 2
+    # Once for the data set itself, once for all its runs.
+    assert read.count("dataset.json") == 2
+
+
 @pytest.mark.parametrize(
     ("over", "line"),
     [
@@ -321,7 +335,7 @@ def test_a_run_in_the_place_of_another_is_refused(trained, tmp_path):
     shutil.copytree(layout.run(config.root, SVM), layout.run(config.root, other))
     with pytest.raises(InputError, match=r"run\.json: is of another run, .*inlier 0"):
         state.require_same_settings(config, config.root)
-    assert list(state.run_is_outdated(config, config.root, other))
+    assert list(state.run_differs(config, config.root, other, code=True))
 
 
 def test_packs_are_small_and_whole(trained, elsewhere, tmp_path):

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import benchmark
 from benchmark import config as configuration
+from benchmark import data as datasets
 from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.config.methods import uses_gpu
@@ -136,14 +137,16 @@ class Jobs:
         for dataset in jobs.available(config):
             folder = layout.data(root, dataset)
             files = [folder / name for name in ("dataset.json", "labels.npy", "images.npy")]
-            self._adopt(files, state.data_differs(config, root, dataset))
+            source = partial(self._fingerprint, dataset)
+            self._adopt(files, state.data_differs(config, root, dataset, source))
             for fold in config.datasets[dataset].folds:
                 of = dataset, fold
                 files = [layout.split(root, *of, suffix) for suffix in ("json", "parquet")]
                 self._adopt(files, state.split_differs(config, root, *of))
-        for key in jobs.runs(config):
-            files = [layout.run(root, key) / name for name in OF_A_RUN]
-            self._adopt(files, state.run_is_outdated(config, root, key))
+        images = cache(datasets.prepared_images)
+        for key, run in zip(jobs.runs(config), self._runs, strict=True):
+            files = [Path(run, name) for name in OF_A_RUN]
+            self._adopt(files, state.run_differs(config, root, key, images, code=True))
 
     def _adopt(self, files: Sequence[Path], differences: Iterable[str]) -> None:
         """Compare files of one job with the configuration; the first is written last.
@@ -231,7 +234,12 @@ class Jobs:
         from them.
         """
         self.check()
-        return jobs.fingerprint(self.data(wildcards))
+        return self._fingerprint(wildcards.dataset)
+
+    @cached_property
+    def _fingerprint(self) -> Callable[[str], str]:
+        """That of a data set's files, which are asked for once."""
+        return cache(lambda dataset: jobs.fingerprint(jobs.data_parameters(self.config, dataset)))
 
     def data(self, wildcards: Any) -> dict[str, Any]:
         """The parameters of a prepared data set."""

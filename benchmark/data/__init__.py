@@ -17,7 +17,7 @@ from benchmark.data import digits, folder, npz, torchvision_sets
 from benchmark.data.challenges import cure_tsr, gtsrb
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset, Labels, check
-from benchmark.data.prepared import hashes, images_sha256, load, prepare
+from benchmark.data.prepared import hashes, images_sha256, load, prepare, prepared_images
 from benchmark.errors import InputError
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "labels",
     "load",
     "prepare",
+    "prepared_images",
     "read",
     "reader_module",
 ]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,7 @@ def load(directory: Path) -> Dataset:
 
     Raises ``InputError`` for a file that is missing or is not the one that ``dataset.json`` states.
     """
-    try:
-        description = _describe(directory)
+    with _described(directory) as description:
         dataset = Dataset(
             images=np.load(directory / "images.npy", mmap_mode="r"),
             labels=np.load(directory / "labels.npy"),
@@ -73,17 +74,13 @@ def load(directory: Path) -> Dataset:
             array = getattr(dataset, name)
             if sha256 != (None if array is None else _sha256(array)):
                 raise ValueError(f"{name}.npy is not the file that dataset.json states")
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise _damaged(directory, error) from error
     return dataset
 
 
 def class_names(directory: Path) -> tuple[str, ...]:
     """The class names that ``prepare`` wrote; errors as ``load``, but opens no array."""
-    try:
-        return tuple(_describe(directory)["class_names"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(directory, error) from error
+    with _described(directory) as description:
+        return tuple(description["class_names"])
 
 
 def hashes(dataset: Dataset) -> dict[str, str]:
@@ -92,28 +89,36 @@ def hashes(dataset: Dataset) -> dict[str, str]:
 
 
 def images_sha256(directory: Path) -> str:
-    """The sha256 of the images that ``prepare`` wrote, as ``dataset.json`` states it."""
-    return str(json.loads((directory / "dataset.json").read_text())["sha256"]["images"])
+    """The sha256 of the images, as ``dataset.json`` states it; errors as ``class_names``."""
+    with _described(directory) as description:
+        return str(description["sha256"]["images"])
 
 
-def _describe(directory: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says; ``ValueError`` if it is not what was written.
+def prepared_images(directory: Path) -> str | None:
+    """``images_sha256`` of a folder; None if no data set is prepared there."""
+    return images_sha256(directory) if (directory / "dataset.json").is_file() else None
+
+
+@contextmanager
+def _described(directory: Path) -> Iterator[dict[str, Any]]:
+    """What ``dataset.json`` says; what fails in the context is an ``InputError`` on the folder.
 
     A file without a hash of its own is taken as it is.
     """
-    description: dict[str, Any] = json.loads((directory / "dataset.json").read_text())
-    if description.pop(_OWN, None) not in (None, _own_sha256(description)):
-        raise ValueError("dataset.json is not as it was written")
-    return description
+    try:
+        description = dict(json.loads((directory / "dataset.json").read_text()))
+        if description.pop(_OWN, None) not in (None, _own_sha256(description)):
+            raise ValueError("dataset.json is not as it was written")
+        yield description
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{directory}: incomplete or damaged ({reason}); delete it and run again"
+        ) from error
 
 
 def _own_sha256(description: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-
-
-def _damaged(directory: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
-    return InputError(f"{directory}: incomplete or damaged ({reason}); delete it and run again")
 
 
 def _sha256(array: npt.NDArray[Any]) -> str:

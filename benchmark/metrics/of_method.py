@@ -14,8 +14,8 @@ import pyarrow as pa
 from benchmark import layout
 from benchmark.config import Config
 from benchmark.metrics import kept
-from benchmark.metrics.of_run import FINAL, SCHEMA, Settings, numbers
-from benchmark.metrics.pool import NUMBERS, OWNER, Pool, Tables, pool_key
+from benchmark.metrics.of_run import SCHEMA, Settings, numbers
+from benchmark.metrics.pool import NUMBERS, OWNER, Part, Pool, Tables, part_of_run, pool_key
 from benchmark.scores import Run, TestScores, gradient_weight, models_in, verified
 
 
@@ -49,13 +49,13 @@ def compute(expected: Sequence[Run], config: Config, folder: Path, code: str) ->
 class _Measured(NamedTuple):
     """A run, refused if its scores are not readable, and its numbers.
 
-    Without scores the key is empty. ``models`` are the final ones, unless the numbers were kept.
+    Without scores the key is empty. ``part`` is what is pooled, unless the numbers were kept.
     """
 
     run: Run
     key: str
     numbers: pa.Table
-    models: dict[str, TestScores] | None
+    part: Part | None
 
 
 def _of_run(run: Run, config: Config, before: Mapping[str, pa.Table]) -> _Measured:
@@ -67,8 +67,7 @@ def _of_run(run: Run, config: Config, before: Mapping[str, pa.Table]) -> _Measur
             return _Measured(run, key, before[key], None)
         run, models = models_in(run, files)
         if run.usable:
-            final = {name: models[name] for name in FINAL}
-            return _Measured(run, key, numbers(models, settings), final)
+            return _Measured(run, key, numbers(models, settings), _part(models, settings))
     return _Measured(run, "", SCHEMA.empty_table(), {})
 
 
@@ -82,6 +81,11 @@ def _settings(run: Run, config: Config) -> Settings:
         gradient_weight(run.manifest, config.beta),
         config.datasets[run.key.dataset].whole,
     )
+
+
+def _part(models: Mapping[str, TestScores], settings: Settings) -> Part:
+    """What is pooled of a run."""
+    return part_of_run(models, settings.weight, settings.main_ratio, whole=settings.whole)
 
 
 def _keyed(parts: Mapping[str, pa.Table]) -> pa.Table:
@@ -120,14 +124,13 @@ def _pool(measured: Sequence[_Measured], config: Config, folder: Path, code: str
     numbers, histograms = (kept.read(file, key) for file in files)
     if numbers is not None and histograms is not None:
         return Tables(numbers, histograms)
-    pool, keys = Pool(*measured[0].run.key[:2], ratio, whole=whole), []
-    for run, key, _, models in measured:
-        settings = _settings(run, config)
-        if models is None:
+    pool, keys = Pool(*measured[0].run.key[:2], ratio), []
+    for run, key, _, part in measured:
+        if part is None:
             # They may have changed since they were hashed: the pool is kept by what is in it.
-            _, content = verified(run)
-            key, models = settings.key(content), models_in(run, content)[1]
-        pool.add(run.key, run.class_name, models, settings.weight)
+            settings, (_, content) = _settings(run, config), verified(run)
+            key, part = settings.key(content), _part(models_in(run, content)[1], settings)
+        pool.add(run.key, run.class_name, part)
         keys.append(key)
     tables = pool.tables()
     for file, table in zip(files, tables, strict=True):

@@ -40,6 +40,9 @@ HISTOGRAMS = pa.schema(
 )
 """The columns of ``histograms.parquet``."""
 
+Part = dict[tuple[str, str], tuple[Array, Array]]
+"""What a pool needs of a run: scores of inliers and outliers by model and component."""
+
 _Sides = dict[tuple[int, str], tuple[Array, Array]]
 """Scores of inliers and outliers by class, its index and name."""
 
@@ -51,37 +54,41 @@ class Tables(NamedTuple):
     histograms: pa.Table
 
 
-class Pool:
-    """The scores of one data set and method with the share ``ratio`` of outliers.
+def part_of_run(
+    models: Mapping[str, TestScores], weight: float, ratio: float, *, whole: bool = False
+) -> Part:
+    """The finite scores of a run's final models, with the share ``ratio`` of outliers.
 
-    With ``whole`` they are those of every outlier.
+    With ``whole`` they are those of every outlier. ``weight`` is that of the gradient loss in the
+    run's anomaly score.
     """
+    part = {}
+    for model in models.keys() & set(FINAL):
+        scores = models[model]
+        plain = plain_scores(scores, weight)
+        sides = scores.split(np.stack([*plain.values()]))
+        for component, inliers, outliers in zip(plain, *sides, strict=True):
+            some = outliers[: tested(inliers.size, outliers.size, ratio, whole=whole)]
+            if np.isfinite(inliers).all() and np.isfinite(some).all():
+                part[model, component] = inliers, some
+    return part
 
-    def __init__(self, dataset: str, method: str, ratio: float, *, whole: bool = False) -> None:
-        self._owner = (dataset, method)
-        self._ratio, self._whole = ratio, whole
+
+class Pool:
+    """The scores of one data set and method with the share ``ratio`` of outliers."""
+
+    def __init__(self, dataset: str, method: str, ratio: float) -> None:
+        self._owner, self._ratio = (dataset, method), ratio
         self._expected: Counter[tuple[int, int]] = Counter()
         self._parts: dict[tuple[str, str], dict[tuple[int, int], _Sides]] = {}
-        """Scores of inliers and outliers by model, component, fold and seed, then class."""
+        """By model and component, fold and seed, then class."""
 
-    def add(
-        self, key: RunKey, class_name: str, models: Mapping[str, TestScores], weight: float
-    ) -> None:
-        """Pool the scores of a run's final models, if it has any; count its class.
-
-        ``weight`` is that of the gradient loss in the run's anomaly score.
-        """
+    def add(self, key: RunKey, class_name: str, part: Part) -> None:
+        """Pool the scores of a run, if it has any; count its class."""
         self._expected[key.fold, key.seed] += 1
-        for model in models.keys() & set(FINAL):
-            scores = models[model]
-            for component, values in plain_scores(scores, weight).items():
-                inliers, outliers = scores.split(values)
-                number = tested(inliers.size, outliers.size, self._ratio, whole=self._whole)
-                outliers = outliers[:number]
-                if np.isfinite(inliers).all() and np.isfinite(outliers).all():
-                    pooled = self._parts.setdefault((model, component), {})
-                    sides = pooled.setdefault((key.fold, key.seed), {})
-                    sides[key.inlier, class_name] = inliers, outliers
+        for of, pair in part.items():
+            sides = self._parts.setdefault(of, {}).setdefault((key.fold, key.seed), {})
+            sides[key.inlier, class_name] = pair
 
     def tables(self) -> Tables:
         """Percentages of overlap, and counts per bin.

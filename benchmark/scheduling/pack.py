@@ -9,9 +9,11 @@ to the results of the same configuration elsewhere.
 import zipfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from benchmark import config as configuration
+from benchmark import data as datasets
 from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.scheduling import state
@@ -55,8 +57,9 @@ def pack(config: Config, root: Path, folder: Path, limit: int = LIMIT) -> list[P
 def _runs(config: Config, root: Path) -> list[Run]:
     runs = [read_scores(run)[0] if run.usable else run for run in collect(config, root)]
     problems = [run.reason for run in runs if run.status == "refused"]
+    images = cache(datasets.prepared_images)
     for run in runs:
-        problems += state.run_differs(config, root, run.key)
+        problems += state.run_differs(config, root, run.key, images)
     if problems:
         raise InputError("\n".join(problems))
     return [run for run in runs if run.status != "missing"]

@@ -5,10 +5,12 @@ lies in a folder before it is first called, is compared here, by what the files 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from benchmark import data as datasets
 from benchmark import jobs, layout
 from benchmark.config import Config
 from benchmark.errors import InputError
@@ -37,15 +39,18 @@ def differences(config: Config, root: Path) -> Iterator[str]:
         yield from data_differs(config, root, dataset)
         for fold in config.datasets[dataset].folds:
             yield from split_differs(config, root, dataset, fold)
+    images = cache(datasets.prepared_images)
     for key in jobs.runs(config):
-        yield from run_differs(config, root, key)
+        yield from run_differs(config, root, key, images)
 
 
-def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
+def data_differs(
+    config: Config, root: Path, dataset: str, files: Callable[[], str] | None = None
+) -> Iterator[str]:
     """At most one line on a prepared data set; none if it is absent.
 
     Where its files are is not compared: a copy on another machine has another path. Their images
-    are.
+    are. ``files`` gives the ``fingerprint`` of the files, where it need not be taken again.
     """
     file = layout.data(root, dataset) / "dataset.json"
     if file.is_file():
@@ -55,7 +60,9 @@ def data_differs(config: Config, root: Path, dataset: str) -> Iterator[str]:
         before = {"source": made["source"], "size": made["shape"][1:3]}
         before["classes"] = made["class_names"]
         lines = [*_first_difference(before, now)]
-        if not lines and jobs.images_differ(made, jobs.data_parameters(config, dataset)):
+        parameters = jobs.data_parameters(config, dataset)
+        files = files or partial(jobs.fingerprint, parameters)
+        if not lines and jobs.images_differ(made, parameters, files):
             lines = [f"was made from other images than {settings.path} has"]
         for line in lines:
             yield f"{file}: {line}"
@@ -80,20 +87,30 @@ def split_differs(config: Config, root: Path, dataset: str, fold: int) -> Iterat
             yield f"{file}: {line}"
 
 
-def run_differs(config: Config, root: Path, key: RunKey) -> Iterator[str]:
-    """At most one line on a run; none if it is absent. Its code is not compared."""
+def run_differs(
+    config: Config,
+    root: Path,
+    key: RunKey,
+    images: Callable[[Path], str | None] = datasets.prepared_images,
+    *,
+    code: bool = False,
+) -> Iterator[str]:
+    """At most one line on a run; none if it is absent.
+
+    Args:
+        config: the settings that it should have.
+        root: the folder of results.
+        key: the run.
+        images: ``prepared_images``, or the same of what is read once.
+        code: whether the code that made it is compared too, as Snakemake does.
+    """
     file = layout.run(root, key) / "run.json"
     if file.is_file():
-        for line in record_differs(config, key, _read(file), _images(root, key.dataset)):
-            yield f"{file}: {line}"
-
-
-def run_is_outdated(config: Config, root: Path, key: RunKey) -> Iterator[str]:
-    """At most one line on a run that Snakemake would make again; its code is compared too."""
-    file = layout.run(root, key) / "run.json"
-    yield from run_differs(config, root, key)
-    if file.is_file() and _read(file).get("code_digest") != code_digest(config, key):
-        yield f"{file}: was made by other code"
+        record = _read(file)
+        lines = [*record_differs(config, key, record, images(layout.data(root, key.dataset)))]
+        if code and not lines and record.get("code_digest") != code_digest(config, key):
+            lines = ["was made by other code"]
+        yield from (f"{file}: {line}" for line in lines)
 
 
 def record_differs(
@@ -121,12 +138,6 @@ def record_differs(
         yield from lines
     elif lacking := lacking_milestones(record, parameters["milestones"]):
         yield f"was made without the milestones {lacking}"
-
-
-def _images(root: Path, dataset: str) -> str | None:
-    """The sha256 of the images of a prepared data set, if it is there."""
-    file = layout.data(root, dataset) / "dataset.json"
-    return _read(file, "sha256")["sha256"].get("images") if file.is_file() else None
 
 
 def code_digest(config: Config, key: RunKey) -> str:

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,18 @@ def test_an_error_that_the_user_can_correct_is_one_line(tmp_path, error):
         raise error
     assert ended.value.code == 1
     assert (tmp_path / "log").read_text() == f"{error}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_what_a_full_disk_keeps_from_the_log_is_seen(monkeypatch):
+    """The line on what could not be written, too, which is last."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    error = OSError(28, "No space left on device", "x.svg")
+    with pytest.raises(SystemExit) as ended, logged("/dev/full"):
+        print("half way \udcff", file=sys.stderr)
+        raise error
+    assert ended.value.code == 1
+    assert sys.stderr.getvalue() == f"half way \udcff\n{error}\n"
 
 
 def test_a_defect_leaves_its_traceback(tmp_path):

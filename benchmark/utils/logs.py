@@ -5,7 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -18,28 +18,37 @@ INTERRUPTED = "interrupted; the next call goes on"
 """The last line on a job that was interrupted."""
 
 
-class _Tee(io.TextIOBase):
-    """A stream that writes to several."""
+class _Log(io.TextIOBase):
+    """A stream that writes to a file, and to another stream too if that is a terminal.
 
-    def __init__(self, *streams: TextIO) -> None:
-        self._streams = streams
+    What the file cannot take, as on a full disk, the other stream gets.
+    """
+
+    def __init__(self, file: io.RawIOBase, other: TextIO) -> None:
+        self._file, self._other = file, other
 
     def write(self, text: str) -> int:
-        for stream in self._streams:
-            stream.write(text)
+        content = text.encode(errors="backslashreplace")
+        written: int | None = 0
+        with suppress(OSError):
+            written = self._file.write(content)
+        if written != len(content) or self._other.isatty():
+            self._other.write(text)
         return len(text)
 
     def flush(self) -> None:
-        for stream in self._streams:
-            stream.flush()
+        self._other.flush()
 
 
-def _log(path: Path) -> TextIO:
+@contextmanager
+def _log(path: Path, other: TextIO) -> Iterator[_Log]:
     try:
-        return path.open("w", buffering=1, encoding="utf-8")
+        file = path.open("wb", buffering=0)
     except OSError as error:
-        print(CannotBeWritten(path, error), file=sys.stderr)
+        print(CannotBeWritten(path, error), file=other)
         raise SystemExit(1) from None
+    with file:
+        yield _Log(file, other)
 
 
 @contextmanager
@@ -49,12 +58,11 @@ def logged(path: str | Path) -> Iterator[None]:
     An error is logged and ends the script with exit code 1: as one line if the user or the machine
     caused it, SIGINT and SIGTERM included, else with its traceback.
     """
-    terminal = sys.stderr
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         share() or nullcontext(),
-        _log(Path(path)) as log,
-        redirect_stderr(_Tee(log, terminal) if terminal.isatty() else log),
+        _log(Path(path), sys.stderr) as log,
+        redirect_stderr(log),
     ):
         try:
             yield

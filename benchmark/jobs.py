@@ -60,13 +60,14 @@ def imported(config: Config, root: Path) -> list[RunKey]:
 
 
 def check_precision(config: Config, root: Path, device: str) -> None:
-    """Refuse missing runs in a precision that their device does not have."""
+    """Refuse runs in a precision that their device does not have, unless they are there."""
     for key in runs(config) if device == "cpu" else ():
+        file = layout.run(root, key) / "run.json"
         tf32 = config.methods[key.method].params.get("precision") == "tf32"
-        if tf32 and not (layout.run(root, key) / "run.json").is_file():
+        if tf32 and not (file.is_file() and '"precision": "tf32"' in file.read_text()):
             raise InputError(
                 f"methods.{key.method}.precision: tf32, which only a GPU has; set it to float32, "
-                f"or leave the method out ({layout.run(root, key)} is missing)"
+                f"or leave the method out ({file.parent} has no run in tf32)"
             )
 
 

@@ -1,6 +1,8 @@
 """Jobs of a configuration: the same files on every device, and what they depend on."""
 
+import json
 import os
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,16 +55,19 @@ def test_runs_of_a_gpu_are_read_without_one(tmp_path):
     """What was trained in a precision of a GPU needs none any more."""
     made = {"methods": {"cae": {"precision": "tf32"}, "dcae": {}}, "results": str(tmp_path)}
     made["datasets"] = {"digits": {"source": "digits", "protocol": "folds", "inliers": [8]}}
+    made["seeds"] = [0]
     config = jobs(**made).config
     root = config.root
     with pytest.raises(InputError, match=r"^methods\.cae\.precision: tf32, which only a GPU has"):
         benchmark.jobs.check_precision(config, root, "cpu")
     benchmark.jobs.check_precision(config, root, "cuda")
-    for key in benchmark.jobs.runs(config):
-        if key.method == "cae":
-            (layout.run(root, key)).mkdir(parents=True)
-            (layout.run(root, key) / "run.json").touch()
-    benchmark.jobs.check_precision(config, root, "cpu")
+    (key,) = (key for key in benchmark.jobs.runs(config) if key.method == "cae")
+    file = layout.run(root, key) / "run.json"
+    file.parent.mkdir(parents=True)
+    for made, refused in (("float32", True), ("tf32", False)):
+        file.write_text(json.dumps({"config": {"precision": made}}, indent=1))
+        with pytest.raises(InputError) if refused else nullcontext():
+            benchmark.jobs.check_precision(config, root, "cpu")
 
 
 def test_stacks_make_the_files_of_single_runs():

@@ -444,6 +444,29 @@ def test_a_gpu_that_an_earlier_run_spoilt_is_no_failure_of_the_next(
     assert spoilt == ["a"] and not [*tmp_path.glob("[ab]/run.json")]
 
 
+@pytest.mark.parametrize("place", ["score", "write_reconstructions"])
+def test_a_rerun_that_is_stopped_leaves_the_model_of_the_earlier_run(
+    prepared, tmp_path, monkeypatch, place
+):
+    """Snakemake puts the earlier tables back then, and they count as made if settings do too."""
+    run(spec(params={"epochs": 1}), *prepared, tmp_path)
+    saved = [*(tmp_path / "weights").iterdir(), tmp_path / "reconstructions.npz"]
+    before = {path: path.read_bytes() for path in saved}
+
+    def stopped(*rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.scoring, place, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(params={"epochs": 2}), *prepared, tmp_path)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not (tmp_path / train.NEW).exists()
+    monkeypatch.undo()
+    run(spec(params={"epochs": 2}), *prepared, tmp_path)
+    assert all(path.read_bytes() != content for path, content in before.items())
+    assert not (tmp_path / train.NEW).exists()
+
+
 def test_a_failed_rerun_leaves_nothing_of_the_earlier_run(prepared, tmp_path):
     run(spec(params={"epochs": 1}), *prepared, tmp_path)
     assert (tmp_path / "weights").is_dir() and (tmp_path / "reconstructions.npz").is_file()

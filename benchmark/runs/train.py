@@ -42,6 +42,9 @@ from benchmark.utils.tensors import UnusableFile
 TABLES = ("scores", "epochs")
 """The score tables of a run, by the names of their files."""
 
+NEW = ".new"
+"""The folder for what a method saves, in that of its run."""
+
 
 @dataclass(frozen=True)
 class RunSpec:
@@ -134,29 +137,29 @@ def _make(
     for attempt in attempts:
         attempt.directory.mkdir(parents=True, exist_ok=True)
         (attempt.directory / "run.json").unlink(missing_ok=True)
-        _remove_model(attempt.directory)
     images = [
         tuple(dataset.images[ids] for ids in splits.fit_indices(table, attempt.spec.inlier))
         for attempt in attempts
     ]
     _fit(attempts, images, device)
-    for attempt in attempts:
-        tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
-        _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()], device)
-    # Last and of all runs or none, as the checkpoint is that of all of them.
-    made_by = {
-        "memory_bytes": devices.peak_memory(device),
-        "environment": devices.environment(device),
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    try:
+    with _new_models(attempts):
         for attempt in attempts:
-            _write_run(attempt, split_sha256, made_by)
-    except BaseException:
-        for attempt in attempts:
-            (attempt.directory / "run.json").unlink(missing_ok=True)
-        raise
+            tests = splits.test_table(table, dataset.labels, attempt.spec.inlier)
+            _evaluate(attempt, tests, dataset.images[tests["sample_id"].to_numpy()], device)
+        # Last and of all runs or none, as the checkpoint is that of all of them.
+        made_by = {
+            "memory_bytes": devices.peak_memory(device),
+            "environment": devices.environment(device),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            for attempt in attempts:
+                _write_run(attempt, split_sha256, made_by)
+        except BaseException:
+            for attempt in attempts:
+                (attempt.directory / "run.json").unlink(missing_ok=True)
+            raise
     for attempt in attempts:
         for file in attempt.directory.glob(layout.CHECKPOINTS):
             file.unlink()
@@ -176,10 +179,30 @@ def _is_made(attempt: _Attempt, split_sha256: str) -> bool:
     return same and not lacking and (attempt.directory / "history.csv").is_file()
 
 
-def _remove_model(directory: Path) -> None:
-    """Remove what an earlier or a failed run leaves besides tables."""
+@contextmanager
+def _new_models(attempts: Sequence[_Attempt]) -> Iterator[None]:
+    """Folders for what methods save, until all runs are complete; those of a killed call go."""
+    folders = [attempt.directory / NEW for attempt in attempts]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    try:
+        yield
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace_model(directory: Path, *, saved: bool) -> None:
+    """Put what the method saved, if it did, in the place of what an earlier run has.
+
+    Only now, so that the earlier run stays whole if this one is stopped and Snakemake puts its
+    tables back.
+    """
     shutil.rmtree(directory / "weights", ignore_errors=True)
     (directory / "reconstructions.npz").unlink(missing_ok=True)
+    for path in (directory / NEW).glob("*") if saved else ():
+        path.rename(directory / path.name)
 
 
 @contextmanager
@@ -284,16 +307,13 @@ def _evaluate(attempt: _Attempt, tests: pd.DataFrame, images: Images, device: st
         machine.require_working(device)
         with _recording_failures([attempt]):
             scores, attempt.seconds["score"] = scoring.score(detector, tests, images)
-            scoring.write_reconstructions(
-                detector, directory / "reconstructions.npz", tests, images
-            )
-            detector.save(directory / "weights")
+            new = directory / NEW
+            scoring.write_reconstructions(detector, new / "reconstructions.npz", tests, images)
+            detector.save(new / "weights")
             history = pd.DataFrame(detector.history)
             history = history.astype({"epoch": int} if "epoch" in history else {})
             attempt.facts = _facts(detector)
             tables, attempt.n_scored = scores, len(tests)
-    if attempt.failure:
-        _remove_model(directory)
     attempt.seconds.setdefault("score", time.perf_counter() - begin)
     for file, table in tables.items():
         table = table.astype({"model": "category"} if "model" in table else {})
@@ -332,6 +352,7 @@ def _write_run(attempt: _Attempt, split_sha256: str, made_by: Mapping[str, Any])
     }
     with atomic(directory / "run.json") as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n")
+        _replace_model(directory, saved=not attempt.failure)
 
 
 def _identity(spec: RunSpec, split_sha256: str) -> dict[str, Any]:

@@ -530,6 +530,18 @@ def test_metrics_of_other_settings_are_computed_again(tree):
     assert planned(tree) == {}
 
 
+def test_numbers_that_snakemake_has_no_record_of_are_computed_again(tree):
+    """As in a copy of the results: nothing tells of which settings they are."""
+    root, config = tree / "results/tiny", tree / "config/tiny.yaml"
+    shutil.rmtree(tree / ".snakemake/metadata")
+    config.write_text(config.read_text() + "\nbeta: 0.5\n")
+    shutil.rmtree(root / "verdicts")
+    assert planned(tree) == AFTER_RUNS
+    assert snakemake(tree, "all", "--cores", "2").returncode == 0
+    assert "plus 0.5 times the gradient loss" in (root / "tables/auroc-digits.md").read_text()
+    assert planned(tree) == {}
+
+
 def test_without_images_there_is_a_line_before_any_job_and_scores_are_enough(tree):
     edited(tree / "config/tiny.yaml", "path: data/digits.npz", "path: gone.npz")
     done = snakemake(tree, "all", "--cores", "2")

@@ -147,6 +147,11 @@ class Jobs:
         for key, run in zip(jobs.runs(config), self._runs, strict=True):
             files = [Path(run, name) for name in OF_A_RUN]
             self._adopt(files, state.run_differs(config, root, key, images, code=True))
+        # Without a record nothing tells of which settings the numbers are; they are kept by run,
+        # and all that follows is made from them again.
+        *_, numbers = (Path(path) for path in layout.metrics(config, root))
+        if records.unknown(self.workflow, numbers):
+            records.remake(self.workflow, numbers)
 
     def _adopt(self, files: Sequence[Path], differences: Iterable[str]) -> None:
         """Compare files of one job with the configuration; the first is written last.

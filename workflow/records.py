@@ -21,6 +21,11 @@ def made_without(workflow: Any, files: Iterable[Path]) -> bool:
     return False
 
 
+def unknown(workflow: Any, file: Path) -> bool:
+    """Whether there is a file that Snakemake has no record of, as in a copy of the results."""
+    return file.is_file() and workflow.persistence.metadata(IOFile(str(file))) is None
+
+
 def accept(workflow: Any, files: Iterable[Path]) -> None:
     """Have Snakemake take files as they are: complete, and of the right parameters."""
     for file in files:

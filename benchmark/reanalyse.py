@@ -11,6 +11,7 @@ from benchmark import figures, layout, metrics, report, tables, verdicts
 from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.utils import checksums
+from benchmark.utils.files import CannotBeWritten
 
 STAGES = (metrics, verdicts, tables, figures, report)
 """The stages after the scores, in their order; each reads only files of earlier ones."""
@@ -28,7 +29,10 @@ def reanalyse(config: Config, root: Path) -> None:
     """
     require_runs(root)
     for path in (root / BY_SNAKEMAKE, *root.glob(f"logs/*{checksums.SUFFIX}")):
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CannotBeWritten(path, error) from error
     for stage in STAGES:
         stage.write(config, root)
 

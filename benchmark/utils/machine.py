@@ -31,6 +31,7 @@ DISK = re.compile(r"failed writing file|Input/output error")
 """Texts, the first of torch, for a disk that is full or broken."""
 
 SPOILT = "the GPU cannot be used any more by this process, after an error of an earlier run"
+"""Our own text, of ``require_working``."""
 
 ADVICE = (
     (re.compile(SPOILT), "if it stops here again, set GRADCON_DEVICE=cpu"),

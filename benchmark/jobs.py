@@ -5,6 +5,7 @@ leave the same files. The Snakefile asks for parameters while it is parsed, so n
 a large library before a job is done.
 """
 
+import json
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -62,13 +63,20 @@ def imported(config: Config, root: Path) -> list[RunKey]:
 def check_precision(config: Config, root: Path, device: str) -> None:
     """Refuse runs in a precision that their device does not have, unless they are there."""
     for key in runs(config) if device == "cpu" else ():
-        file = layout.run(root, key) / "run.json"
+        folder = layout.run(root, key)
         tf32 = config.methods[key.method].params.get("precision") == "tf32"
-        if tf32 and not (file.is_file() and '"precision": "tf32"' in file.read_text()):
+        if tf32 and _precision(folder / "run.json") != "tf32":
             raise InputError(
                 f"methods.{key.method}.precision: tf32, which only a GPU has; set it to float32, "
-                f"or leave the method out ({file.parent} has no run in tf32)"
+                f"or leave the method out ({folder} has no run in tf32)"
             )
+
+
+def _precision(file: Path) -> Any:
+    """The precision that a run says it was trained in; None if it does not say."""
+    with suppress(OSError, ValueError, AttributeError):
+        return json.loads(file.read_bytes()).get("precision")
+    return None
 
 
 def _run_keys(config: Config) -> Iterator[RunKey]:

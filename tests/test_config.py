@@ -411,6 +411,7 @@ def test_the_sizes_of_a_method_are_those_of_its_class(method):
         ("methods", {"dcae": {}, "dae": {"title": "DCAE"}}, "DCAE"),
         ("datasets", {"dcae": {"title": "A"}, "dae": {"title": "A"}}, "A"),
         ("datasets", {"dcae": {}, "dae": {"title": "dcae"}}, "dcae"),
+        ("methods", {"dcae": {}, "dae": {"title": " dcae "}}, " dcae "),
     ],
 )
 def test_two_of_the_same_title_are_refused(kind, entries, title):

@@ -14,9 +14,13 @@ from workflow import failures
             "50%|#####     | 1/2\nx.npz: no such file; name another\n\n",
             "x.npz: no such file; name another",
         ),
-        # A progress bar is a line without an end, and no reason.
+        # A progress bar, half or full, is no reason.
         (
             "read\n\r  0%|          | 0/30\r  3%|3         | 1/30",
+            "ended without a word, as if killed",
+        ),
+        (
+            "read\n\r  0%|          | 0/30\r100%|##########| 30/30\n",
             "ended without a word, as if killed",
         ),
         ("", "ended without a word, as if killed"),

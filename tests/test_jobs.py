@@ -65,7 +65,7 @@ def test_runs_of_a_gpu_are_read_without_one(tmp_path):
     file = layout.run(root, key) / "run.json"
     file.parent.mkdir(parents=True)
     for made, refused in (("float32", True), ("tf32", False)):
-        file.write_text(json.dumps({"config": {"precision": made}}, indent=1))
+        file.write_text(json.dumps({"config": {"precision": "tf32"}, "precision": made}))
         with pytest.raises(InputError) if refused else nullcontext():
             benchmark.jobs.check_precision(config, root, "cpu")
 

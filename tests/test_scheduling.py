@@ -447,6 +447,12 @@ def test_a_forecast_needs_nothing_prepared(tmp_path):
     assert not config.root.exists()
 
 
+def test_a_forecast_refuses_what_a_cpu_cannot_do(tmp_path):
+    config = tiny(tmp_path, methods={"cae": {"precision": "tf32"}})
+    with pytest.raises(InputError, match=r"^methods\.cae\.precision: tf32, which only a GPU has"):
+        forecast.forecast(config, config.root)
+
+
 def test_runs_of_a_gpu_tell_nothing_of_a_cpu(trained):
     (key, *_) = jobs.runs(trained)
     file = layout.run(trained.root, key) / "run.json"

@@ -200,7 +200,10 @@ def no_data(root: Path) -> None:
     ("damage", "says"),
     [
         (lambda root: shutil.rmtree(folder(root)), "no run.json there; name the folder of a"),
-        (lambda root: (root / "config.yaml").unlink(), "config.yaml: No such file"),
+        (
+            lambda root: (root / "config.yaml").unlink(),
+            "config.yaml: no such file, as committed results have; put a",
+        ),
         (failed, "failed (no reason given); name a run that is complete"),
         (damaged, "name a run that is complete"),
         (other_images, "digits: other images than those of "),

@@ -43,9 +43,10 @@ def _print_reasons(logs: dict[Path, None], interruptions: Sequence[int]) -> None
 
 def _last_line(log: Path) -> str | None:
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        text = log.read_bytes().decode(errors="replace")
     except OSError:
         text = ""
-    lines = [line for line in text.splitlines() if line.strip()]
-    # A progress bar is a line without an end.
-    return lines[-1] if lines and text.endswith("\n") else None
+    lines = [line for line in text.split("\n") if line.strip()]
+    # A progress bar is written over with \r, and has no end before it is full.
+    said = lines and text.endswith("\n") and "\r" not in lines[-1]
+    return lines[-1] if said else None

@@ -235,7 +235,7 @@ class Config(_Model):
         keys: dict[str, str] = {}
         for key, entry in entries.items():
             title = entry.title or key
-            if (other := keys.setdefault(title, key)) != key:
+            if (other := keys.setdefault(" ".join(title.split()).casefold(), key)) != key:
                 raise ValueError(f"{other} and {key} have the title {title!r}; give one another")
         return entries
 

@@ -77,6 +77,11 @@ def committed_run(directory: Path, files: Sequence[Path] = ()) -> tuple[Config, 
         key = RunKey.of(directory.resolve())
     except ValueError:
         raise InputError(f"{directory}: no folder of a run; name one as {layout.RUN}") from None
+    if not (root / "config.yaml").is_file():
+        raise InputError(
+            f"{root / 'config.yaml'}: no such file, as committed results have; put a copy of the "
+            "configuration there that made the run"
+        )
     config = configuration.read(root / "config.yaml", *files, data=False)
     for kind, name in (("datasets", key.dataset), ("methods", key.method)):
         if name not in getattr(config, kind):

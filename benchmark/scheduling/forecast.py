@@ -47,7 +47,12 @@ class Series:
 
 
 def forecast(config: Config, root: Path) -> list[Series]:
-    """What the missing runs cost, a row per data set and method that has some."""
+    """What the missing runs cost, a row per data set and method that has some.
+
+    Raises:
+        InputError: a precision that a CPU, on which it is measured, does not have.
+    """
+    jobs.check_precision(config, root, "cpu")
     missing = state.missing(config, root)
     counts = Counter((key.dataset, key.method) for key in missing)
     examples = {(key.dataset, key.method): key for key in missing}

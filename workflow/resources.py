@@ -6,6 +6,7 @@ both reach every job.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from benchmark.scheduling import requests
@@ -54,16 +55,19 @@ def group(jobs: Jobs, stack: Stack) -> Callable[[Any], str | None]:
 
 
 def _request(jobs: Jobs, stack: Stack) -> Callable[[Any], Request]:
-    """What one run asks for, worked out once per data set and method when its split is there."""
-    final: dict[tuple[str, str], Request] = {}
+    """What one run asks for, worked out once per data set and method, and when its split is there.
+
+    Thousands of jobs ask for it.
+    """
+    config, root = jobs.config, jobs.config.root
+
+    @cache
+    def worked_out(dataset: str, method: str, has_split: bool) -> Request:
+        return requests.request(config, root, dataset, method)
 
     def request(wildcards: Any) -> Request:
         dataset = stack.values["dataset"][0] if stack.values else wildcards.dataset
-        of = dataset, wildcards.method
-        if of in final:
-            return final[of]
-        known = requests.has_size(jobs.config, jobs.config.root, dataset)
-        asked = requests.request(jobs.config, jobs.config.root, *of)
-        return final.setdefault(of, asked) if known else asked
+        has_split = requests.has_size(config, root, dataset)
+        return worked_out(dataset, wildcards.method, has_split)
 
     return request

@@ -11,13 +11,17 @@ its AUROC has more than that of the best validation loss.
 
 from dataclasses import dataclass, fields
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
 from benchmark import layout
 from benchmark.config import Config
-from benchmark.metrics.numbers import AXES, Numbers
+from benchmark.metrics.numbers import AXES
 from benchmark.published import AVERAGE
+
+OF = [name for name in AXES if name != "beta_multiple"]
+"""The columns that say what an average is of, beside its class; those of the beta sweep apart."""
 
 
 @dataclass(frozen=True)
@@ -52,25 +56,27 @@ def compute(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataF
     """The averages of all numbers of ``table``, given all expected ``runs``."""
     rows = _for_each_average(table, runs, config)
     by = [*AXES, "inlier"]
+    # Groups by one number are many times as fast as by eight columns.
+    rows = rows.assign(average=rows.groupby(by, sort=False).ngroup())
     pool = rows["flag"] == "incomplete"
-    rows = rows[~pool | ~rows.groupby(by)["found"].transform("any")]
-    groups = rows.groupby(by, sort=False)
-    classes = rows.groupby([*by, "class"], sort=False)["value"].mean().groupby(by, sort=False)
-    seeds = rows.groupby([*by, "seed"], sort=False)
+    rows = rows[~pool | ~rows.groupby("average")["found"].transform("any")]
+    groups = rows.groupby("average", sort=False)
+    classes = rows.groupby(["average", "class"], sort=False)["value"].mean()
+    of_classes = classes.groupby("average", sort=False)
+    seeds = rows.groupby(["average", "seed"], sort=False)
     whole = seeds["value"].count() == seeds["per_seed"].first()
     seeds_of = {method: len(config.seeds_of(method)) for method in config.methods}
-    frame = pd.DataFrame(
-        {
-            "mean": classes.mean(),
-            "spread": seeds["value"].mean()[whole].groupby(by, sort=False).std(),
-            "found": groups["found"].sum(),
-            "expected": groups["per_seed"].first() * groups["method"].first().map(seeds_of),
-            "constant": groups["constant"].any(),
-            "lacking": classes.count() < groups["classes"].first(),
-        },
-        index=classes.mean().index,
-    ).reset_index()
-    return frame.assign(beta_multiple=frame["beta_multiple"].where(frame["beta_multiple"] >= 0))
+    first = groups[[*by, "per_seed", "classes"]].first()
+    frame = first[by].assign(
+        mean=of_classes.mean(),
+        spread=seeds["value"].mean()[whole].groupby("average", sort=False).std(),
+        found=groups["found"].sum(),
+        expected=first["per_seed"] * first["method"].map(seeds_of),
+        constant=groups["constant"].any(),
+        lacking=of_classes.count() < first["classes"],
+        beta_multiple=first["beta_multiple"].where(first["beta_multiple"] >= 0),
+    )
+    return frame.reset_index(drop=True)
 
 
 def _for_each_average(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -99,7 +105,12 @@ class Averages:
     """The averages, looked up by what they are of."""
 
     def __init__(self, frame: pd.DataFrame, runs: pd.DataFrame, config: Config) -> None:
-        self._numbers = Numbers(frame)
+        self._known: dict[Any, dict[int, Average]] = {}
+        rows = frame[frame["beta_multiple"].isna()]
+        names = [field.name for field in fields(Average)]
+        keys, values = (rows[columns].itertuples(index=False, name=None) for columns in (OF, names))
+        for key, inlier, value in zip(keys, rows["inlier"], values, strict=True):
+            self._known.setdefault(key, {})[inlier] = Average(*value)
         self._nothing: dict[tuple[str, str], dict[int, Average]] = {}
         for (dataset, settings), method in product(config.datasets.items(), config.methods):
             classes = runs.loc[runs["dataset"] == dataset, "inlier"].unique().tolist()
@@ -118,11 +129,7 @@ class Averages:
         model: str = "best",
     ) -> dict[int, Average]:
         """The average over all classes (``AVERAGE``), then over the runs of each class."""
-        rows = self._numbers.select(dataset, method, component, metric, outlier_ratio, model)
-        values = rows[[field.name for field in fields(Average)]].itertuples(index=False)
-        known = {
-            inlier: Average(*each) for inlier, each in zip(rows["inlier"], values, strict=True)
-        }
+        known = self._known.get((dataset, method, component, metric, outlier_ratio, model), {})
         return self._nothing[dataset, method] | known
 
 

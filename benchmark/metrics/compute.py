@@ -15,8 +15,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -60,6 +62,11 @@ class Metrics:
     averages: pd.DataFrame
     cost: pd.DataFrame
     provenance: dict[str, str]
+
+    @cached_property
+    def cost_by_method(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What all runs of a method on a data set have in common: ``cost.by_method``."""
+        return cost.by_method(self.cost)
 
 
 def compute(config: Config, root: Path) -> Metrics:

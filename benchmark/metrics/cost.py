@@ -51,7 +51,14 @@ def _measured(done: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def of_method(cost: pd.DataFrame, dataset: str, method: str) -> "pd.Series[Any]":
-    """What a row has of all runs of a method on a data set: no times, no memory, no device."""
-    of_all = ["parameters", "epochs", "seeds", "runs", "expected_runs"]
-    return cost.loc[(cost["dataset"] == dataset) & (cost["method"] == method), of_all].iloc[0]
+def by_method(cost: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the rows have of all runs of a method on a data set: no times, no memory, no device.
+
+    The keys are the data set and the method.
+    """
+    of, of_all = ["dataset", "method"], ["parameters", "epochs", "seeds", "runs", "expected_runs"]
+    once = cost.drop_duplicates(of)
+    keys, values = (once[columns].itertuples(index=False, name=None) for columns in (of, of_all))
+    return {
+        key: dict(zip(of_all, each, strict=True)) for key, each in zip(keys, values, strict=True)
+    }

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark import captions, layout, scores
-from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE
 from benchmark.runs.command import command
 from benchmark.tables import cells
@@ -44,7 +43,7 @@ def _records(source: Source, dataset: str, method: str) -> Iterator[dict[str, An
         return
     every = runs["inlier"].unique().tolist()
     names = done.sort_values("inlier")["class_name"].unique()
-    cost = of_method(source.reproduced.metrics.cost, dataset, method)
+    cost = source.reproduced.metrics.cost_by_method[dataset, method]
     components = source.components(dataset, method)
     expected = [name for name in components if _verdict(source, dataset, method, name) is not None]
     for component in expected or main_components(components):

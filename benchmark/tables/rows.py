@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from benchmark import captions, published
-from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, EPOCHS, Published, comparable, data_source, find
 from benchmark.tables import cells
 from benchmark.tables.source import Source
@@ -66,7 +65,7 @@ def records(
     """
     by_inlier = printed(source, dataset, method, component, metric, published_ratio)
     names = {AVERAGE: "average", **source.reproduced.classes(dataset)}
-    cost = of_method(source.reproduced.metrics.cost, dataset, method)
+    cost = source.reproduced.metrics.cost_by_method[dataset, method]
     rows = {}
     averages = source.averages.of(dataset, method, component, metric, ratio)
     some = cells.some_classes(averages)

@@ -29,7 +29,6 @@ from benchmark.layout import RunKey
 from benchmark.metrics import challenge_study
 from benchmark.metrics.challenge_study import Loss, of_loss
 from benchmark.metrics.conditions import published_epochs
-from benchmark.metrics.cost import of_method
 from benchmark.metrics.numbers import Cube
 from benchmark.published import AVERAGE, Published
 from benchmark.scores import Run, TestScores, collect, combined, gradient_weight, read_scores
@@ -327,7 +326,7 @@ class Workbench:
     def _parameters(self, leaf: _Leaf) -> float:
         if leaf.what is None:
             return leaf.printed
-        cost = of_method(self.reproduced.metrics.cost, leaf.what.dataset, leaf.what.method)
+        cost = self.reproduced.metrics.cost_by_method[leaf.what.dataset, leaf.what.method]
         return float(cost["parameters"])
 
     def _compute(self, case: Case) -> Result:

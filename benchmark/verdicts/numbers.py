@@ -30,7 +30,6 @@ import pandas as pd
 from benchmark.config.methods import is_deterministic
 from benchmark.layout import MAIN_RATIO
 from benchmark.metrics.conditions import comparable_epochs, seeds
-from benchmark.metrics.cost import of_method
 from benchmark.published import AVERAGE, GAIN, Published, Series, equal_series, series
 from benchmark.runs.command import command
 from benchmark.statistics import decisions, replicates
@@ -249,7 +248,8 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
     if number.settings:
         differences |= {"other_settings": number.settings}
     if number.metric == "parameters":
-        verdict = _parameters(verdict, of_method(reproduced.metrics.cost, dataset, methods[0]))
+        cost = reproduced.metrics.cost_by_method[dataset, methods[0]]
+        verdict = _parameters(verdict, cost)
         return _not_comparable(replace(verdict, **differences | {"short_epochs": ""}))
     values, test_variance = _values(reproduced, quantities, inlier)
     if np.isnan(values).all(axis=0).any():
@@ -351,7 +351,7 @@ def _values(
     return by_run(cube), reproduced.test_variance(own, inlier)
 
 
-def _parameters(verdict: Verdict, cost: "pd.Series[Any]") -> Verdict:
+def _parameters(verdict: Verdict, cost: Mapping[str, Any]) -> Verdict:
     """A parameter count is not a matter of chance, nor of epochs: it is the same, or it is not."""
     mean, value = float(cost["parameters"]), verdict.published.value
     if abs(mean - value) <= MARGINS["parameters"] * value:

@@ -82,7 +82,8 @@ def compute(config: Config, root: Path) -> Metrics:
         folder = root / KEPT.format(*key)
         of_runs, of_tables = of_method.compute([*group], config, folder, code)
         runs += of_runs
-        tables.append(of_tables)
+        if of_tables.numbers.num_rows:
+            tables.append(of_tables)
     run_table = _run_table(runs)
     # Of one data set and method at a time: their making needs ten times the memory of the numbers.
     means = [averages.compute(each.numbers.to_pandas(), run_table, config) for each in tables]

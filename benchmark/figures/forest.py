@@ -201,6 +201,8 @@ def _runs(
         & table["beta_multiple"].isna()
         & table["value"].notna()
     ][["fold", "seed", "inlier", "value"]]
+    if rows.empty:
+        return rows
     classes = numbers.runs.loc[numbers.runs["dataset"] == dataset, "inlier"].nunique()
     runs = rows.groupby(["fold", "seed"], as_index=False)
     averages = runs.agg(value=("value", "mean"), number=("value", "size"))

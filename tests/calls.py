@@ -144,6 +144,9 @@ def _run(
     first = folder if named else str(Path(command[0]).resolve().parent)
     more = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [first, *more, *(path for path in sys.path if path not in ("", str(ROOT)))]
+    if folder != str(ROOT) and Path(folder, "benchmark").is_dir():
+        # A copy of the tree keeps what is compiled, even if the tests' own tree is not to.
+        sys.dont_write_bytecode = False
     sys.executable = interpreter
     try:
         if named:

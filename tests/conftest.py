@@ -1,5 +1,6 @@
 """What test files share: their order, a prepared data set, made-up results, a browser."""
 
+import gc
 import json
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; pytest-xdist (`--dist loadfile`) runs a file in one process."""
     order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare garbage collections the modules and test cases, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ IMPORTED += ("seaborn", "sklearn.metrics", "snakemake.cli", "torch")
 IMPORTED += ("snakemake.executors.local", "snakemake.report.html_reporter", "snakemake.script")
 IMPORTED += ("snakemake.workflow", "nbformat", "requests", "smart_open", "yte")
 IMPORTED += ("jinja2", "matplotlib.backends.backend_svg", "pyarrow.dataset", "yaml")
+IMPORTED += ("pandas.io.formats.csvs", "snakemake.benchmark", "snakemake.profiles")
+# What a training imports in its first step, by half a second's work.
+IMPORTED += ("safetensors.numpy", "torch.fx.experimental.symbolic_shapes")
 
 FORKED = """#!{python} -SE
 import json, os, signal, socket, sys
@@ -63,7 +66,7 @@ def python(
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (stdout, stderr)]
         command, variables = ["-m", module, *arguments], {**os.environ, **(environment or {})}
-        call = (str(tree), command, variables, files, _interpreter())
+        call = (str(tree), command, variables, files, interpreter())
         child = _forks.Process(target=_run, args=call)
         child.start()
         child.join()
@@ -75,8 +78,11 @@ def python(
 
 
 @functools.cache
-def _interpreter() -> str:
-    """The path of the program ``FORKED``, which this process answers from here on."""
+def interpreter() -> str:
+    """The path of the program ``FORKED``, which this process answers from here on.
+
+    Whatever starts a Python by its path can start this one.
+    """
     folder = Path(tempfile.mkdtemp(prefix="forked-"))
     atexit.register(shutil.rmtree, folder)
     listener = socket.socket(socket.AF_UNIX)
@@ -138,6 +144,9 @@ def _run(
     first = folder if named else str(Path(command[0]).resolve().parent)
     more = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [first, *more, *(path for path in sys.path if path not in ("", str(ROOT)))]
+    if folder != str(ROOT) and Path(folder, "benchmark").is_dir():
+        # A copy of the tree keeps what is compiled, even if the tests' own tree is not to.
+        sys.dont_write_bytecode = False
     sys.executable = interpreter
     try:
         if named:

@@ -1,9 +1,11 @@
 """What test files share: their order, a prepared data set, made-up results, a browser."""
 
+import gc
 import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from benchmark import layout, splits
 from benchmark.config import Config
 from benchmark.layout import RunKey
 from tests.browser import Browser, executable
+from tests.shared import once
 from tests.synthetic import make_config, make_results
 
 LONGEST = ("workflow", "conformance", "budget", "committed", "performance", "figures", "runs")
@@ -24,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; pytest-xdist (`--dist loadfile`) runs a file in one process."""
     order = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """Spare garbage collections the modules and test cases, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Two data sets, one in two folds; one run failed, one method never ran, one file is junk."""
+def results(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Two data sets, one in two folds; one run failed, one method never ran, one file is junk.
+
+    All processes of the tests read the same files.
+    """
     config = make_config(
         "cifar10",
         "fashion_mnist",
@@ -57,7 +69,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         milestones=[1, 5],
         outlier_ratios=[0.1, 0.5],
     )
-    root = tmp_path_factory.mktemp("results") / config.name
+    folder = once("results", partial(_made_up, config), pytestconfig, tmp_path_factory)
+    return Results(config, folder / config.name)
+
+
+def _made_up(config: Config, folder: Path) -> None:
+    root = folder / config.name
     make_results(config, root, inliers=40)
     path = layout.run(root, RunKey("cifar10", "cae_grad", 0, 3, 1)) / "run.json"
     failed = {"status": "failed", "reason": "the loss became NaN in epoch 3"}
@@ -69,7 +86,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     from benchmark.reanalyse import reanalyse
 
     reanalyse(config, root)
-    return Results(config, root)
 
 
 @pytest.fixture(scope="module")

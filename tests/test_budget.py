@@ -274,7 +274,7 @@ def test_a_training_and_snakemake_do_not_meet(tree):
 
 def test_an_interruption_leaves_checkpoints(tree):
     edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 1000000")
-    command = [sys.executable, "-m", "benchmark", "train", "--configfile", "config/tiny.yaml"]
+    command = [calls.interpreter(), "-m", "benchmark", "train", "--configfile", "config/tiny.yaml"]
     with subprocess.Popen(
         [*command, "--minutes", "60", "--cores", "1"],
         cwd=tree,

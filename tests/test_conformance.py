@@ -29,8 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
 LONGER: dict[str, int] = {
     "alocc": 15,
     "anogan": 25,
+    "ocgan": 8,
 }
-"""Epochs until the scores of noise are those of outliers, where 8 are not enough."""
+"""Epochs until the scores of noise are those of outliers, where 4 are not enough."""
 
 UNDIRECTED = {
     "ocgan": {"d", "dr"},  # a discriminator's output for images unlike its training images
@@ -46,7 +47,7 @@ def subject(slug: str) -> Subject:
     return Subject(
         methods.METHODS[slug].path,
         json.dumps(SMALL.get(slug, {})),
-        LONGER.get(slug, 8),
+        LONGER.get(slug, 4),
         frozenset(UNDIRECTED.get(slug, ())),
     )
 

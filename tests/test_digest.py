@@ -143,3 +143,32 @@ def test_what_is_missing_or_broken_is_named(lab):
     forget()
     with pytest.raises(InputError, match=r"shapes\.py:1"):
         digest("lab.model")
+
+
+def test_what_is_kept_for_other_processes_is_taken_only_if_it_fits(lab, monkeypatch):
+    """Neither of older code, nor of another version of the reader, nor damaged."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    whole, names = digest("lab.model"), closure("lab.model")
+    (kept,) = (lab / "__pycache__").glob("model.*.digest")
+    written = kept.read_text()
+    parsed = []
+    monkeypatch.setattr(imports.parse, "__wrapped__", parsed.append)
+    forget()
+    assert (digest("lab.model"), closure("lab.model"), parsed) == (whole, names, [])
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(lab.parent)
+    for text in (written[:-5], written.replace("lab.late", "os"), f"0{written}", "", "\n\n"):
+        kept.write_text(text)
+        forget()
+        assert (digest("lab.model"), closure("lab.model")) == (whole, names)
+    kept.write_text(written)
+    source = (lab / "model.py").read_text()
+    (lab / "model.py").write_text(source.replace("SIZE = 3", "SIZE = 4"))
+    forget()
+    assert digest("lab.model") != whole
+
+
+def test_nothing_is_kept_where_python_is_to_write_no_compiled_files(lab, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    digest("lab.model")
+    assert not list(lab.rglob("*.digest"))

@@ -19,6 +19,7 @@ from benchmark.__main__ import COMMANDS
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from performance import travel
+from tests import calls
 from tests.tree import ROOT
 
 
@@ -99,7 +100,7 @@ def test_the_script_of_a_borrowed_gpu_runs_through(packed, tmp_path):
         "60",
         tmp_path / "tiny.yaml",
         packed,
-        PYTHON=sys.executable,
+        PYTHON=calls.interpreter(),
         DEVICE="cpu",
         CUDA_VISIBLE_DEVICES="",
         TABLE="--models 1 --batch 4",

@@ -1,8 +1,5 @@
 """The site, built without a network: no warning, no dead link, nothing from another host."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -11,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests import calls
 from tests.tree import ROOT
 
 GENERATOR = ("sphinx", "furo", "myst_parser", "latex2mathml")
@@ -45,13 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built pages."""
     folder = tmp_path_factory.mktemp("site")
     options = ("-c", "docs", "-b", "html", "-d", folder / "trees", "-W", "--keep-going", "-q")
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, ".", folder / "html"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    done = calls.python(ROOT, "sphinx", *map(str, options), ".", str(folder / "html"))
     assert done.returncode == 0, done.stderr
     return folder / "html"
 

@@ -17,16 +17,18 @@ RUNS = (*RUNS, "results/published", "workflow")
 def copy_tree(target: Path, *more: str) -> None:
     """Copy what a run of the workflow needs, without results.
 
+    Python's compiled modules go along, as every process that imports from the copy would compile
+    them again.
+
     Args:
         target: the folder of the copy; made where it does not exist.
         more: further files and folders, by their path in the tree.
     """
-    ignore = shutil.ignore_patterns("__pycache__")
     for name in (*RUNS, *more):
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, copy, ignore=ignore)
+            shutil.copytree(source, copy)
         else:
             shutil.copy2(source, copy)
 

@@ -7,12 +7,17 @@ edit of code reruns the rule; an edit of a comment, a docstring or the line brea
 
 import ast
 import hashlib
+import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import cache
+from importlib.util import cache_from_source
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.utils.imports import PACKAGES, find, imported_from, parse, top
+from benchmark.utils.files import atomic, sha256
+from benchmark.utils.imports import PACKAGES, find, imported_from, parse, source, top
 
 
 def digest(*modules: str, without: Collection[str] = ()) -> str:
@@ -48,33 +53,73 @@ def closure(*modules: str, without: Collection[str] = ()) -> tuple[str, ...]:
 
 
 class _Module(NamedTuple):
-    """What a digest takes from the syntax tree of a module: the modules it imports, its code."""
+    """What a digest takes from the syntax tree of a module: what it may import, its code."""
 
-    imports: frozenset[str]
+    names: tuple[str, ...]
     code: str
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """The modules among the names."""
+        return filter(find, self.names)
 
 
 @cache
 def _read(module: str) -> _Module:
+    path = source(module)
+    key = f"{_here()} {sha256(path)} {module}"
+    place = _place(path)
+    if place is not None:
+        with suppress(OSError, ValueError):
+            known, names, code = place.read_text(encoding="utf-8").split("\n", 2)
+            if known == f"{key} {_hash(names, code)}":
+                return _Module(tuple(names.split()), code)
     # Past the cache of ``parse``: if the trees of all modules stayed in memory, every garbage
     # collection of the process would be slow.
     tree = parse.__wrapped__(module)
-    return _Module(_imports(module, tree), _dump(tree))
+    read = _Module(_names(module, tree), _dump(tree))
+    if place is not None and not sys.dont_write_bytecode:
+        names = " ".join(read.names)
+        with suppress(OSError, UnicodeError), atomic(place) as partial:
+            text = f"{key} {_hash(names, read.code)}\n{names}\n{read.code}"
+            partial.write_text(text, encoding="utf-8")
+    return read
 
 
-def _imports(module: str, tree: ast.Module) -> frozenset[str]:
-    """The modules that a module's code imports anywhere, with the packages on the way."""
+@cache
+def _here() -> str:
+    """The hash of this module, as another version may read another text from the same code."""
+    return sha256(Path(__file__))
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _place(path: Path) -> Path | None:
+    """Where the text of a source file is kept for other processes: beside Python's compiled file.
+
+    Most of the time of a dry run would be that of syntax trees, which depend on Python's version.
+    """
+    try:
+        return Path(cache_from_source(str(path))).with_suffix(".digest")
+    except NotImplementedError:
+        return None
+
+
+def _names(module: str, tree: ast.Module) -> tuple[str, ...]:
+    """What a module's code imports anywhere, with the packages on the way: modules and others."""
     names = set(_with_parents(module))
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names.update(_with_parents(alias.name))
         elif isinstance(node, ast.ImportFrom):
-            source = imported_from(node, module)
-            names.update(_with_parents(source))
+            origin = imported_from(node, module)
+            names.update(_with_parents(origin))
             # ``from package import name``: the name may be a module.
-            names.update(f"{source}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in names - {module} if find(name))
+            names.update(f"{origin}.{alias.name}" for alias in node.names)
+    return tuple(sorted(names - {module, ""}))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
@@ -98,11 +143,11 @@ def _dump(value: Any) -> str:
 
     Unlike ``ast.dump`` it needs no copy of the tree from which the docstrings are removed.
     """
+    if isinstance(value, ast.AST):
+        if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
+            return ""
+        fields = ",".join([_dump(field) for _, field in ast.iter_fields(value)])
+        return f"{type(value).__name__}({fields})"
     if isinstance(value, list):
         return f"[{','.join(filter(None, map(_dump, value)))}]"
-    if not isinstance(value, ast.AST):
-        return repr(value)
-    if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
-        return ""
-    fields = ",".join(_dump(field) for _, field in ast.iter_fields(value))
-    return f"{type(value).__name__}({fields})"
+    return repr(value)

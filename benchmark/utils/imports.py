@@ -41,12 +41,18 @@ def find(module: str) -> Path | None:
     return Path(spec.origin)
 
 
-@cache
-def parse(module: str) -> ast.Module:
-    """The syntax tree of a module; ``InputError`` if there is none, or a syntax error in it."""
+def source(module: str) -> Path:
+    """The source file of a module; ``InputError`` if there is none."""
     path = find(module)
     if path is None:
         raise InputError(f"no module {module!r} here; correct its name or install it")
+    return path
+
+
+@cache
+def parse(module: str) -> ast.Module:
+    """The syntax tree of a module; ``InputError`` if there is none, or a syntax error in it."""
+    path = source(module)
     try:
         return ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:

@@ -6,7 +6,6 @@ a large library before a job is done.
 """
 
 import json
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
 that a new reader of data or a new method reruns nothing."""
-
-_LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-"""The folders of installed libraries."""
 
 
 def available(config: Config) -> list[str]:
@@ -135,7 +131,7 @@ def _named_classes(params: Mapping[str, Any]) -> list[str]:
     for value in params.values():
         with suppress(InputError):
             file = imports.find(imports.split(value)[0]) if isinstance(value, str) else None
-            if file and not any(file.is_relative_to(folder) for folder in _LIBRARIES):
+            if file and not imports.is_installed(file):
                 named.append(value)
     return named
 

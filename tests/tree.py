@@ -18,17 +18,18 @@ def copy_tree(target: Path, *more: str) -> None:
     """Copy what a run of the workflow needs, without results.
 
     Python's compiled modules go along, as every process that imports from the copy would compile
-    them again.
+    them again; not those that another process is writing.
 
     Args:
         target: the folder of the copy; made where it does not exist.
         more: further files and folders, by their path in the tree.
     """
+    ignore = shutil.ignore_patterns("*.pyc.*", ".*.partial.*")
     for name in (*RUNS, *more):
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, copy)
+            shutil.copytree(source, copy, ignore=ignore)
         else:
             shutil.copy2(source, copy)
 

@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmark.utils.files import atomic, sha256
-from benchmark.utils.imports import PACKAGES, find, imported_from, parse, source, top
+from benchmark.utils.imports import (
+    PACKAGES,
+    find,
+    imported_from,
+    is_installed,
+    parse,
+    source,
+    top,
+)
 
 
 def digest(*modules: str, without: Collection[str] = ()) -> str:
@@ -99,8 +107,12 @@ def _hash(*texts: str) -> str:
 def _place(path: Path) -> Path | None:
     """Where the text of a source file is kept for other processes: beside Python's compiled file.
 
-    Most of the time of a dry run would be that of syntax trees, which depend on Python's version.
+    Half of what a dry run does before its first job would be to read syntax trees, which depend on
+    Python's version. Nothing is kept in the folders of installed libraries, where it would outlast
+    an uninstallation.
     """
+    if is_installed(path):
+        return None
     try:
         return Path(cache_from_source(str(path))).with_suffix(".digest")
     except NotImplementedError:

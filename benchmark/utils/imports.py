@@ -7,6 +7,7 @@ checked, and a digest computed, without importing a deep-learning library.
 import ast
 import importlib
 import importlib.util
+import sysconfig
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -16,6 +17,9 @@ from benchmark.errors import InputError
 
 PACKAGES = frozenset({"baselines", "benchmark", "gradcon"})
 """The packages of the project."""
+
+_LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+"""The folders of installed libraries."""
 
 
 def top(module: str) -> str:
@@ -39,6 +43,11 @@ def find(module: str) -> Path | None:
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     return Path(spec.origin)
+
+
+def is_installed(file: Path) -> bool:
+    """Whether a source file lies in a folder of installed libraries."""
+    return any(file.is_relative_to(folder) for folder in _LIBRARIES)
 
 
 def source(module: str) -> Path:

@@ -58,8 +58,19 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
         assert f"{words} {row.low:.3f} to {row.high:.3f}," in text
     every = pd.read_csv(folder / "verdicts.csv")
     every = every[(every["runs_from"] == "ours") & (every["metric"] != GAIN)]
-    decided = every["outcome"].isin(["reproduced", "higher", "lower"]).sum()
-    assert f"{len(every)} published numbers {decided} are decided" in text
+    reproduced, higher, lower = (
+        int((every["outcome"] == outcome).sum()) for outcome in ("reproduced", "higher", "lower")
+    )
+    assert (
+        f"{len(every)} published numbers {reproduced + higher + lower} are decided: {reproduced} are "
+        f"reproduced, {higher} come out higher, {lower} lower."
+    ) in text
+    claims = pd.read_csv(folder / "claims.csv").drop_duplicates("id")["outcome"]
+    holds, fails = (int((claims == outcome).sum()) for outcome in ("holds", "fails"))
+    assert (
+        f"Of its {len(claims)} claims {holds} hold{'s' * (holds == 1)}, {fails} "
+        f"fail{'s' * (fails == 1)}, the others are not decided."
+    ) in text
     assert f"**{answer(expected['GradCon'][2], pd.read_csv(folder / 'claims.csv'))}**" in text
     choices = pd.read_csv(folder / "explanations.csv")
     choices = choices.query("dataset == 'cifar10' and component == 'score'")

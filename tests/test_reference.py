@@ -62,8 +62,8 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
         int((every["outcome"] == outcome).sum()) for outcome in ("reproduced", "higher", "lower")
     )
     assert (
-        f"{len(every)} published numbers {reproduced + higher + lower} are decided: {reproduced} are "
-        f"reproduced, {higher} come out higher, {lower} lower."
+        f"{len(every)} published numbers {reproduced + higher + lower} are decided: {reproduced} "
+        f"are reproduced, {higher} come out higher, {lower} lower."
     ) in text
     claims = pd.read_csv(folder / "claims.csv").drop_duplicates("id")["outcome"]
     holds, fails = (int((claims == outcome).sum()) for outcome in ("holds", "fails"))

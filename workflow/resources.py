@@ -6,7 +6,7 @@ both reach every job.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from benchmark.scheduling import requests
@@ -44,12 +44,12 @@ def of_runs(jobs: Jobs, stack: Stack) -> dict[str, Any]:
 
 def group(jobs: Jobs, stack: Stack) -> Callable[[Any], str | None]:
     """The group of a job: short runs on a CPU, where jobs go to a cluster."""
+    is_short = cache(partial(requests.is_short, jobs.config, jobs.config.root))
 
     def group(wildcards: Any) -> str | None:
         if stack.values or jobs.workflow.local_exec:
             return None
-        of = wildcards.dataset, wildcards.method
-        return GROUP if requests.is_short(jobs.config, jobs.config.root, *of) else None
+        return GROUP if is_short(wildcards.dataset, wildcards.method) else None
 
     return group
 

@@ -56,7 +56,7 @@ def compute(table: pd.DataFrame, runs: pd.DataFrame, config: Config) -> pd.DataF
     """The averages of all numbers of ``table``, given all expected ``runs``."""
     rows = _for_each_average(table, runs, config)
     by = [*AXES, "inlier"]
-    # Groups by one number are many times as fast as by eight columns.
+    # Grouped several times below, and by one number sooner than by eight columns.
     rows = rows.assign(average=rows.groupby(by, sort=False).ngroup())
     pool = rows["flag"] == "incomplete"
     rows = rows[~pool | ~rows.groupby("average")["found"].transform("any")]

@@ -112,7 +112,8 @@ def classes(config: Config, runs: pd.DataFrame) -> str:
     names = dict(sorted(zip(runs["inlier"], runs["class_name"], strict=True)))
     texts = {}
     for title, group in _complete(config, runs).items():
-        ran = [name for inlier, name in names.items() if inlier in set(group["inlier"])]
+        inliers = set(group["inlier"])
+        ran = [name for inlier, name in names.items() if inlier in inliers]
         which = f" of {len(names)} ({', '.join(ran)})" * (len(ran) < len(names))
         texts[title] = f"{len(ran)}{which}"
     shared = _shared(texts)
@@ -165,7 +166,7 @@ def conditions(
     ]
     differ = {
         config.methods[str(method)].title: differing_settings(config, group)
-        for method, group in runs.groupby("method", sort=False)
+        for method, group in runs[runs["status"] == "complete"].groupby("method", sort=False)
     }
     others = "; ".join(f"{title} {text}" for title, text in differ.items() if text)
     notes = [classes(config, runs), f"Other settings than the papers': {others}." * bool(others)]

@@ -135,9 +135,12 @@ def inlier_classes(config: Config, root: Path, dataset: str) -> dict[int, str]:
     return layout.configured_inliers(settings, dict(sorted(names.items())))
 
 
-def collect(config: Config, root: Path) -> list[Run]:
-    """Every run that the configuration asks for, in its order, whatever its status."""
-    classes = {dataset: inlier_classes(config, root, dataset) for dataset in config.datasets}
+def collect(config: Config, root: Path, *datasets: str) -> list[Run]:
+    """Every run that the configuration asks for, in its order, whatever its status.
+
+    With ``datasets`` only the runs on these.
+    """
+    classes = {name: inlier_classes(config, root, name) for name in datasets or config.datasets}
     images = cache(prepared.prepared_images)
     runs = [
         _load_run(key, classes[key.dataset][key.inlier], root, config.methods[key.method], images)

@@ -73,6 +73,16 @@ def test_files_say_what_they_were_made_from(results: Results, found: Metrics) ->
         assert "<dc:date>" not in path.with_suffix(".svg").read_text()
 
 
+def test_a_figure_is_drawn_once_for_each_picture(
+    drawn: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw, times = Figure.draw, []
+    monkeypatch.setattr(Figure, "draw", lambda *given: (times.append(1), draw(*given)))
+    with style.style_sheet():
+        style.save(drawn("beta-cifar10"), tmp_path, "beta-cifar10", {})
+    assert len(times) == 2
+
+
 def test_pictures_and_numbers_name_their_data_set(results: Results, found: Metrics) -> None:
     entry = results.config.datasets["cifar10"].model_copy(update={"note": "rebuilt copy"})
     config = results.config.model_copy(update={"datasets": {"cifar10": entry}})
@@ -396,7 +406,9 @@ def test_the_mark_of_beta_is_above_the_axes(drawn: Drawn) -> None:
     figure = drawn("beta-cifar10").figure
     (axis,) = figure.axes
     (label,) = axis.texts
-    figure.draw_without_rendering()
+    with style.style_sheet():
+        style.lay_out(figure)
+        figure.draw_without_rendering()
     assert label.get_window_extent().y0 >= axis.get_window_extent().y1
     assert label.get_window_extent().y1 <= figure.legends[0].get_window_extent().y0
 
@@ -419,7 +431,9 @@ def test_the_score_hides_no_loss(drawn: Drawn) -> None:
 
 def overlapping(figure: Figure) -> list[tuple[str, str]]:
     """Pairs of texts of a figure that lie on each other."""
-    figure.draw_without_rendering()
+    with style.style_sheet():
+        style.lay_out(figure)
+        figure.draw_without_rendering()
     # Matplotlib keeps labels for ticks beyond the ends of an axis, and does not draw them.
     unseen = [
         tick.label1

@@ -134,10 +134,11 @@ def _marks(config: Config, numbers: Metrics, root: Path, dataset: str) -> pd.Dat
         & judged["outlier_ratio"].isna()
     ]
     reported = published.load(published.REPORTED)
+    of_runs = dict(iter(_of_runs(config, numbers, dataset).groupby(["method", "component"])))
     parts = []
     for _, series in judged.groupby(["place", "published_method", "loss"], sort=False):
         first: Any = next(series.itertuples())
-        own = _runs(config, numbers, dataset, first.method, first.component)
+        own = of_runs.get((first.method, first.component), pd.DataFrame())
         source = data_source(config, dataset)
         others = published.by_run(reported, source, first.method, first.component, "AUROC")
         if own.empty and not others:
@@ -186,25 +187,19 @@ def _of_others(
             }
 
 
-def _runs(
-    config: Config, numbers: Metrics, dataset: str, method: str, component: str
-) -> pd.DataFrame:
+def _of_runs(config: Config, numbers: Metrics, dataset: str) -> pd.DataFrame:
     """AUROC of each run by class, then the average of each seed and fold that has every class."""
     table = numbers.table
     rows = table[
         (table["dataset"] == dataset)
-        & (table["method"] == method)
-        & (table["component"] == component)
         & (table["metric"] == "auroc")
         & (table["model"] == "best")
         & (table["outlier_ratio"] == main_ratio(config))
         & table["beta_multiple"].isna()
         & table["value"].notna()
-    ][["fold", "seed", "inlier", "value"]]
-    if rows.empty:
-        return rows
+    ][["method", "component", "fold", "seed", "inlier", "value"]]
     classes = numbers.runs.loc[numbers.runs["dataset"] == dataset, "inlier"].nunique()
-    runs = rows.groupby(["fold", "seed"], as_index=False)
+    runs = rows.groupby(["method", "component", "fold", "seed"], as_index=False)
     averages = runs.agg(value=("value", "mean"), number=("value", "size"))
     averages = averages[averages["number"] == classes].drop(columns="number")
     # Of a configuration on some classes the published average is not the average.

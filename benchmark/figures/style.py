@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import style
+from matplotlib import rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from benchmark import metrics
@@ -57,12 +58,24 @@ def nothing(reason: str) -> Drawing:
 
 
 def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str]) -> None:
-    """Write ``name``.png, .svg and .csv; the same drawing gives the same bytes."""
+    """Write ``name``.png, .svg and .csv; the same drawing gives the same bytes.
+
+    Both pictures have one layout. A figure that is told to lay itself out does so, and draws
+    everything once more, whenever it is saved.
+    """
+    lay_out(drawing.figure)
     about = {"Title": name, "Description": drawing.caption, "Source": metrics.stamp(provenance)}
     for suffix, more in (("png", {"Software": None}), ("svg", {"Date": None})):
         with atomic(folder / f"{name}.{suffix}") as beside:
             drawing.figure.savefig(beside, metadata=about | more)
     save_numbers(drawing, folder, name)
+
+
+def lay_out(figure: Figure) -> None:
+    """Place the axes of a figure so that nothing overlaps when it is saved."""
+    figure.set_dpi(rcParams["savefig.dpi"])
+    if figure.axes:
+        ConstrainedLayoutEngine().execute(figure)
 
 
 def save_numbers(drawing: Drawing, folder: Path, name: str) -> None:

@@ -125,8 +125,8 @@ def compute(config: Config, root: Path, dataset: str) -> pd.DataFrame:
     groups = np.load(path) if path.is_file() else None
     influences: Influences = {}
     parts: dict[tuple[str, int], Part] = {}
-    for run in collect(config, root):
-        models = read_scores(run)[1] if run.key.dataset == dataset and run.usable else {}
+    for run in collect(config, root, dataset):
+        models = read_scores(run)[1] if run.usable else {}
         if scores := models.get("best"):
             # All runs of a data set were scored on the same images: `collect` sees to it.
             parts = parts or _parts(scores, settings.challenges, groups)

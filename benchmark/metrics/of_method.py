@@ -18,6 +18,9 @@ from benchmark.metrics.of_run import SCHEMA, Settings, numbers
 from benchmark.metrics.pool import NUMBERS, OWNER, Part, Pool, Tables, part_of_run, pool_key
 from benchmark.scores import Run, TestScores, gradient_weight, models_in, verified
 
+NONE = SCHEMA.empty_table()
+"""The numbers of a run without scores."""
+
 
 class OfMethod(NamedTuple):
     """All runs, those without readable scores refused, and their numbers."""
@@ -68,7 +71,7 @@ def _of_run(run: Run, config: Config, before: Mapping[str, pa.Table]) -> _Measur
         run, models = models_in(run, files)
         if run.usable:
             return _Measured(run, key, numbers(models, settings), _part(models, settings))
-    return _Measured(run, "", SCHEMA.empty_table(), {})
+    return _Measured(run, "", NONE, {})
 
 
 def _settings(run: Run, config: Config) -> Settings:
@@ -91,7 +94,7 @@ def _part(models: Mapping[str, TestScores], settings: Settings) -> Part:
 def _keyed(parts: Mapping[str, pa.Table]) -> pa.Table:
     """The numbers of runs as they are kept, with the key of each run."""
     of = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
-    rows = pa.concat_tables([SCHEMA.empty_table(), *parts.values()])
+    rows = pa.concat_tables([NONE, *parts.values()])
     return rows.append_column("key", pa.array([*parts], pa.string()).take(pa.array(of)))
 
 

@@ -90,7 +90,7 @@ def committed_run(directory: Path, files: Sequence[Path] = ()) -> tuple[Config, 
                 f"{root / 'config.yaml'}: {kind} has no {name!r}, which {directory} is a run of; "
                 f"add it, or name a run of {known}"
             )
-    run = next((run for run in collect(config, root) if run.key == key), None)
+    run = next((run for run in collect(config, root, key.dataset) if run.key == key), None)
     if run is None:
         raise InputError(
             f"{directory}: its class, fold or seed is not in {root / 'config.yaml'}; name a run "

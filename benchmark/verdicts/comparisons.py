@@ -439,7 +439,7 @@ class Workbench:
     def _scores(self, key: RunKey) -> tuple[TestScores, float]:
         """The best model's scores of a complete run, and its weight of the gradient loss."""
         if key not in self._kept:
-            run = self._runs[key]
+            run = self._runs(key.dataset)[key]
             weight = gradient_weight(run.manifest, self.reproduced.config.beta)
             self._kept[key] = read_scores(run)[1]["best"], weight
         return self._kept[key]
@@ -448,9 +448,15 @@ class Workbench:
     def _kept(self) -> dict[RunKey, tuple[TestScores, float]]:
         return {}
 
+    def _runs(self, dataset: str) -> dict[RunKey, Run]:
+        if dataset not in self._collected:
+            runs = collect(self.reproduced.config, self.root, dataset)
+            self._collected[dataset] = {run.key: run for run in runs}
+        return self._collected[dataset]
+
     @cached_property
-    def _runs(self) -> dict[RunKey, Run]:
-        return {run.key: run for run in collect(self.reproduced.config, self.root)}
+    def _collected(self) -> dict[str, dict[RunKey, Run]]:
+        return {}
 
 
 def _p_not_above(effect: float, variance: Variance) -> float:

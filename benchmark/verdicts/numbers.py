@@ -232,7 +232,8 @@ def _judge(reproduced: Reproduced, number: Published, dataset: str) -> Verdict:
     if not dataset or not reproduced.config.methods.keys() >= set(methods):
         return replace(verdict, missing="not configured")
     inlier = None if number.inlier == AVERAGE else number.inlier
-    runs = pd.concat([reproduced.runs(dataset, name, inlier) for name in methods])
+    of_methods = [reproduced.runs(dataset, name, inlier) for name in methods]
+    runs = pd.concat(of_methods) if len(of_methods) > 1 else of_methods[0]
     inliers = list(reproduced.classes(dataset)) if inlier is None else [inlier]
     verdict = replace(
         verdict,

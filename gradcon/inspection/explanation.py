@@ -166,7 +166,6 @@ class _Page:
         self.side = WIDTH / columns
         self.height = self.LINE + rows * (self.side + 2 * self.LINE) + self.SCALE
         self.figure = Figure(figsize=(WIDTH, self.height), dpi=200)
-        self.figure.set_layout_engine("none")
 
     def _top(self, row: int) -> float:
         """The upper edge of the pictures of a row."""

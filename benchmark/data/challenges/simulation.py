@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+import scipy  # which imports its parts when they are used
 
 from benchmark.data.challenges import file_names
 from benchmark.detector import Images
@@ -84,7 +84,7 @@ def _lens_blur(image: Pixels, radius: float, _: np.random.Generator) -> Pixels:
     distance = np.hypot(*np.meshgrid(span, span))
     # Pixels at the border count as far as the disk covers them: radii need not be whole pixels.
     disk = np.clip(pixels + 0.5 - distance, 0, 1)
-    return ndimage.convolve(image, (disk / disk.sum())[..., np.newaxis], mode="reflect")
+    return scipy.ndimage.convolve(image, (disk / disk.sum())[..., np.newaxis], mode="reflect")
 
 
 def _codec_error(image: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
@@ -123,7 +123,7 @@ def _light(image: Pixels, gain: float, _: np.random.Generator) -> Pixels:
 
 def _gaussian_blur(image: Pixels, sigma: float, _: np.random.Generator) -> Pixels:
     """Convolution with a Gaussian."""
-    return ndimage.gaussian_filter(image, (*(sigma * _side(image),) * 2, 0), mode="reflect")
+    return scipy.ndimage.gaussian_filter(image, (*(sigma * _side(image),) * 2, 0), mode="reflect")
 
 
 def _noise(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
@@ -192,7 +192,7 @@ def _side(image: Pixels) -> int:
 def _patches(image: Pixels, size: float, rng: np.random.Generator) -> Pixels:
     """A smooth random field of (H, W, 1), spread over 0..1; ``size`` as a share of the side."""
     noise = rng.standard_normal(image.shape[:2])
-    field = ndimage.gaussian_filter(noise, size * _side(image), mode="wrap")
+    field = scipy.ndimage.gaussian_filter(noise, size * _side(image), mode="wrap")
     low, high = field.min(), field.max()
     spread = (field - low) / (high - low) if high > low else np.full_like(field, 0.5)
     return spread[..., np.newaxis]

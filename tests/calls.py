@@ -3,11 +3,12 @@
 Snakemake and the large libraries take longer to import than most calls take to run. One process has
 imported them, and forks a child for every call; the child imports the code of this project from the
 copy of the tree, as a process that is started anew. The processes that it starts in turn, such as
-the jobs of a workflow, are forks too: ``sys.executable`` is a small program there, ``FORKED``, that
-asks for one, and is otherwise an interpreter like any other.
+the jobs of a workflow and those of ``multiprocessing``, are forks too: ``sys.executable`` is a small
+program there, ``FORKED``, that asks for one, and is otherwise an interpreter like any other.
 """
 
 import atexit
+import fcntl
 import functools
 import gc
 import json
@@ -15,6 +16,7 @@ import multiprocessing
 import os
 import runpy
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,19 +43,25 @@ FORKED = """#!{python} -SE
 import json, os, signal, socket, sys
 
 arguments = sys.argv[1:]
-if not arguments or (arguments[0].startswith("-") and arguments[0] != "-m"):
+if arguments[-1:] == ["--multiprocessing-fork"]:
+    arguments = arguments[arguments.index("-c") :]
+elif not arguments or (arguments[0].startswith("-") and arguments[0] != "-m"):
     os.execv({python!r}, [{python!r}, *arguments])
+files = [number for number in range(1, 200) if os.path.exists(f"/proc/self/fd/{{number}}")]
 asks = socket.socket(socket.AF_UNIX)
 asks.connect({address!r})
-files = [f"/proc/{{os.getpid()}}/fd/{{number}}" for number in (1, 2)]
-asks.sendall(json.dumps([os.getcwd(), arguments, dict(os.environ), files]).encode() + b"\\n")
+call = json.dumps([files, os.getcwd(), arguments, dict(os.environ)]).encode() + b"\\n"
+asks.sendall(call[socket.send_fds(asks, [call], files) :])
 answers = asks.makefile()
 pid = int(answers.readline())
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: os.kill(pid, number))
 sys.exit(int(answers.readline() or 128 + signal.SIGKILL))
 """
-"""Asks the process of the tests for a fork that does the work, and ends as that does."""
+"""Asks the process of the tests for a fork that does the work, and ends as that does.
+
+The fork gets its open files, by the same numbers.
+"""
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([*IMPORTED])
@@ -64,9 +72,9 @@ def python(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python -m module`` in a folder, with more environment variables."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (stdout, stderr)]
+        names = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (stdout, stderr)]
         command, variables = ["-m", module, *arguments], {**os.environ, **(environment or {})}
-        call = (str(tree), command, variables, files, interpreter())
+        call = (dict(enumerate(names, start=1)), str(tree), command, variables, interpreter())
         child = _forks.Process(target=_run, args=call)
         child.start()
         child.join()
@@ -98,17 +106,26 @@ def interpreter() -> str:
 def _answer(listener: socket.socket, program: str) -> None:
     while True:
         asked, _ = listener.accept()
-        with asked, asked.makefile() as lines:
-            call = json.loads(lines.readline())
-            _forks.Process(target=_run_and_tell, args=(asked, *call, program)).start()
+        with asked:
+            _forks.Process(target=_run_and_tell, args=(asked, program)).start()
 
 
-def _run_and_tell(asked: socket.socket, *call: str) -> None:
-    """Run a call; the socket is told the process first, and how it ended last."""
+def _run_and_tell(asked: socket.socket, program: str) -> None:
+    """Run the call of one who asks; that is told the process first, and how it ended last."""
+    # Out of the way of the files that come, which have numbers below 200.
+    asked = socket.socket(fileno=fcntl.fcntl(asked.detach(), fcntl.F_DUPFD_CLOEXEC, 500))
+    line, came, _, _ = socket.recv_fds(asked, 1 << 16, 200)
+    while not line.endswith(b"\n"):
+        line += asked.recv(1 << 16)
+    numbers, *call = json.loads(line)
+    files = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 500) for file in came]
+    for file in came:
+        os.close(file)
     asked.sendall(f"{os.getpid()}\n".encode())
+    threading.Thread(target=_end_with, args=(asked,), daemon=True).start()
     code = 1
     try:
-        _run(*call)
+        _run(dict(zip(numbers, files, strict=True)), *call, program)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -122,35 +139,49 @@ def _run_and_tell(asked: socket.socket, *call: str) -> None:
         asked.sendall(f"{code}\n".encode())
 
 
+def _end_with(asked: socket.socket) -> None:
+    """End with the process that asked, which is the one that others know and kill."""
+    asked.recv(1)  # nothing comes before its end
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _run(
+    files: Mapping[int, str | int],
     folder: str,
     command: Sequence[str],
     environment: Mapping[str, str],
-    files: Sequence[str],
     interpreter: str,
 ) -> None:
-    """Be ``python`` with the arguments of ``command``: ``-m`` and a module, or a script."""
+    """Be ``python`` with the arguments of ``command``: ``-m`` and a module, ``-c``, or a script.
+
+    ``files`` are names to append to, or open files, by the numbers that they are to have.
+    """
     # Syntax trees and the like are many objects; there is no need to look at those from before.
     gc.freeze()
-    for number, file in enumerate(files, start=1):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
+    for number, file in files.items():
+        opened = file if isinstance(file, int) else os.open(file, os.O_WRONLY | os.O_APPEND)
+        os.dup2(opened, number)
+        os.close(opened)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     if "torch" in sys.modules and "OMP_NUM_THREADS" in environment:
         sys.modules["torch"].set_num_threads(int(environment["OMP_NUM_THREADS"]))
-    named = command[0] == "-m"
-    sys.argv[:] = command[named:]
-    first = folder if named else str(Path(command[0]).resolve().parent)
+    kind = command[0] if command[0] in ("-m", "-c") else ""
+    sys.argv[:] = command[1:] if kind == "-m" else command
+    first = folder if kind else str(Path(command[0]).resolve().parent)
     more = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [first, *more, *(path for path in sys.path if path not in ("", str(ROOT)))]
     if folder != str(ROOT) and Path(folder, "benchmark").is_dir():
         # A copy of the tree keeps what is compiled, even if the tests' own tree is not to.
         sys.dont_write_bytecode = False
     sys.executable = interpreter
+    multiprocessing.set_executable(interpreter)
     try:
-        if named:
+        if kind == "-m":
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            exec(sys.argv.pop(1), sys.modules["__main__"].__dict__)
         else:
             runpy.run_path(sys.argv[0], run_name="__main__")
     finally:

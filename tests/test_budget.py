@@ -116,9 +116,9 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     for name in ("snakemake", "matplotlib", "seaborn", "jinja2"):
         (poison / f"{name}.py").write_text("raise RuntimeError('poison was imported')")
     root = tree / "results/tiny"
-    for cores in (2, 1):
+    for cores, path in ((2, poison), (1, None)):
         before = made(root)
-        done = train(tree, minutes=0.1, cores=cores, path=poison)
+        done = train(tree, minutes=0.05, cores=cores, path=path)
         assert "poison was imported" not in done.stderr
         after = made(root)
         finished = {p: f for p, f in before.items() if (p.parent / "run.json") in before}
@@ -126,7 +126,7 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
         missing = 6 - len([*root.rglob("run.json")])
         assert f"{missing} are missing" in done.stdout
         if missing and cores != budget.CORES:
-            assert f"--minutes 0.1 --cores {cores}\n" in done.stdout
+            assert f"--minutes 0.05 --cores {cores}\n" in done.stdout
         if list(root.rglob("fold-0.json")):
             assert planned(tree).get("runs", 0) == missing
     done = train(tree)

@@ -33,7 +33,7 @@ def test_alternate_takes_turns_and_compares_round_by_round(monkeypatch):
     assert timed == {"slow": (6, 1.0), "fast": (3, 3.0)}
 
 
-def test_every_section_fills_the_table(tmp_path):
+def test_every_section_fills_the_table(tmp_path, forking):
     main(["--small", "--out", str(tmp_path)])
     table = pd.read_csv(tmp_path / "bench.csv")
     timed = table["section"] != "peak memory"

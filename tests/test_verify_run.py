@@ -21,6 +21,8 @@ from benchmark.reference import verify_run
 from benchmark.runs.train import RunSpec, run_stack
 from benchmark.scores import read_scores
 
+pytestmark = pytest.mark.usefixtures("forking")
+
 CONFIG = {
     "name": "tiny",
     "seeds": [0, 1],

@@ -3,8 +3,8 @@
 Snakemake and the large libraries take longer to import than most calls take to run. One process has
 imported them, and forks a child for every call; the child imports the code of this project from the
 copy of the tree, as a process that is started anew. The processes that it starts in turn, such as
-the jobs of a workflow and those of ``multiprocessing``, are forks too: ``sys.executable`` is a small
-program there, ``FORKED``, that asks for one, and is otherwise an interpreter like any other.
+the jobs of a workflow and those of ``multiprocessing``, are forks too: ``sys.executable`` is a
+small program there, ``FORKED``, that asks for one, and is otherwise an interpreter like any other.
 """
 
 import atexit

@@ -99,7 +99,7 @@ def _made_up(config: Config, folder: Path) -> None:
 
 @pytest.fixture
 def forking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """New processes of Python, also those of ``multiprocessing``, are forks that need no imports."""
+    """New processes of Python, those of ``multiprocessing`` too, are forks that import nothing."""
     program = calls.interpreter()
     monkeypatch.setattr(sys, "executable", program)
     monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(program))

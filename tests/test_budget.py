@@ -116,7 +116,7 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
     for name in ("snakemake", "matplotlib", "seaborn", "jinja2"):
         (poison / f"{name}.py").write_text("raise RuntimeError('poison was imported')")
     root = tree / "results/tiny"
-    for cores, path in ((2, poison), (1, None)):
+    for cores, path in ((1, poison), (2, None)):
         before = made(root)
         done = train(tree, minutes=0.05, cores=cores, path=path)
         assert "poison was imported" not in done.stderr

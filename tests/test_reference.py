@@ -325,8 +325,14 @@ def test_a_run_of_other_scores_takes_the_place_of_the_earlier(
     here: tuple[list[Path], Path],
 ) -> None:
     files, out = here
-    root, _ = publish.publish(files, out)
     path = run_folder(files[0].parent / "made_up", 1) / "scores.parquet"
+    losses = pd.DataFrame({"epoch": range(1, 101), "train_loss": [1 / n for n in range(1, 101)]})
+    losses.to_csv(path.with_name("history.csv"), index=False)
+    root, _ = publish.publish(files, out)
+    history = run_folder(root, 1) / "history.csv.xz"
+    pd.testing.assert_frame_equal(pd.read_csv(history), losses, check_exact=True)
+    assert history.stat().st_size < path.with_name("history.csv").stat().st_size / 2
+    assert not history.with_name("history.csv").exists()
     pd.read_parquet(path).assign(gradient=0.5).to_parquet(path)
     restate(path.with_name("run.json"), scores_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     assert publish.publish(files, out, without=["history.csv"]) == (root, 3)
@@ -335,7 +341,7 @@ def test_a_run_of_other_scores_takes_the_place_of_the_earlier(
         pd.read_parquet(published / "scores.parquet"), pd.read_parquet(path), check_exact=True
     )
     assert (published / "scores.parquet").stat().st_size < path.stat().st_size
-    assert not (published / "history.csv").exists()
+    assert not history.exists()
 
 
 @pytest.mark.usefixtures("without_pictures")

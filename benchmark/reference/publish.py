@@ -10,6 +10,7 @@ data and results on this machine, which are not copied.
 """
 
 import json
+import lzma
 import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable
@@ -142,7 +143,10 @@ def _same_scores(*runs: Run) -> bool:
 
 
 def compress(directory: Path) -> None:
-    """Write the score tables of a run again in little space, and their hashes into ``run.json``."""
+    """Write the files of a run again in little space, and the hashes of scores into ``run.json``.
+
+    ``history.csv`` becomes ``history.csv.xz``, which ``pandas.read_csv`` reads just so.
+    """
     record = json.loads((directory / "run.json").read_text())
     for file in ("scores", "epochs"):
         path = directory / f"{file}.parquet"
@@ -152,6 +156,11 @@ def compress(directory: Path) -> None:
             record[f"{file}_sha256"] = sha256(path)
     with atomic(directory / "run.json") as beside:
         beside.write_text(json.dumps(record, indent=1) + "\n")
+    history = directory / "history.csv"
+    if history.is_file():
+        with atomic(directory / "history.csv.xz") as beside:
+            beside.write_bytes(lzma.compress(history.read_bytes(), preset=9 | lzma.PRESET_EXTREME))
+        history.unlink()
 
 
 def _add_data(config: Config, source: Path, root: Path) -> None:

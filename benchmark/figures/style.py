@@ -60,8 +60,8 @@ def nothing(reason: str) -> Drawing:
 def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str]) -> None:
     """Write ``name``.png, .svg and .csv; the same drawing gives the same bytes.
 
-    Both pictures have one layout. A figure that is told to lay itself out does so, and draws
-    everything once more, whenever it is saved.
+    Both pictures have one layout, made here: by itself Matplotlib would make it for each file, and
+    draw everything once more to do so.
     """
     lay_out(drawing.figure)
     about = {"Title": name, "Description": drawing.caption, "Source": metrics.stamp(provenance)}

@@ -18,7 +18,7 @@ from benchmark.metrics.of_run import SCHEMA, Settings, numbers
 from benchmark.metrics.pool import NUMBERS, OWNER, Part, Pool, Tables, part_of_run, pool_key
 from benchmark.scores import Run, TestScores, gradient_weight, models_in, verified
 
-NONE = SCHEMA.empty_table()
+NO_NUMBERS = SCHEMA.empty_table()
 """The numbers of a run without scores."""
 
 
@@ -71,7 +71,7 @@ def _of_run(run: Run, config: Config, before: Mapping[str, pa.Table]) -> _Measur
         run, models = models_in(run, files)
         if run.usable:
             return _Measured(run, key, numbers(models, settings), _part(models, settings))
-    return _Measured(run, "", NONE, {})
+    return _Measured(run, "", NO_NUMBERS, {})
 
 
 def _settings(run: Run, config: Config) -> Settings:
@@ -94,7 +94,7 @@ def _part(models: Mapping[str, TestScores], settings: Settings) -> Part:
 def _keyed(parts: Mapping[str, pa.Table]) -> pa.Table:
     """The numbers of runs as they are kept, with the key of each run."""
     of = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
-    rows = pa.concat_tables([NONE, *parts.values()])
+    rows = pa.concat_tables([NO_NUMBERS, *parts.values()])
     return rows.append_column("key", pa.array([*parts], pa.string()).take(pa.array(of)))
 
 

@@ -145,7 +145,7 @@ def _same_scores(*runs: Run) -> bool:
 def compress(directory: Path) -> None:
     """Write the files of a run again in little space, and the hashes of scores into ``run.json``.
 
-    ``history.csv`` becomes ``history.csv.xz``, which ``pandas.read_csv`` reads just so.
+    ``history.csv`` becomes ``history.csv.xz``, which ``pandas.read_csv`` reads as well.
     """
     record = json.loads((directory / "run.json").read_text())
     for file in ("scores", "epochs"):

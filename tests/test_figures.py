@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchmark.figures import beta, epochs, histograms, reconstructions, style
 from benchmark.figures.style import Drawing
 from benchmark.layout import RunKey
 from benchmark.metrics import Metrics
+from benchmark.published import AVERAGE
 from benchmark.statistics.overlap import BINS
 from tests.conftest import Results
 from tests.stages import source
@@ -427,6 +429,23 @@ def test_the_score_hides_no_loss(drawn: Drawn) -> None:
     below, above = sorted(same, key=lambda line: line.get_zorder())
     assert below.get_zorder() < above.get_zorder()
     assert below.get_linewidth() > 2 * above.get_linewidth()
+
+
+def test_the_highest_markers_are_not_cut(results: Results, found: Metrics) -> None:
+    averages = found.averages.query("metric == 'auroc' and component == 'score'")
+    averages = averages[averages["model"].str.startswith("epoch-")]
+    averages = averages[(averages["dataset"] == "cifar10") & (averages["inlier"] == AVERAGE)]
+    low, high = averages["mean"].min(), averages["mean"].max()
+    averages = averages.assign(mean=(averages["mean"] - low) / (high - low), spread=0.0)
+    numbers = replace(found, averages=averages)
+    with style.style_sheet():
+        figure = epochs.draw(results.config, numbers, results.root, "cifar10").figure
+        style.lay_out(figure)
+        figure.draw_without_rendering()
+    for axis in figure.axes:
+        for line in axis.lines[:-1]:
+            top = axis.transData.transform((1, np.max(line.get_ydata())))[1]
+            assert top + line.get_markersize() / 2 * figure.dpi / 72 <= axis.bbox.y1
 
 
 def overlapping(figure: Figure) -> list[tuple[str, str]]:

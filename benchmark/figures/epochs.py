@@ -30,6 +30,8 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
     names += sorted(there - set(names))
     colours = {name: f"C{index}" for index, name in enumerate(names)}
     low = min(0.5, float(frame["mean"].min())) - 0.02
+    high = float((frame["mean"] + frame["spread"].fillna(0)).max())
+    high += 0.08 * (high - low)  # room for the markers, whatever the range
     handles = {}
     for axis, method in zip(axes, methods, strict=True):
         curves = frame[frame["method"] == method]
@@ -49,7 +51,7 @@ def draw(config: Config, numbers: Metrics, root: Path, dataset: str) -> Drawing:
         axis.set_xticks(_ticks(sorted(curves["epoch"].unique()), len(axes)))
         axis.minorticks_off()
         axis.xaxis.set_major_formatter(ScalarFormatter())
-        axis.set_ylim(low, float((frame["mean"] + frame["spread"].fillna(0)).max()) + 0.02)
+        axis.set_ylim(low, high)
         axis.set_title(captions.title_and_classes(config, numbers.runs, dataset, str(method)))
         axis.set_xlabel("epoch")
     axes[0].set_ylabel("average AUROC")

@@ -398,6 +398,8 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     other = {name: b"{}" if name.endswith("epochs.parquet") else c for name, c in members.items()}
+    first = next(name for name in members if name.endswith("run.json"))
+    odd = {**json.loads(members[first]), "code_digest": "", "environment": "unknown"}
     outside = {f"../{name}": data for name, data in members.items()}
     lacking = {name: data for name, data in members.items() if not name.endswith("history.csv")}
 
@@ -406,6 +408,18 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
             for name, data in parts.items():
                 file.writestr(name, data)
 
+    def marked(offset, mark):
+        """A number in the entry of the first file, there and in the directory at the end."""
+        changed = bytearray(content)
+        for start, at in ((content.index(b"PK\1\2"), offset + 2), (0, offset)):
+            changed[start + at] = mark
+        path.write_bytes(changed)
+
+    def scrambled():
+        """Not a checksum that fails: no compressed data at all."""
+        start = len(first) + 30
+        path.write_bytes(content[:start] + bytes([255] * 40) + content[start + 40 :])
+
     for damage in (
         lambda: path.write_bytes(content[: len(content) // 2]),
         lambda: path.write_bytes(b""),
@@ -413,12 +427,38 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
         lambda: zipped(other),
         lambda: zipped(outside),
         lambda: zipped(lacking),
+        lambda: zipped({}),
+        lambda: zipped({"readme": b"", **members}),
+        lambda: zipped({**members, first: b"[]"}),
+        lambda: zipped({**members, first: json.dumps(odd).encode()}),
+        lambda: zipped({**members, first: json.dumps({**odd, "status": "begun"}).encode()}),
+        lambda: marked(6, 1),  # encrypted
+        lambda: marked(8, 99),  # compressed in a way that Python does not know
+        scrambled,
     ):
         damage()
         with pytest.raises(InputError) as caught:
             unpack(config, config.root, [path])
         assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))
         assert not list(tmp_path.rglob("there/**/run.json"))
+
+
+@pytest.mark.parametrize("name", state.FILES[1:])
+def test_a_run_without_one_of_its_files_is_missing_and_not_packed(
+    trained, elsewhere, tmp_path, name
+):
+    packs = pack(trained, trained.root, tmp_path / "packs")
+    config = elsewhere()
+    unpack(config, config.root, packs)
+    assert CAE not in state.missing(config, config.root)
+    file = layout.run(config.root, CAE) / name
+    content = file.read_bytes()
+    file.unlink()
+    assert CAE in state.missing(config, config.root)
+    with pytest.raises(InputError, match=rf"{name}.*: run it again$"):
+        pack(config, config.root, tmp_path / "more")
+    assert unpack(config, config.root, packs) == (1, 1)
+    assert file.read_bytes() == content
 
 
 @given(st.integers(1, 50), st.integers(1, 1000), st.integers(1, 1000))

@@ -32,10 +32,6 @@ from benchmark.utils import imports, running, stacking
 from benchmark.utils.code_digest import digest
 from workflow import records
 
-OF_A_RUN = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
-"""The files that a job makes for each of its runs; the first of them last."""
-
-
 class Stack(NamedTuple):
     """The rule of runs that train in one job.
 
@@ -145,7 +141,7 @@ class Jobs:
                 self._adopt(files, state.split_differs(config, root, *of))
         images = cache(datasets.prepared_images)
         for key, run in zip(jobs.runs(config), self._runs, strict=True):
-            files = [Path(run, name) for name in OF_A_RUN]
+            files = [Path(run, name) for name in state.FILES]
             self._adopt(files, state.run_differs(config, root, key, images, code=True))
         # Without a record nothing tells of which settings the numbers are; they are kept by run,
         # and all that follows is made from them again.

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark import data as datasets
+from benchmark.data.prepared import write_array
 from benchmark.detector import Images
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
@@ -117,7 +118,7 @@ def unpack(packed: Path, folder: Path) -> None:
         if file not in files and file.is_file():
             shutil.copy2(file, folder)
     with atomic(folder / ARRAY) as beside:
-        np.save(beside, images)
+        write_array(beside, images)
     try:
         datasets.load(folder)
     except InputError as error:

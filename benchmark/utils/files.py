@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -27,10 +26,8 @@ class CannotBeWritten(OSError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         reason = " ".join((error.strerror or str(error)).split())
-        # Writers in other languages pass on the reason as text, without its number; NumPy says of
-        # an array that does not fit only how much of it does.
-        written = re.sub(r"^\d+ requested and \d+ written$", os.strerror(errno.ENOSPC), reason)
-        known = (text for code, text in ADVICE.items() if os.strerror(code) in written)
+        # Writers in other languages pass on the reason as text, without its number.
+        known = (text for code, text in ADVICE.items() if os.strerror(code) in reason)
         advice = next(known, "name another file")
         super().__init__(f"{path}: cannot be written ({reason}); {advice}")
 

@@ -246,19 +246,25 @@ def test_on_a_gpu_the_classes_of_a_seed_are_trained_together(trained, tmp_path):
 
 
 def test_a_training_goes_on_in_the_group_in_which_it_was_begun(trained, tmp_path):
-    config = tiny(tmp_path)
+    source = CONFIG["datasets"]["digits"] | {"inliers": [0, 1, 2, 3]}
+    classes = {"datasets": {"digits": source}}
+    config = tiny(tmp_path, **classes)
     units.prepare(config, config.root, "digits")
     keys = [key for key in jobs.runs(config) if key.method == "cae"]
     stack = tuple(key for key in keys if key.seed == 0)
-    for group in ([CAE], stack):
+    three = stack[:3]
+    for group in ([CAE], stack, three, (three[0], three[2])):
         checkpoint = jobs.checkpoint(config, config.root, group)
         checkpoint.parent.mkdir(parents=True)
         checkpoint.touch()
         for device in ("cpu", "cuda"):
             groups = units.units(config, config.root, keys, device)
             assert tuple(group) in groups and sorted(itertools.chain(*groups)) == sorted(keys)
+            others = tuple(key for key in stack if key not in group)
+            left = [others] if others and device == "cuda" else [(key,) for key in others]
+            assert [g for g in groups if {*g} & {*others}] == left
             units.require_usable_checkpoints(config, config.root, groups)
-        other = tiny(tmp_path, milestones=[1])
+        other = tiny(tmp_path, milestones=[1], **classes)
         with pytest.raises(InputError, match=r"training-\w+\.safetensors: begun with other"):
             groups = units.units(other, other.root, keys, "cpu")
             units.require_usable_checkpoints(other, other.root, groups)

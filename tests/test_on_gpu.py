@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from benchmark import data as datasets
 from benchmark import layout
@@ -56,6 +57,20 @@ def test_a_data_set_travels(prepared, packed, tmp_path):
         assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes(), file.name
     size = sum(file.stat().st_size for file in packed.glob("images-*"))
     assert 0 < size < 0.6 * (data / "images.npy").stat().st_size
+
+
+def test_no_picture_is_larger_than_webp_can_be(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(travel, "LARGEST", 300)
+    travel.pack(prepared[0], tmp_path / "packed")
+    travel.unpack(tmp_path / "packed", tmp_path / "there")
+    sizes = []
+    for file in (tmp_path / "packed").glob("images-*.webp"):
+        with Image.open(file) as picture:
+            sizes += picture.size
+    assert sizes and max(sizes) <= 300
+    assert np.array_equal(
+        datasets.load(tmp_path / "there").images, datasets.load(prepared[0]).images
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])

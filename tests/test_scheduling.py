@@ -493,6 +493,13 @@ def test_a_forecast_needs_nothing_prepared(tmp_path):
     assert not config.root.exists()
 
 
+def test_a_forecast_names_what_has_no_data(tmp_path):
+    absent = {"source": "npz", "path": str(tmp_path / "a.npz"), "protocol": "folds"}
+    config = tiny(tmp_path, datasets={"mine": absent | {"optional": True}})
+    left_out = f"Left out: mine, as {tmp_path}/a.npz is not there."
+    assert list(forecast.lines(config, config.root, [], 1)) == [left_out, "No run is missing."]
+
+
 def test_a_forecast_refuses_what_a_cpu_cannot_do(tmp_path):
     config = tiny(tmp_path, methods={"cae": {"precision": "tf32"}})
     with pytest.raises(InputError, match=r"^methods\.cae\.precision: tf32, which only a GPU has"):

@@ -32,6 +32,7 @@ from benchmark.utils import imports, running, stacking
 from benchmark.utils.code_digest import digest
 from workflow import records
 
+
 class Stack(NamedTuple):
     """The rule of runs that train in one job.
 
@@ -127,7 +128,7 @@ class Jobs:
 
     @cached_property
     def _refused_stack(self) -> None:
-        """Refuse a checkpoint of several runs where each is a job of its own, and would delete it."""
+        """Refuse a checkpoint of several runs where each is a job, which would delete it."""
         if stacking.stacked(self.device):
             return
         config, root = self.config, self.config.root

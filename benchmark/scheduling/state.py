@@ -17,7 +17,6 @@ from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.utils.milestones import lacking_milestones
 
-
 FILES = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
 """The files that are made for every run; the first of them last."""
 
@@ -25,7 +24,9 @@ FILES = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
 def missing(config: Config, root: Path) -> list[RunKey]:
     """The runs that are not there, in the order of the configuration."""
     if config.committed:  # the first ones have fewer files
-        return [key for key in jobs.runs(config) if not (layout.run(root, key) / FILES[0]).is_file()]
+        return [
+            key for key in jobs.runs(config) if not (layout.run(root, key) / FILES[0]).is_file()
+        ]
     return [key for key in jobs.runs(config) if not is_made(root, key)]
 
 

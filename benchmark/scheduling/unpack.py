@@ -113,7 +113,9 @@ def _check(config: Config, root: Path, run: _Packed) -> None:
         raise run.refused(f"scored on another split than {split}; make them with one split_seed")
     data = layout.data(root, run.key.dataset)
     if run.record.get("images_sha256") != datasets.images_sha256(data):
-        raise run.refused(f"made with other images than {data} has; use the same files and image_size")
+        raise run.refused(
+            f"made with other images than {data} has; use the same files and image_size"
+        )
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:

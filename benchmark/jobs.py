@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from benchmark.data.dataset import Dataset
+    from benchmark.runs.train import RunSpec
 
 INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
 that a new reader of data or a new method reruns nothing."""
+
+
+TRIED = 12
+"""Among how many further runs those are searched for that a training was begun with."""
 
 
 def available(config: Config) -> list[str]:
@@ -138,18 +144,64 @@ def _named_classes(params: Mapping[str, Any]) -> list[str]:
 
 def checkpoint(config: Config, root: Path, keys: Sequence[RunKey]) -> Path | None:
     """The checkpoint of runs that are trained together; None before their images are prepared."""
+    from benchmark.runs import train
+
+    specs = _specs(config, root, keys)
+    return train.checkpoint(specs, layout.run(root, keys[0])) if specs else None
+
+
+def begun(config: Config, root: Path, keys: Sequence[RunKey]) -> list[tuple[RunKey, ...]]:
+    """The runs that were begun and stopped, those together that are in one checkpoint.
+
+    Args:
+        config: of the runs.
+        root: the folder of results.
+        keys: runs of one data set, method, fold and seed.
+    """
+    # Most have no checkpoint, and need no images for that.
+    if not any(any(layout.run(root, key).glob(layout.CHECKPOINTS)) for key in keys):
+        return []
+    keys = sorted(keys)
+    groups = _begun(_specs(config, root, keys), [layout.run(root, key) for key in keys])
+    return [tuple(keys[place] for place in group) for group in groups]
+
+
+def _specs(config: Config, root: Path, keys: Sequence[RunKey]) -> list["RunSpec"]:
+    """What runs of one data set and method depend on; nothing before their images are prepared."""
     from benchmark import data as datasets
     from benchmark.runs import train
 
     sha256 = datasets.prepared_images(layout.data(root, keys[0].dataset))
-    if sha256 is None:
-        return None
     parameters = run_parameters(config, keys[0].method)
-    specs = [
+    return [
         train.RunSpec(**key._asdict(), class_name="", images_sha256=sha256, **parameters)
         for key in keys
+        if sha256 is not None
     ]
-    return train.checkpoint(specs, layout.run(root, keys[0]))
+
+
+def _begun(specs: Sequence["RunSpec"], directories: Sequence[Path]) -> list[tuple[int, ...]]:
+    """The runs, by their places, that are in one checkpoint; no run is in two of them.
+
+    A checkpoint lies in the folder of the first of its runs, and its name is a hash of them all. So
+    what it was begun with is searched for: all further runs, fewer and fewer of them, none. Where
+    there are more than ``TRIED``, it is all or none.
+    """
+    from benchmark.runs import train
+
+    groups: list[tuple[int, ...]] = []
+    for first in range(len(specs)):
+        files = {*directories[first].glob(layout.CHECKPOINTS)}
+        if not files or any(first in group for group in groups):
+            continue
+        further = range(first + 1, len(specs))
+        numbers = [*range(len(further), -1, -1)] if len(further) <= TRIED else [len(further), 0]
+        for rest in (rest for number in numbers for rest in combinations(further, number)):
+            group = (first, *rest)
+            if train.checkpoint([specs[place] for place in group], directories[first]) in files:
+                groups.append(group)
+                break
+    return groups
 
 
 def fingerprint(parameters: Mapping[str, Any]) -> str:
@@ -236,6 +288,9 @@ def make_runs(
 ) -> None:
     """Train and score runs of one data set, method and fold, each in the folder of its key.
 
+    Runs that were begun go on from their checkpoint, together if they are together in it. All the
+    others are trained as one stack, where the method can.
+
     Args:
         directories: the folder of each run.
         data: the folder of the prepared data set.
@@ -246,9 +301,21 @@ def make_runs(
     from benchmark import data as datasets
     from benchmark.runs import train
 
-    names = datasets.load(data).class_names
+    names, sha256 = datasets.load(data).class_names, datasets.images_sha256(data)
     keys = [RunKey.of(directory) for directory in directories]
     specs = [
-        train.RunSpec(**key._asdict(), class_name=names[key.inlier], **parameters) for key in keys
+        train.RunSpec(
+            **key._asdict(), class_name=names[key.inlier], images_sha256=sha256, **parameters
+        )
+        for key in keys
     ]
-    train.run_stack(specs, data, split, directories, device)
+    groups = _begun(specs, directories)
+    others = tuple(place for place in range(len(specs)) if not any(place in g for g in groups))
+    for group in filter(None, [*groups, others]):
+        train.run_stack(
+            [specs[place] for place in group],
+            data,
+            split,
+            [directories[place] for place in group],
+            device,
+        )

@@ -36,6 +36,23 @@ if [ -n "${WHEELS:-}" ]; then
     export PYTHONPATH="$folder/tmp/site:$PYTHONPATH"
 fi
 
+# A mistake in the call is told before it has cost minutes.
+called=$("$python" -c '
+import sys
+from pathlib import Path
+from benchmark import config
+from benchmark.errors import InputError
+try:
+    name = config.read(Path(sys.argv[1]), data=False).name
+    print(name, float(sys.argv[2]) / 60)
+except InputError as error:
+    sys.exit(str(error))
+except ValueError:
+    sys.exit(f"{sys.argv[2]}: no seconds; give a number, such as 540")
+' "$config" "$seconds")
+name=${called% *}
+minutes=${called#* }
+
 # A GPU that computes something else trains nothing. Any new warning of CUDA is none of that.
 status=0
 timeout 60 "$python" -m pytest -q -W default --noconftest -p no:cacheprovider -rs \
@@ -51,13 +68,13 @@ case $status in
     ;;
 esac
 
-"$python" -m performance.accelerator ${TABLE:-} | tee "$folder/speed.txt"
+timeout 120 "$python" -m performance.accelerator ${TABLE:-} 2>&1 | tee "$folder/speed.txt" ||
+    echo "table of speeds: not finished, see $folder/speed.txt; the training does not need it" >&2
 
 if ! "$python" -m benchmark train --help >/dev/null 2>&1; then
     echo "training: skipped, as this version has no command for it"
     exit 0
 fi
-name=$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["name"])' "$config")
 printf 'results: %s\n' "$folder/results" >"$folder/tmp/here.yaml"
 for packed in "$@"; do
     data="$folder/results/$name/data/$(basename "$packed")"
@@ -65,7 +82,6 @@ for packed in "$@"; do
 done
 # What was trained before a trouble is brought home too.
 status=0
-minutes=$("$python" -c 'import sys; print(float(sys.argv[1]) / 60)' "$seconds")
 "$python" -m benchmark train --configfile "$config" "$folder/tmp/here.yaml" --minutes "$minutes" \
     --device "$device" 2>&1 | tee "$folder/training.txt" || status=$?
 # Packs hold all runs, those of an earlier call too.

@@ -21,12 +21,17 @@ import numpy as np
 from PIL import Image
 
 from benchmark import data as datasets
+from benchmark.data.prepared import write_array
 from benchmark.detector import Images
 from benchmark.errors import InputError
 from benchmark.utils.files import atomic
 
 BLOCK = 10_000
 """Images in a file: of 28x28 pixels they take some 13 MB at most."""
+
+LARGEST = 9000
+"""Pixels along a side of a picture: WebP takes 16,383, and Pillow reads no more than 9459 squared
+without a warning."""
 
 ARRAY = "images.npy"
 
@@ -85,6 +90,7 @@ def pack(folder: Path, target: Path, block: int = BLOCK) -> None:
     for file in folder.iterdir():
         if file.is_file() and file.name != ARRAY:
             shutil.copy2(file, target)
+    block = min(block, max(1, LARGEST // max(images.shape[1:3])) ** 2)
     for start in range(0, len(images), block):
         part = np.ascontiguousarray(images[start : start + block])
         encoded = {suffix: encode(part) for suffix, encode in ENCODERS.items()}
@@ -117,7 +123,7 @@ def unpack(packed: Path, folder: Path) -> None:
         if file not in files and file.is_file():
             shutil.copy2(file, folder)
     with atomic(folder / ARRAY) as beside:
-        np.save(beside, images)
+        write_array(beside, images)
     try:
         datasets.load(folder)
     except InputError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -38,10 +39,10 @@ def train(tree, *options, minutes=5.0, cores=1, **keywords):
     return benchmark(tree, "train", *options, **keywords)
 
 
-def benchmark(tree, command, *options, path=None, **keywords):
+def benchmark(tree, command, *options, path=None, stacks="0", **keywords):
     """Call a command, with a path of modules in a process that has imported nothing before."""
     command = ["benchmark", command, "--configfile", "config/tiny.yaml", *options]
-    environment = {"GRADCON_DEVICE": "cpu"}
+    environment = {"GRADCON_DEVICE": "cpu", "GRADCON_STACKS": stacks}
     if path is None and not keywords:
         return calls.python(tree, *command, environment=environment)
     return subprocess.run(
@@ -60,8 +61,8 @@ def made(root):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-def stop_after_an_epoch(tree, key, config="config/tiny.yaml"):
-    """Begin to train a run, and stop it after its first epoch; its checkpoint."""
+def stop_after_an_epoch(tree, key, *others, config="config/tiny.yaml"):
+    """Begin to train a run or a stack, and stop it after its first epoch; its checkpoint."""
     settings = configuration.read(tree / config)
     root = tree / settings.root
     units.prepare(settings, root, key.dataset)
@@ -69,7 +70,7 @@ def stop_after_an_epoch(tree, key, config="config/tiny.yaml"):
     try:
         with pytest.raises(OutOfTime):
             jobs.make_runs(
-                [layout.run(root, key)],
+                [layout.run(root, each) for each in (key, *others)],
                 layout.data(root, key.dataset),
                 layout.split(root, key.dataset, key.fold),
                 jobs.run_parameters(settings, key.method),
@@ -207,6 +208,51 @@ def test_a_training_goes_on_and_a_full_disk_takes_nothing(tree, in_one_call):
             assert (tree / run / name).read_bytes() == (in_one_call / run / name).read_bytes()
 
 
+ONE, TWO = (TRAINED._replace(inlier=inlier) for inlier in (1, 2))
+
+
+@pytest.fixture
+def begun(tree, monkeypatch):
+    """A copy of the tree where a stack of two classes was stopped, and a third class added."""
+    edited(tree / "config/tiny.yaml", "  cae_grad:\n    epochs: 3\n  ocsvm: {}\n", "")
+    monkeypatch.setenv("GRADCON_STACKS", "1")
+    stop_after_an_epoch(tree, TRAINED, ONE)
+    edited(tree / "config/tiny.yaml", "    - 1\n", "    - 1\n    - 2\n")
+    return tree
+
+
+def began(tree):
+    """The epochs after which trainings went on, by their logs, once all three runs are there."""
+    root = tree / "results/tiny"
+    for key in (TRAINED, ONE, TWO):
+        history = (layout.run(root, key) / "history.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in history] == ["epoch", "1", "2"]
+    assert not list(root.rglob("training-*"))
+    logs = "".join(log.read_text() for log in sorted((root / "logs/runs").rglob("*.log")))
+    return re.findall(r"(\d)/2 \[00:00<\?, \?epoch/s\]", logs)
+
+
+def test_a_class_that_is_added_does_not_have_a_stack_begin_again(begun):
+    done = train(begun, stacks="1")
+    assert done.returncode == 0, done.stderr
+    assert began(begun) == ["1", "0"]
+
+
+def test_a_job_of_a_stack_goes_on_with_what_was_begun(begun):
+    (checkpoint,) = (begun / "results/tiny/runs" / TRAINED.path).glob(layout.CHECKPOINTS)
+    before = made(begun / "results/tiny")
+    done = snakemake(begun, "all", "--cores", "1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"{checkpoint.relative_to(begun)}: has 2 runs that were begun together; go on with python "
+        "-m benchmark train --configfile config/tiny.yaml, or delete the file to start over"
+    )
+    assert made(begun / "results/tiny") == before
+    done = snakemake(begun, "all", "--until", "runs_digits", "--cores", "1", stacks="1")
+    assert done.returncode == 0, done.stderr
+    assert began(begun) == ["1", "0"]
+
+
 def problem(done):
     """The one line of a call that did not succeed."""
     assert done.returncode == 1
@@ -225,8 +271,8 @@ def test_one_line_for_what_cannot_be_trained(tree):
     edited(tree / "config/tiny.yaml", "epochs: 2", "epochs: 4")
     path = checkpoint.relative_to(tree)
     assert problem(train(tree)) == (
-        f"{path}: begun with other settings, images or code than there are here; restore those to "
-        "go on, or delete the file to start over"
+        f"{path}: begun with other settings, classes, images or code than there are here; restore "
+        "those to go on, or delete the file to start over"
     )
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import re
+import resource
 import subprocess
 import sys
 import tarfile
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as made_up
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sklearn.datasets import load_digits
@@ -1280,3 +1282,23 @@ def test_files_without_read_permission_say_so(
         with pytest.raises(InputError, match=r"Permission denied.*give read permission") as caught:
             data.class_names(source, path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=30)
+@given(made_up.arrays(made_up.integer_dtypes() | st.just(np.uint8), made_up.array_shapes()))
+def test_an_array_is_written_as_numpy_does(tmp_path_factory, array):
+    folder = tmp_path_factory.mktemp("arrays")
+    prepared.write_array(folder / "ours.npy", array)
+    np.save(folder / "numpy.npy", array)
+    assert (folder / "ours.npy").read_bytes() == (folder / "numpy.npy").read_bytes()
+
+
+def test_images_that_do_not_fit_on_the_disk_are_one_line_that_says_so(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(OSError, match=r"images\.npy: cannot be written \(File too large\)"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            data.prepare(GOOD, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
 from benchmark import data as datasets
 from benchmark import layout
@@ -56,6 +57,20 @@ def test_a_data_set_travels(prepared, packed, tmp_path):
         assert (tmp_path / "there" / file.name).read_bytes() == file.read_bytes(), file.name
     size = sum(file.stat().st_size for file in packed.glob("images-*"))
     assert 0 < size < 0.6 * (data / "images.npy").stat().st_size
+
+
+def test_no_picture_is_larger_than_webp_can_be(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(travel, "LARGEST", 300)
+    travel.pack(prepared[0], tmp_path / "packed")
+    travel.unpack(tmp_path / "packed", tmp_path / "there")
+    sizes = []
+    for file in (tmp_path / "packed").glob("images-*.webp"):
+        with Image.open(file) as picture:
+            sizes += picture.size
+    assert sizes and max(sizes) <= 300
+    assert np.array_equal(
+        datasets.load(tmp_path / "there").images, datasets.load(prepared[0]).images
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
@@ -119,7 +134,9 @@ def test_the_script_of_a_borrowed_gpu_runs_through(packed, tmp_path):
 
 def test_the_script_trains_nothing_on_a_gpu_that_computes_something_else(tmp_path):
     wrong = tmp_path / "python"
-    wrong.write_text("#!/bin/sh\necho 1 failed\nexit 1\n")
+    wrong.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho 1 failed\nexit 1\n'
+    )
     wrong.chmod(0o755)
     done = script(tmp_path / "out", "60", "config/demo.yaml", PYTHON=str(wrong))
     assert done.returncode == 1 and done.stdout == "1 failed\n"
@@ -161,6 +178,43 @@ esac
     done = script(folder, "60", "config/demo.yaml", PYTHON=str(python))
     assert done.returncode == 1, done.stderr
     assert list((folder / "packs").iterdir())
+
+
+def test_the_script_trains_without_the_table_of_speeds(tmp_path):
+    """Nothing else fails here, or does anything."""
+    python = tmp_path / "python"
+    python.write_text(
+        f"""#!/bin/sh
+[ "$1" = -c ] && exec {sys.executable} "$@"
+case "$*" in
+*performance.accelerator*) echo out of memory >&2 && exit 1 ;;
+*"benchmark train --configfile"*) echo trained ;;
+esac
+"""
+    )
+    python.chmod(0o755)
+    folder = tmp_path / "out"
+    (folder / "results/demo").mkdir(parents=True)
+    done = script(folder, "60", "config/demo.yaml", PYTHON=str(python))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "speed.txt").read_text() == "out of memory\n"
+    assert done.stderr.startswith("table of speeds: not finished, see ")
+    assert (folder / "training.txt").read_text() == "trained\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "config", "line"),
+    [
+        ("60", "config/none.yaml", "config/none.yaml: No such file or directory; name a"),
+        ("60", "README.md", "README.md: "),
+        ("soon", "config/demo.yaml", "soon: no seconds; give a number, such as 540"),
+    ],
+)
+def test_the_script_tells_a_mistake_before_it_takes_minutes(tmp_path, seconds, config, line):
+    done = script(tmp_path / "out", seconds, config, PYTHON=calls.interpreter())
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(line) and done.stderr.count("\n") == 1
+    assert not (tmp_path / "out/equality.txt").exists()
 
 
 def test_the_script_says_how_it_is_called():

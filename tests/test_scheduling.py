@@ -246,19 +246,25 @@ def test_on_a_gpu_the_classes_of_a_seed_are_trained_together(trained, tmp_path):
 
 
 def test_a_training_goes_on_in_the_group_in_which_it_was_begun(trained, tmp_path):
-    config = tiny(tmp_path)
+    source = CONFIG["datasets"]["digits"] | {"inliers": [0, 1, 2, 3]}
+    classes = {"datasets": {"digits": source}}
+    config = tiny(tmp_path, **classes)
     units.prepare(config, config.root, "digits")
     keys = [key for key in jobs.runs(config) if key.method == "cae"]
     stack = tuple(key for key in keys if key.seed == 0)
-    for group in ([CAE], stack):
+    three = stack[:3]
+    for group in ([CAE], stack, three, (three[0], three[2])):
         checkpoint = jobs.checkpoint(config, config.root, group)
         checkpoint.parent.mkdir(parents=True)
         checkpoint.touch()
         for device in ("cpu", "cuda"):
             groups = units.units(config, config.root, keys, device)
             assert tuple(group) in groups and sorted(itertools.chain(*groups)) == sorted(keys)
+            others = tuple(key for key in stack if key not in group)
+            left = [others] if others and device == "cuda" else [(key,) for key in others]
+            assert [g for g in groups if {*g} & {*others}] == left
             units.require_usable_checkpoints(config, config.root, groups)
-        other = tiny(tmp_path, milestones=[1])
+        other = tiny(tmp_path, milestones=[1], **classes)
         with pytest.raises(InputError, match=r"training-\w+\.safetensors: begun with other"):
             groups = units.units(other, other.root, keys, "cpu")
             units.require_usable_checkpoints(other, other.root, groups)
@@ -398,6 +404,8 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
     other = {name: b"{}" if name.endswith("epochs.parquet") else c for name, c in members.items()}
+    first = next(name for name in members if name.endswith("run.json"))
+    odd = {**json.loads(members[first]), "code_digest": "", "environment": "unknown"}
     outside = {f"../{name}": data for name, data in members.items()}
     lacking = {name: data for name, data in members.items() if not name.endswith("history.csv")}
 
@@ -406,6 +414,18 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
             for name, data in parts.items():
                 file.writestr(name, data)
 
+    def marked(offset, mark):
+        """A number in the entry of the first file, there and in the directory at the end."""
+        changed = bytearray(content)
+        for start, at in ((content.index(b"PK\1\2"), offset + 2), (0, offset)):
+            changed[start + at] = mark
+        path.write_bytes(changed)
+
+    def scrambled():
+        """Not a checksum that fails: no compressed data at all."""
+        start = len(first) + 30
+        path.write_bytes(content[:start] + bytes([255] * 40) + content[start + 40 :])
+
     for damage in (
         lambda: path.write_bytes(content[: len(content) // 2]),
         lambda: path.write_bytes(b""),
@@ -413,12 +433,38 @@ def test_damaged_packs_are_refused(trained, elsewhere, tmp_path):
         lambda: zipped(other),
         lambda: zipped(outside),
         lambda: zipped(lacking),
+        lambda: zipped({}),
+        lambda: zipped({"readme": b"", **members}),
+        lambda: zipped({**members, first: b"[]"}),
+        lambda: zipped({**members, first: json.dumps(odd).encode()}),
+        lambda: zipped({**members, first: json.dumps({**odd, "status": "begun"}).encode()}),
+        lambda: marked(6, 1),  # encrypted
+        lambda: marked(8, 99),  # compressed in a way that Python does not know
+        scrambled,
     ):
         damage()
         with pytest.raises(InputError) as caught:
             unpack(config, config.root, [path])
         assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))
         assert not list(tmp_path.rglob("there/**/run.json"))
+
+
+@pytest.mark.parametrize("name", state.FILES[1:])
+def test_a_run_without_one_of_its_files_is_missing_and_not_packed(
+    trained, elsewhere, tmp_path, name
+):
+    packs = pack(trained, trained.root, tmp_path / "packs")
+    config = elsewhere()
+    unpack(config, config.root, packs)
+    assert CAE not in state.missing(config, config.root)
+    file = layout.run(config.root, CAE) / name
+    content = file.read_bytes()
+    file.unlink()
+    assert CAE in state.missing(config, config.root)
+    with pytest.raises(InputError, match=rf"{name}.*: run it again$"):
+        pack(config, config.root, tmp_path / "more")
+    assert unpack(config, config.root, packs) == (1, 1)
+    assert file.read_bytes() == content
 
 
 @given(st.integers(1, 50), st.integers(1, 1000), st.integers(1, 1000))
@@ -445,6 +491,13 @@ def test_a_forecast_needs_nothing_prepared(tmp_path):
     series = forecast.forecast(config, config.root)
     assert sum(each.missing for each in series) == len(jobs.runs(config))
     assert not config.root.exists()
+
+
+def test_a_forecast_names_what_has_no_data(tmp_path):
+    absent = {"source": "npz", "path": str(tmp_path / "a.npz"), "protocol": "folds"}
+    config = tiny(tmp_path, datasets={"mine": absent | {"optional": True}})
+    left_out = f"Left out: mine, as {tmp_path}/a.npz is not there."
+    assert list(forecast.lines(config, config.root, [], 1)) == [left_out, "No run is missing."]
 
 
 def test_a_forecast_refuses_what_a_cpu_cannot_do(tmp_path):

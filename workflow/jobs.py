@@ -27,13 +27,10 @@ from benchmark.jobs import INDIRECT
 from benchmark.layout import RUN
 from benchmark.published import DIRECTORY
 from benchmark.runs import device
-from benchmark.scheduling import order, state
+from benchmark.scheduling import order, state, units
 from benchmark.utils import imports, running, stacking
 from benchmark.utils.code_digest import digest
 from workflow import records
-
-OF_A_RUN = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
-"""The files that a job makes for each of its runs; the first of them last."""
 
 
 class Stack(NamedTuple):
@@ -124,9 +121,24 @@ class Jobs:
                 jobs.check_precision(self.config, self.config.root, self.device)
                 if running.taken():
                     raise InputError(f"{running.FILE}: a training runs here; wait until it ends")
+                self._refused_stack  # noqa: B018 -- once
             self._adopted  # noqa: B018 -- once
         except InputError as error:
             sys.exit(str(error))
+
+    @cached_property
+    def _refused_stack(self) -> None:
+        """Refuse a checkpoint of several runs where each is a job, which would delete it."""
+        if stacking.stacked(self.device):
+            return
+        config, root = self.config, self.config.root
+        for group in units.units(config, root, state.missing(config, root), self.device):
+            if len(group) > 1:
+                raise InputError(
+                    f"{jobs.checkpoint(config, root, group)}: has {len(group)} runs that were "
+                    "begun together; go on with python -m benchmark train --configfile "
+                    f"{self.files.replace(' + ', ' ')}, or delete the file to start over"
+                )
 
     @cached_property
     def _adopted(self) -> None:
@@ -145,7 +157,7 @@ class Jobs:
                 self._adopt(files, state.split_differs(config, root, *of))
         images = cache(datasets.prepared_images)
         for key, run in zip(jobs.runs(config), self._runs, strict=True):
-            files = [Path(run, name) for name in OF_A_RUN]
+            files = [Path(run, name) for name in state.FILES]
             self._adopt(files, state.run_differs(config, root, key, images, code=True))
         # Without a record nothing tells of which settings the numbers are; they are kept by run,
         # and all that follows is made from them again.

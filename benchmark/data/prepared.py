@@ -40,17 +40,26 @@ def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None
     if dataset.groups is not None:
         description["groups_sha256"] = _sha256(dataset.groups)
         with atomic(groups) as partial:
-            np.save(partial, dataset.groups)
+            write_array(partial, dataset.groups)
     # The innermost is renamed first, so dataset.json appears once the arrays exist.
     with (
         atomic(directory / "dataset.json") as json_path,
         atomic(directory / "labels.npy") as labels_path,
         atomic(directory / "images.npy") as images_path,
     ):
-        np.save(images_path, dataset.images)
-        np.save(labels_path, dataset.labels)
+        write_array(images_path, dataset.images)
+        write_array(labels_path, dataset.labels)
         description[_OWN] = _own_sha256(description)
         json_path.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write the bytes of ``np.save``, which does not say why it could not, as of a full disk."""
+    array = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(array.data)
 
 
 def load(directory: Path) -> Dataset:

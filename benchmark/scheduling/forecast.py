@@ -129,6 +129,9 @@ def done_after(
 
 def lines(config: Config, root: Path, series: Sequence[Series], cores: int) -> Iterator[str]:
     """The forecast as text."""
+    for name, settings in config.datasets.items():
+        if not settings.available:
+            yield f"Left out: {name}, as {settings.path} is not there."
     if not series:
         yield "No run is missing."
         return

@@ -23,8 +23,7 @@ from benchmark.utils.files import atomic
 LIMIT = 16 * 2**20
 """The largest size of a pack, in bytes."""
 
-NEEDED = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
-FILES = (*NEEDED, "reconstructions.npz")
+FILES = (*state.FILES, "reconstructions.npz")
 """The files of a run in a pack."""
 
 OVERHEAD = 512
@@ -60,9 +59,18 @@ def _runs(config: Config, root: Path) -> list[Run]:
     images = cache(datasets.prepared_images)
     for run in runs:
         problems += state.run_differs(config, root, run.key, images)
+        if run.status in ("complete", "failed"):
+            problems += _lacking(run)
     if problems:
         raise InputError("\n".join(problems))
     return [run for run in runs if run.status != "missing"]
+
+
+def _lacking(run: Run) -> Iterator[str]:
+    there = {file.name for file in _files(run)}
+    for name in state.FILES:
+        if name not in there:
+            yield f"{run.directory}: has no {name}: run it again"
 
 
 def _in_parts(runs: Iterable[Run], limit: int) -> Iterator[Sequence[Run]]:

@@ -17,10 +17,22 @@ from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.utils.milestones import lacking_milestones
 
+FILES = ("run.json", "scores.parquet", "epochs.parquet", "history.csv")
+"""The files that are made for every run; the first of them last."""
+
 
 def missing(config: Config, root: Path) -> list[RunKey]:
-    """The runs that have no ``run.json``, in the order of the configuration."""
-    return [key for key in jobs.runs(config) if not (layout.run(root, key) / "run.json").is_file()]
+    """The runs that are not there, in the order of the configuration."""
+    if config.committed:  # the first ones have fewer files
+        return [
+            key for key in jobs.runs(config) if not (layout.run(root, key) / FILES[0]).is_file()
+        ]
+    return [key for key in jobs.runs(config) if not is_made(root, key)]
+
+
+def is_made(root: Path, key: RunKey) -> bool:
+    """Whether all files of a run are there; without one, Snakemake has it made again too."""
+    return all((layout.run(root, key) / name).is_file() for name in FILES)
 
 
 def require_same_settings(config: Config, root: Path) -> None:

@@ -8,6 +8,7 @@ from benchmark.config import Config
 from benchmark.config.methods import trains_in_stacks
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
+from benchmark.utils.stacking import stacked
 
 
 def units(
@@ -16,8 +17,8 @@ def units(
     """The missing runs in groups that are trained together, in the order of their first runs.
 
     On a GPU the classes of a data set, method, fold and seed are one group where the method trains
-    in stacks, elsewhere each run is one. A training that was begun in another group, as on another
-    machine, goes on in that.
+    in stacks, elsewhere each run is one. Runs that were begun in another group, as on another
+    machine or before there were more classes, go on in that.
 
     Args:
         config: of the runs.
@@ -51,8 +52,8 @@ def require_usable_checkpoints(
     if of_others:
         more = f" and {len(of_others) - 1} more" * (len(of_others) > 1)
         raise InputError(
-            f"{of_others[0]}{more}: begun with other settings, images or code than there are here; "
-            "restore those to go on, or delete the file to start over"
+            f"{of_others[0]}{more}: begun with other settings, classes, images or code than there "
+            "are here; restore those to go on, or delete the file to start over"
         )
 
 
@@ -60,20 +61,10 @@ def _groups(
     config: Config, root: Path, runs: Sequence[RunKey], device: str
 ) -> list[tuple[RunKey, ...]]:
     """The groups of the runs of one data set, method, fold and seed."""
-    whole = tuple(sorted(runs))
-    begun = {group for group in (whole, *((key,) for key in runs)) if _begun(config, root, group)}
-    if whole in begun:
-        return [whole]
-    rest = tuple(key for key in whole if (key,) not in begun)
-    together = device != "cpu" and trains_in_stacks(config.methods[whole[0].method].detector)
-    return [*sorted(begun), *([rest] if together and rest else [(key,) for key in rest])]
-
-
-def _begun(config: Config, root: Path, group: Sequence[RunKey]) -> bool:
-    if not any(layout.run(root, group[0]).glob(layout.CHECKPOINTS)):
-        return False
-    checkpoint = jobs.checkpoint(config, root, group)
-    return checkpoint is not None and checkpoint.is_file()
+    begun = jobs.begun(config, root, runs)
+    rest = tuple(sorted({*runs}.difference(*begun)))
+    together = stacked(device) and trains_in_stacks(config.methods[runs[0].method].detector)
+    return [*begun, *([rest] if together and rest else [(key,) for key in rest])]
 
 
 def prepared(config: Config, root: Path, dataset: str) -> bool:

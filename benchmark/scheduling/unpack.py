@@ -10,6 +10,7 @@ prepared if they are not there, so that ``snakemake all`` takes the runs as its 
 import hashlib
 import json
 import zipfile
+import zlib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,14 @@ from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.scheduling import state
-from benchmark.scheduling.pack import FILES, NEEDED
+from benchmark.scheduling.pack import FILES
 from benchmark.scheduling.units import prepare
 from benchmark.scores import read_key
 from benchmark.utils import running
 from benchmark.utils.files import atomic
+
+_DAMAGED = (OSError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a file raises that is no pack, or one that was damaged on its way."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def unpack(config: Config, root: Path, packs: Sequence[Path]) -> tuple[int, int]
             prepare(config, root, dataset)
         for run in runs:
             _check(config, root, run)
-        added = {run.key: run for run in runs if not _is_here(root, run.key)}
+        added = {run.key: run for run in runs if not state.is_made(root, run.key)}
         for key, run in added.items():
             _write(layout.run(root, key), run.files)
             if checkpoint := jobs.checkpoint(config, root, [key]):
@@ -78,10 +82,15 @@ def _read(path: Path) -> Iterator[_Packed]:
                 by_folder.setdefault(folder, {})[last] = file.read(name)
         for folder, files in by_folder.items():
             key = RunKey.of(Path(folder))
-            if key.path != folder or not {*NEEDED} <= files.keys() <= {*FILES}:
-                raise ValueError(f"{folder} is no run")
-            yield _Packed(path, key, json.loads(files["run.json"]), files)
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            if key.path != folder or not {*state.FILES} <= files.keys() <= {*FILES}:
+                raise ValueError(f"{folder or 'a file'} is no run")
+            record = json.loads(files["run.json"])
+            if not isinstance(record, dict) or record.get("status") not in ("complete", "failed"):
+                raise ValueError(f"{folder}/run.json does not say how the run ended")
+            yield _Packed(path, key, record, files)
+        if not by_folder:
+            raise ValueError("no run in it")
+    except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path}: no pack, or damaged ({reason}); copy it again") from None
 
@@ -96,18 +105,17 @@ def _check(config: Config, root: Path, run: _Packed) -> None:
     for line in state.record_differs(config, run.key, run.record):
         raise run.refused(f"{line}; make the settings the same")
     if run.record.get("code_digest") != state.code_digest(config, run.key):
-        commit = (run.record.get("environment") or {}).get("commit") or "another"
-        raise run.refused(f"was made by other code; check out its commit ({commit})")
+        made_by = run.record.get("environment")
+        commit = made_by.get("commit") if isinstance(made_by, dict) else None
+        raise run.refused(f"was made by other code; check out its commit ({commit or 'another'})")
     split = layout.split(root, run.key.dataset, run.key.fold, "json")
     if run.record.get("split_sha256") != read_key(split, "sha256"):
         raise run.refused(f"scored on another split than {split}; make them with one split_seed")
     data = layout.data(root, run.key.dataset)
     if run.record.get("images_sha256") != datasets.images_sha256(data):
-        raise run.refused(f"made with other images than {data} has; use the same files")
-
-
-def _is_here(root: Path, key: RunKey) -> bool:
-    return (layout.run(root, key) / "run.json").is_file()
+        raise run.refused(
+            f"made with other images than {data} has; use the same files and image_size"
+        )
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:

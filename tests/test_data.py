@@ -1068,7 +1068,7 @@ def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, call):
             raise OSError("No space left on device")
         Path(path).write_bytes(b"half")
 
-    monkeypatch.setattr(prepared.np, "save", full)
+    monkeypatch.setattr(prepared, "write_array", full)
     other = data.Dataset(GOOD.images[::-1], GOOD.labels, ("a", "b"), 10)
     with pytest.raises(OSError, match="No space left"):
         data.prepare(other, tmp_path)

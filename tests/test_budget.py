@@ -245,8 +245,8 @@ def test_a_job_of_a_stack_goes_on_with_what_was_begun(begun):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"{checkpoint.relative_to(begun)}: has 2 runs that were begun together; go on with python "
-        "-m benchmark train --minutes 60 --configfile config/tiny.yaml, or delete the file to start "
-        "over"
+        "-m benchmark train --minutes 60 --configfile config/tiny.yaml, or delete the file to "
+        "start over"
     )
     assert made(begun / "results/tiny") == before
     done = snakemake(begun, "all", "--until", "runs_digits", "--cores", "1", stacks="1")

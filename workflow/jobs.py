@@ -136,8 +136,9 @@ class Jobs:
             if len(group) > 1:
                 raise InputError(
                     f"{jobs.checkpoint(config, root, group)}: has {len(group)} runs that were "
-                    "begun together; go on with python -m benchmark train --minutes 60 --configfile "
-                    f"{self.files.replace(' + ', ' ')}, or delete the file to start over"
+                    "begun together; go on with python -m benchmark train --minutes 60 "
+                    f"--configfile {self.files.replace(' + ', ' ')}, or delete the file to start "
+                    "over"
                 )
 
     @cached_property

@@ -125,7 +125,7 @@ def test_snakemake_makes_only_what_is_missing(tree, tmp_path):
         finished = {p: f for p, f in before.items() if (p.parent / "run.json") in before}
         assert finished.items() <= after.items()
         missing = 6 - len([*root.rglob("run.json")])
-        assert f"{missing} are missing" in done.stdout
+        assert f", {missing} missing." in done.stdout
         if missing and cores != budget.CORES:
             assert f"--minutes 0.05 --cores {cores}\n" in done.stdout
         if list(root.rglob("fold-0.json")):
@@ -337,7 +337,7 @@ def test_an_interruption_leaves_checkpoints(tree):
         running.terminate()
         output, errors = running.communicate()
     assert running.returncode == 0 and errors == ""
-    assert "0 runs trained and scored, 1 stopped with a checkpoint; 6 are missing" in output
+    assert "0 runs trained and scored, 1 stopped with a checkpoint, 6 missing" in output
 
 
 def test_packs_carry_scores_to_another_machine(trained, tmp_path):
@@ -353,7 +353,7 @@ def test_packs_carry_scores_to_another_machine(trained, tmp_path):
     assert "6 runs added" in unpacked.stdout
     assert planned(there) == AFTER_RUNS
     again = benchmark(there, "unpack", "--packs", *packs)
-    assert "0 runs added to results/tiny/runs; 6 were there" in again.stdout
+    assert "0 runs added to results/tiny/runs, 6 there before" in again.stdout
     tables = benchmark(there, "reanalyse")
     assert tables.returncode == 0, tables.stderr
     record = json.loads((there / f"results/tiny/runs/{TRAINED.path}/run.json").read_text())

@@ -34,6 +34,7 @@ from benchmark.scheduling import order, state
 from benchmark.scheduling.units import prepare, prepared, require_usable_checkpoints, units
 from benchmark.scheduling.workers import DONE, FAILED, REFUSED, STOPPED, Task, Worker
 from benchmark.utils import running
+from benchmark.utils.text import counted
 
 CORES = os.cpu_count() or 1
 """Runs at a time on the CPU, where no other number is given."""
@@ -282,10 +283,8 @@ def run(chosen: Namespace) -> int:
 
 def _summary(config: Config, files: str, again: str, outcome: Outcome) -> Iterator[str]:
     left = len(state.missing(config, config.root))
-    yield (
-        f"{len(outcome.finished)} runs trained and scored, {len(outcome.advanced)} stopped with a "
-        f"checkpoint; {left} are missing."
-    )
+    finished, advanced = counted(len(outcome.finished), "run"), len(outcome.advanced)
+    yield f"{finished} trained and scored, {advanced} stopped with a checkpoint, {left} missing."
     if left:
         yield f"Go on: python -m benchmark train {again}"
     yield f"Tables and report: python -m benchmark reanalyse --configfile {files}"

@@ -19,6 +19,7 @@ from benchmark.errors import InputError
 from benchmark.scheduling import state
 from benchmark.scores import Run, collect, read_scores
 from benchmark.utils.files import atomic
+from benchmark.utils.text import counted
 
 LIMIT = 16 * 2**20
 """The largest size of a pack, in bytes."""
@@ -104,7 +105,7 @@ def run(chosen: Namespace) -> int:
     config = configuration.read(*chosen.configfile, data=False)
     packs = pack(config, config.root, chosen.to)
     size = sum(path.stat().st_size for path in packs) / 2**20
-    print(f"{len(packs)} packs, {size:.1f} MiB, are in {chosen.to}.")
+    print(f"{counted(len(packs), 'pack')} in {chosen.to}, {size:.1f} MiB.")
     files, made = " ".join(map(str, chosen.configfile)), chosen.to / f"{config.name}-*.zip"
     print(f"There: python -m benchmark unpack --configfile {files} --packs {made}")
     return 0

@@ -29,6 +29,7 @@ from benchmark.scheduling.units import prepare
 from benchmark.scores import read_key
 from benchmark.utils import running
 from benchmark.utils.files import atomic
+from benchmark.utils.text import counted
 
 _DAMAGED = (OSError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading a file raises that is no pack, or one that was damaged on its way."""
@@ -139,6 +140,6 @@ def run(chosen: Namespace) -> int:
         raise InputError(f"{files}: its runs are committed; add a file with `results: results`")
     configuration.check_data(config, files)
     added, there = unpack(config, config.root, chosen.packs)
-    print(f"{added} runs added to {config.root}/runs; {there} were there and are kept.")
+    print(f"{counted(added, 'run')} added to {config.root}/runs, {there} there before and kept.")
     print(f"Tables and report: python -m benchmark reanalyse --configfile {files}")
     return 0

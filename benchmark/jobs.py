@@ -31,9 +31,8 @@ INDIRECT = ("benchmark.config", "benchmark.data")
 """Packages left out of code digests: rules see what they do through parameters and input files, so
 that a new reader of data or a new method reruns nothing."""
 
-
 TRIED = 12
-"""Among how many further runs those are searched for that a training was begun with."""
+"""Of at most so many other runs every choice is tried as what a training was begun with."""
 
 
 def available(config: Config) -> list[str]:
@@ -172,11 +171,12 @@ def _specs(config: Config, root: Path, keys: Sequence[RunKey]) -> list["RunSpec"
     from benchmark.runs import train
 
     sha256 = datasets.prepared_images(layout.data(root, keys[0].dataset))
+    if sha256 is None:
+        return []
     parameters = run_parameters(config, keys[0].method)
     return [
         train.RunSpec(**key._asdict(), class_name="", images_sha256=sha256, **parameters)
         for key in keys
-        if sha256 is not None
     ]
 
 

@@ -408,9 +408,7 @@ def test_the_mark_of_beta_is_above_the_axes(drawn: Drawn) -> None:
     figure = drawn("beta-cifar10").figure
     (axis,) = figure.axes
     (label,) = axis.texts
-    with style.style_sheet():
-        style.lay_out(figure)
-        figure.draw_without_rendering()
+    place(figure)
     assert label.get_window_extent().y0 >= axis.get_window_extent().y1
     assert label.get_window_extent().y1 <= figure.legends[0].get_window_extent().y0
 
@@ -440,19 +438,23 @@ def test_the_highest_markers_are_not_cut(results: Results, found: Metrics) -> No
     numbers = replace(found, averages=averages)
     with style.style_sheet():
         figure = epochs.draw(results.config, numbers, results.root, "cifar10").figure
-        style.lay_out(figure)
-        figure.draw_without_rendering()
+    place(figure)
     for axis in figure.axes:
         for line in axis.lines[:-1]:
             top = axis.transData.transform((1, np.max(line.get_ydata())))[1]
             assert top + line.get_markersize() / 2 * figure.dpi / 72 <= axis.bbox.y1
 
 
-def overlapping(figure: Figure) -> list[tuple[str, str]]:
-    """Pairs of texts of a figure that lie on each other."""
+def place(figure: Figure) -> None:
+    """Put everything where it is in the file."""
     with style.style_sheet():
         style.lay_out(figure)
         figure.draw_without_rendering()
+
+
+def overlapping(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of texts of a figure that lie on each other."""
+    place(figure)
     # Matplotlib keeps labels for ticks beyond the ends of an axis, and does not draw them.
     unseen = [
         tick.label1

@@ -132,27 +132,29 @@ def test_the_script_of_a_borrowed_gpu_runs_through(packed, tmp_path):
     assert changed() == before
 
 
+def only_reading(folder, commands):
+    """A Python that does these lines of the shell, but for what it is given to read by ``-c``."""
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\n{commands}\n')
+    python.chmod(0o755)
+    return python
+
+
 def test_the_script_trains_nothing_on_a_gpu_that_computes_something_else(tmp_path):
-    wrong = tmp_path / "python"
-    wrong.write_text(
-        f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\necho 1 failed\nexit 1\n'
-    )
-    wrong.chmod(0o755)
-    done = script(tmp_path / "out", "60", "config/demo.yaml", PYTHON=str(wrong))
+    python = only_reading(tmp_path, "echo 1 failed\nexit 1")
+    done = script(tmp_path / "out", "60", "config/demo.yaml", PYTHON=str(python))
     assert done.returncode == 1 and done.stdout == "1 failed\n"
     assert done.stderr.startswith("equality tests: failed, so nothing is trained; see ")
 
 
 def test_the_script_packs_nothing_before_a_run_is_complete(tmp_path):
     """The commands do nothing here; what a former call has packed is made again."""
-    only_reads = tmp_path / "python"
-    only_reads.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\nexit 0\n')
-    only_reads.chmod(0o755)
+    python = only_reading(tmp_path, "exit 0")
     folder = tmp_path / "out"
     (folder / "packs").mkdir(parents=True)
     (folder / "packs/demo-001.zip").touch()
     (folder / "results/demo/runs").mkdir(parents=True)
-    done = script(folder, "60", "config/demo.yaml", PYTHON=str(only_reads))
+    done = script(folder, "60", "config/demo.yaml", PYTHON=str(python))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("no run is complete yet; call again")
     assert not list((folder / "packs").iterdir())
@@ -160,18 +162,15 @@ def test_the_script_packs_nothing_before_a_run_is_complete(tmp_path):
 
 def test_the_script_packs_what_was_trained_before_a_trouble(tmp_path):
     """Training fails here, as by a lost GPU, after a run was completed; packing makes a file."""
-    python, folder = tmp_path / "python", tmp_path / "out"
-    python.write_text(
-        f"""#!/bin/sh
-[ "$1" = -c ] && exec {sys.executable} "$@"
-case "$*" in
+    folder = tmp_path / "out"
+    python = only_reading(
+        tmp_path,
+        f"""case "$*" in
 *--help*) exit 0 ;;
 *"benchmark train"*) exit 1 ;;
 *"benchmark pack"*) mkdir -p {folder}/packs && touch {folder}/packs/demo-001.zip ;;
-esac
-"""
+esac""",
     )
-    python.chmod(0o755)
     run = layout.run(folder / "results/demo", RunKey("digits", "cae", 0, 0, 0))
     run.mkdir(parents=True)
     (run / "run.json").touch()
@@ -182,17 +181,13 @@ esac
 
 def test_the_script_trains_without_the_table_of_speeds(tmp_path):
     """Nothing else fails here, or does anything."""
-    python = tmp_path / "python"
-    python.write_text(
-        f"""#!/bin/sh
-[ "$1" = -c ] && exec {sys.executable} "$@"
-case "$*" in
+    python = only_reading(
+        tmp_path,
+        """case "$*" in
 *performance.accelerator*) echo out of memory >&2 && exit 1 ;;
 *"benchmark train --configfile"*) echo trained ;;
-esac
-"""
+esac""",
     )
-    python.chmod(0o755)
     folder = tmp_path / "out"
     (folder / "results/demo").mkdir(parents=True)
     done = script(folder, "60", "config/demo.yaml", PYTHON=str(python))

@@ -61,17 +61,11 @@ def _runs(config: Config, root: Path) -> list[Run]:
     for run in runs:
         problems += state.run_differs(config, root, run.key, images)
         if run.status in ("complete", "failed"):
-            problems += _lacking(run)
+            lacking = state.lacking(run.directory)
+            problems += [f"{run.directory}: has no {name}: run it again" for name in lacking]
     if problems:
         raise InputError("\n".join(problems))
     return [run for run in runs if run.status != "missing"]
-
-
-def _lacking(run: Run) -> Iterator[str]:
-    there = {file.name for file in _files(run)}
-    for name in state.FILES:
-        if name not in there:
-            yield f"{run.directory}: has no {name}: run it again"
 
 
 def _in_parts(runs: Iterable[Run], limit: int) -> Iterator[Sequence[Run]]:

@@ -27,12 +27,12 @@ def missing(config: Config, root: Path) -> list[RunKey]:
         return [
             key for key in jobs.runs(config) if not (layout.run(root, key) / FILES[0]).is_file()
         ]
-    return [key for key in jobs.runs(config) if not is_made(root, key)]
+    return [key for key in jobs.runs(config) if any(lacking(layout.run(root, key)))]
 
 
-def is_made(root: Path, key: RunKey) -> bool:
-    """Whether all files of a run are there; without one, Snakemake has it made again too."""
-    return all((layout.run(root, key) / name).is_file() for name in FILES)
+def lacking(run: Path) -> Iterator[str]:
+    """The files that the folder of a run lacks; for one of them Snakemake makes it again too."""
+    return (name for name in FILES if not (run / name).is_file())
 
 
 def require_same_settings(config: Config, root: Path) -> None:

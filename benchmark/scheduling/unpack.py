@@ -65,7 +65,7 @@ def unpack(config: Config, root: Path, packs: Sequence[Path]) -> tuple[int, int]
             prepare(config, root, dataset)
         for run in runs:
             _check(config, root, run)
-        added = {run.key: run for run in runs if not state.is_made(root, run.key)}
+        added = {run.key: run for run in runs if any(state.lacking(layout.run(root, run.key)))}
         for key, run in added.items():
             _write(layout.run(root, key), run.files)
             if checkpoint := jobs.checkpoint(config, root, [key]):

@@ -12,9 +12,9 @@ A new draw of the whole sum, with which the paper's is compared, has runs of its
 model stay together, those of two methods are of two trainings, whose variances add up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -448,15 +448,11 @@ class Workbench:
     def _kept(self) -> dict[RunKey, tuple[TestScores, float]]:
         return {}
 
-    def _runs(self, dataset: str) -> dict[RunKey, Run]:
-        if dataset not in self._collected:
-            runs = collect(self.reproduced.config, self.root, dataset)
-            self._collected[dataset] = {run.key: run for run in runs}
-        return self._collected[dataset]
-
     @cached_property
-    def _collected(self) -> dict[str, dict[RunKey, Run]]:
-        return {}
+    def _runs(self) -> Callable[[str], dict[RunKey, Run]]:
+        """The runs on a data set, collected once."""
+        config = self.reproduced.config
+        return cache(lambda dataset: {run.key: run for run in collect(config, self.root, dataset)})
 
 
 def _p_not_above(effect: float, variance: Variance) -> float:

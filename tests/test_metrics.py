@@ -13,8 +13,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from benchmark import layout, metrics
 from benchmark.errors import InputError
+from benchmark.metrics import stalled
 from benchmark.metrics.pool import POOLED
 from benchmark.reanalyse import STAGES
+from benchmark.scores import collect
 from benchmark.statistics.overlap import BINS, bin_edges, counts, overlap
 from benchmark.statistics.roc import Ranked, f1, placements
 from tests.conftest import Results
@@ -267,6 +269,42 @@ def test_odd_scores_are_flagged_and_never_averaged_in(tmp_path: Path) -> None:
     assert rows.loc[[1, 3], "value"].isna().all()
     (pooled,) = lookup(table, model="best", metric="overlap")["flag"]
     assert pooled == "incomplete"
+
+
+LEARNT, DEAD = ([0.5, 0.4, 0.3], [0.5, 0.4951, 0.6])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ({"epoch": [1, 2, 3], stalled.COLUMN: DEAD}, True),
+        ({"epoch": [1, 2, 3], stalled.COLUMN: LEARNT}, False),
+        ({"epoch": [1, 2, 3], stalled.COLUMN: [0.5, 0.4949, 0.6]}, False),
+        ({"epoch": [1], stalled.COLUMN: [0.5]}, False),
+        ({"epoch": [1, 2, 3], "validation_loss": DEAD}, False),
+        ({}, False),
+    ],
+)
+def test_a_training_that_hardly_learns_is_told_by_its_losses(
+    tmp_path: Path, losses: dict[str, list[float]], told: bool, packed: bool
+) -> None:
+    name = "history.csv.xz" if packed else "history.csv"
+    pd.DataFrame(losses).to_csv(tmp_path / name, index=False)
+    assert stalled.stalled(tmp_path) is told
+
+
+def test_whether_each_run_stalled_is_in_the_table_of_runs(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae",))
+    make_results(config, tmp_path, inliers=8)
+    _, second, third, *_ = (run.directory for run in collect(config, tmp_path))
+    for directory, errors in ((second, DEAD), (third, LEARNT)):
+        pd.DataFrame({stalled.COLUMN: errors}).to_csv(directory / "history.csv", index=False)
+    runs = metrics.compute(config, tmp_path).runs
+    assert runs.index[runs["stalled"]].tolist() == [1]
+    (third / "history.csv").write_text(f"epoch,{stalled.COLUMN}\n1,0.5\n2\n")
+    with pytest.raises(InputError, match=r"history\.csv: damaged \(.*\); delete it and run again"):
+        metrics.compute(config, tmp_path)
 
 
 def test_too_few_outliers_give_no_number(tmp_path: Path) -> None:

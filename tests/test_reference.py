@@ -17,6 +17,7 @@ from benchmark.__main__ import main
 from benchmark.config import REFERENCE, Config
 from benchmark.errors import InputError
 from benchmark.layout import RunKey
+from benchmark.metrics.stalled import stalled
 from benchmark.published import AVERAGE, GAIN
 from benchmark.reference import publish, verify
 from benchmark.tables import cells
@@ -85,6 +86,23 @@ def test_the_readme_quotes_the_committed_verdicts() -> None:
         published = f"(published {row.published:.3f})"
         assert f"On {title} GradCon has {row.mean:.3f} on average {published}: {outcome}," in text
         assert row.outcome == outcome
+
+
+def test_the_readme_tells_which_trainings_stalled() -> None:
+    root = ROOT / REFERENCE / "paper"
+    config = configuration.read(root / "config.yaml", data=False)
+    keys = {run.key for run in scores.collect(config, root) if stalled(run.directory)}
+    digit, sandals = RunKey("mnist", "cae", 0, 1, 0), RunKey("fashion_mnist", "cae_grad", 0, 5, 1)
+    assert keys == {digit, sandals}
+    found = metrics.compute(config, root).table.query(
+        "model == 'best' and component == 'score' and metric == 'auroc' and outlier_ratio == 0.5 "
+        "and beta_multiple.isna()"
+    )
+    values = found.set_index([*RunKey._fields])["value"]
+    told, other = f"{values[digit]:.3f} and {values[sandals]:.3f}", sandals._replace(seed=0)
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert "Two trainings stalled" in text
+    assert f"{told}, where the sandals' other seed, which learnt, has {values[other]:.3f}." in text
 
 
 def answer(headline: str, claims: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from benchmark import layout, metrics, reanalyse, report, tables
 from benchmark.__main__ import main
 from benchmark.errors import InputError
 from benchmark.report import page as page_module
+from benchmark.scores import collect
 from tests.conftest import Results
 from tests.synthetic import make_config, make_results
 
@@ -160,6 +161,18 @@ def test_lists_every_run_without_numbers(page: Page) -> None:
 def test_lists_odd_scores(page: Page) -> None:
     assert "AUROC under 0.5" in page.text
     assert "pooled over an incomplete set of classes" in page.text
+
+
+def test_a_stalled_training_is_told_among_the_odd(tmp_path: Path) -> None:
+    config = make_config("mnist", methods=("cae",))
+    make_results(config, tmp_path, inliers=8)
+    first, *_ = (run.directory for run in collect(config, tmp_path))
+    (first / "history.csv").write_text("epoch,validation_reconstruction\n1,0.5\n2,0.5\n")
+    reanalyse.reanalyse(config, tmp_path)
+    page = Page((tmp_path / "report/index.html").read_text(encoding="utf-8"))
+    (row,) = re.findall(r"its training stalled[^\n]*[\s\S]{0,80}", page.text)
+    assert "fell by less than 1% after the first epoch" in row
+    assert "class 0; fold 0; seed 0" in row
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

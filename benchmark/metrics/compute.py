@@ -28,6 +28,7 @@ from benchmark.config import Config
 from benchmark.errors import InputError
 from benchmark.metrics import averages, challenge_study, cost, kept, of_method
 from benchmark.metrics.pool import HISTOGRAMS, NUMBERS, Tables
+from benchmark.metrics.stalled import stalled
 from benchmark.scores import Run, collect, read_key
 from benchmark.utils.files import atomic
 
@@ -42,7 +43,7 @@ RUN_COLUMNS = (
     *("dataset", "method", "fold", "inlier", "seed", "class_name", "status", "reason"),
     *("config", *RUN_NUMBERS),
     *("python", "torch", "platform", "cpu", "threads", "device", "commit"),
-    *("split_sha256", "scores_sha256", "code_digest"),
+    *("split_sha256", "scores_sha256", "code_digest", "stalled"),
 )
 
 
@@ -51,9 +52,10 @@ class Metrics:
     """All numbers of a configuration.
 
     ``table`` has the columns ``NUMBERS``; ``runs`` one row per expected run with its status,
-    reason, hyperparameters (``config``, as JSON), epochs and cost; ``histograms`` the counts per
-    bin; ``averages`` and ``cost`` are made by the modules of these names; ``provenance`` has the
-    configuration's and the runs' hashes.
+    reason, hyperparameters (``config``, as JSON), epochs, cost, and whether its training stalled
+    (``benchmark.metrics.stalled``); ``histograms`` the counts per bin; ``averages`` and ``cost``
+    are made by the modules of these names; ``provenance`` has the configuration's and the runs'
+    hashes.
     """
 
     table: pd.DataFrame
@@ -136,6 +138,7 @@ def _run_table(runs: Sequence[Run]) -> pd.DataFrame:
             **{f"{step}_seconds": seconds.get(step) for step in ("fit", "score")},
             **run.key._asdict(),
             **{name: getattr(run, name) for name in ("class_name", "status", "reason")},
+            "stalled": run.usable and stalled(run.directory),
         }
         rows.append([values.get(name) for name in RUN_COLUMNS])
     frame = pd.DataFrame(rows, columns=list(RUN_COLUMNS))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmark import captions, layout, scores
 from benchmark.config import Config
+from benchmark.metrics.stalled import LEAST
 from benchmark.runs.command import command
 from benchmark.utils.text import listed, span
 
@@ -107,6 +108,17 @@ def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     keys = ["flag", "dataset", "method", "component"]
     for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
         about = {"flag": FLAGS[str(flag)], "component": scores.component(str(component))}
+        yield about | _of_runs(config, str(dataset), str(method), part)
+
+
+def stalled(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The runs whose training stalled, as odd as the ``flags``: they have their numbers."""
+    about = {
+        "flag": f"its training stalled: the reconstruction error of the validation images fell by "
+        f"less than {LEAST:.0%} after the first epoch",
+        "component": "all",
+    }
+    for (dataset, method), part in runs[runs["stalled"]].groupby(["dataset", "method"], sort=False):
         yield about | _of_runs(config, str(dataset), str(method), part)
 
 

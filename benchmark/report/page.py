@@ -102,7 +102,10 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "facts": accounts.facts(config, runs),
         "idle": accounts.not_run(methods),
         "problems": list(accounts.problems(config, runs)),
-        "flags": list(accounts.flags(config, numbers.table)),
+        "flags": [
+            *accounts.stalled(config, runs),
+            *accounts.flags(config, numbers.table),
+        ],
         "judged": [
             tables[name] for name in ("claims", "verdicts", "explanations") if name in tables
         ],

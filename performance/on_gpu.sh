@@ -71,10 +71,6 @@ esac
 timeout 120 "$python" -m performance.accelerator ${TABLE:-} 2>&1 | tee "$folder/speed.txt" ||
     echo "table of speeds: not finished, see $folder/speed.txt; the training does not need it" >&2
 
-if ! "$python" -m benchmark train --help >/dev/null 2>&1; then
-    echo "training: skipped, as this version has no command for it"
-    exit 0
-fi
 printf 'results: %s\n' "$folder/results" >"$folder/tmp/here.yaml"
 for packed in "$@"; do
     data="$folder/results/$name/data/$(basename "$packed")"

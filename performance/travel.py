@@ -80,6 +80,8 @@ DECODERS: Mapping[str, Callable[[bytes, Sequence[int]], Images]] = {
 def pack(folder: Path, target: Path, block: int = BLOCK) -> None:
     """Write the data set that is prepared in a folder into small files in another, empty one.
 
+    There it counts as made from no files: those that it was made from stay here.
+
     Raises:
         InputError: the data set is damaged, or something is in the other folder.
     """
@@ -90,6 +92,7 @@ def pack(folder: Path, target: Path, block: int = BLOCK) -> None:
     for file in folder.iterdir():
         if file.is_file() and file.name != ARRAY:
             shutil.copy2(file, target)
+    datasets.forget_files(target)
     block = min(block, max(1, LARGEST // max(images.shape[1:3])) ** 2)
     for start in range(0, len(images), block):
         part = np.ascontiguousarray(images[start : start + block])

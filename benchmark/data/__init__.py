@@ -17,7 +17,14 @@ from benchmark.data import digits, folder, npz, torchvision_sets
 from benchmark.data.challenges import cure_tsr, gtsrb
 from benchmark.data.challenges.selection import Selection
 from benchmark.data.dataset import Dataset, Labels, check
-from benchmark.data.prepared import hashes, images_sha256, load, prepare, prepared_images
+from benchmark.data.prepared import (
+    forget_files,
+    hashes,
+    images_sha256,
+    load,
+    prepare,
+    prepared_images,
+)
 from benchmark.errors import InputError
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "Dataset",
     "class_names",
     "fingerprint",
+    "forget_files",
     "has_official_split",
     "hashes",
     "images_sha256",

@@ -49,8 +49,20 @@ def prepare(dataset: Dataset, directory: Path, files: str | None = None) -> None
     ):
         write_array(images_path, dataset.images)
         write_array(labels_path, dataset.labels)
-        description[_OWN] = _own_sha256(description)
-        json_path.write_text(json.dumps(description, indent=2) + "\n")
+        _describe(json_path, description)
+
+
+def forget_files(directory: Path) -> None:
+    """State no longer from which files a data set was made, as for a machine that lacks them."""
+    with _described(directory) as description:
+        description.pop("files", None)
+    with atomic(directory / "dataset.json") as beside:
+        _describe(beside, description)
+
+
+def _describe(path: Path, description: dict[str, Any]) -> None:
+    described = {**description, _OWN: _own_sha256(description)}
+    path.write_text(json.dumps(described, indent=2) + "\n")
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:

@@ -107,9 +107,8 @@ def _hash(*texts: str) -> str:
 def _place(path: Path) -> Path | None:
     """Where the text of a source file is kept for other processes: beside Python's compiled file.
 
-    Half of what a dry run does before its first job would be to read syntax trees, which depend on
-    Python's version. Nothing is kept in the folders of installed libraries, where it would outlast
-    an uninstallation.
+    Half of what a dry run does before its first job would be to read syntax trees. Nothing is kept
+    in the folders of installed libraries, where it would outlast an uninstallation.
     """
     if is_installed(path):
         return None
@@ -153,13 +152,16 @@ def _with_parents(module: str) -> Iterator[str]:
 def _dump(value: Any) -> str:
     """A part of a syntax tree as text, without positions and docstrings (those of attributes too).
 
-    Unlike ``ast.dump`` it needs no copy of the tree from which the docstrings are removed.
+    Unlike ``ast.dump`` it needs no copy of the tree from which the docstrings are removed, and says
+    the same in every version of Python: a newer one gives nodes more fields, which are empty where
+    the code does not use what is new.
     """
     if isinstance(value, ast.AST):
         if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
             return ""
-        fields = ",".join([_dump(field) for _, field in ast.iter_fields(value)])
-        return f"{type(value).__name__}({fields})"
+        fields = ((name, _dump(field)) for name, field in ast.iter_fields(value))
+        given = ",".join(f"{name}={text}" for name, text in fields if text not in ("None", "[]"))
+        return f"{type(value).__name__}({given})"
     if isinstance(value, list):
         return f"[{','.join(filter(None, map(_dump, value)))}]"
     return repr(value)

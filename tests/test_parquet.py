@@ -37,3 +37,16 @@ def test_scores_take_less_space_than_pandas_gives_them(tmp_path: Path) -> None:
     table.to_parquet(tmp_path / "large.parquet", index=False, compression="zstd")
     small, large = ((tmp_path / f"{name}.parquet").stat().st_size for name in ("small", "large"))
     assert small < 0.6 * large
+
+
+def test_the_ids_of_a_second_model_take_hardly_any_space(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.permutation(70_000)[:2000].astype(np.int32)
+
+    def size(models: int) -> int:
+        ids = np.tile(drawn, models)
+        table = pd.DataFrame({"sample_id": ids, "label": (ids % 10).astype(np.int16)})
+        write_parquet(table, tmp_path / "ids.parquet")
+        return (tmp_path / "ids.parquet").stat().st_size
+
+    assert size(10) < 1.2 * size(1)

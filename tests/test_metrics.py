@@ -282,12 +282,14 @@ LEARNT, DEAD = ([0.5, 0.4, 0.3], [0.5, 0.4951, 0.6])
         ({"epoch": [1, 2, 3], stalled.COLUMN: LEARNT}, False),
         ({"epoch": [1, 2, 3], stalled.COLUMN: [0.5, 0.4949, 0.6]}, False),
         ({"epoch": [1], stalled.COLUMN: [0.5]}, False),
+        ({"epoch": [1, 2, 3], stalled.COLUMN: [0.5, 0.5, None]}, True),
+        ({"epoch": [1, 2, 3], stalled.COLUMN: [0.5, None, None]}, False),
         ({"epoch": [1, 2, 3], "validation_loss": DEAD}, False),
         ({}, False),
     ],
 )
 def test_a_training_that_hardly_learns_is_told_by_its_losses(
-    tmp_path: Path, losses: dict[str, list[float]], told: bool, packed: bool
+    tmp_path: Path, losses: dict[str, list[float | None]], told: bool, packed: bool
 ) -> None:
     name = "history.csv.xz" if packed else "history.csv"
     pd.DataFrame(losses).to_csv(tmp_path / name, index=False)

@@ -42,7 +42,9 @@ def stalled(directory: Path) -> bool:
     try:
         content = path.read_bytes()
         text = (content if path == plain else lzma.decompress(content)).decode()
-        errors = [float(row[COLUMN]) for row in csv.DictReader(io.StringIO(text)) if COLUMN in row]
+        rows = csv.DictReader(io.StringIO(text))
+        # Not every phase of a training tells this error, as of Deep SVDD only the first does.
+        errors = [float(row[COLUMN]) for row in rows if row.get(COLUMN, "") != ""]
     except (OSError, ValueError, TypeError, lzma.LZMAError) as error:
         raise InputError(f"{path}: damaged ({error}); delete it and run again") from error
     first, *later = errors or (0.0,)

@@ -21,7 +21,7 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
         if types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind)
     ]
     pq.write_table(
-        # Without what pandas writes beside, which says nothing more and is larger than small columns.
+        # Without what pandas writes beside, which says nothing more and takes more than the ids.
         pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None),
         path,
         compression="zstd",

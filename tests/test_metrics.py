@@ -304,9 +304,10 @@ def test_whether_each_run_stalled_is_in_the_table_of_runs(tmp_path: Path) -> Non
         pd.DataFrame({stalled.COLUMN: errors}).to_csv(directory / "history.csv", index=False)
     runs = metrics.compute(config, tmp_path).runs
     assert runs.index[runs["stalled"]].tolist() == [1]
-    (third / "history.csv").write_text(f"epoch,{stalled.COLUMN}\n1,0.5\n2\n")
-    with pytest.raises(InputError, match=r"history\.csv: damaged \(.*\); delete it and run again"):
-        metrics.compute(config, tmp_path)
+    for text in ("1,0.5\n2\n", "1,half\n", "1,0.5\r2,0.5\r"):
+        (third / "history.csv").write_bytes(f"epoch,{stalled.COLUMN}\n{text}".encode())
+        with pytest.raises(InputError, match=r"history\.csv: damaged \(.*\); delete it and run"):
+            metrics.compute(config, tmp_path)
 
 
 def test_too_few_outliers_give_no_number(tmp_path: Path) -> None:

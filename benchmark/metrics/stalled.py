@@ -1,7 +1,8 @@
 """Trainings that hardly learnt to reconstruct, as told by their losses (``history.csv``).
 
 The units of a network can die in its first steps. It then gives nearly the same image whatever it
-is given, and its scores still differ from image to image, so that no AUROC shows it.
+is given. Its scores still differ from image to image, so that its AUROC need not show it. A network
+that has learnt all it can in its first epoch is told too.
 """
 
 import csv
@@ -45,7 +46,7 @@ def stalled(directory: Path) -> bool:
         rows = csv.DictReader(io.StringIO(text))
         # Not every phase of a training tells this error, as of Deep SVDD only the first does.
         errors = [float(row[COLUMN]) for row in rows if row.get(COLUMN, "") != ""]
-    except (OSError, ValueError, TypeError, lzma.LZMAError) as error:
+    except (OSError, ValueError, TypeError, csv.Error, lzma.LZMAError) as error:
         raise InputError(f"{path}: damaged ({error}); delete it and run again") from error
     first, *later = errors or (0.0,)
     return bool(later) and min(later) > (1 - LEAST) * first

@@ -154,14 +154,18 @@ def _dump(value: Any) -> str:
 
     Unlike ``ast.dump`` it needs no copy of the tree from which the docstrings are removed, and says
     the same in every version of Python: a newer one gives nodes more fields, which are empty where
-    the code does not use what is new.
+    the code does not use what is new; some end the format in ``f"{x:{width}}"`` with an empty text.
     """
+    if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
+        return ""
+    if isinstance(value, ast.JoinedStr):
+        texts = [part for part in value.values if getattr(part, "value", None) != ""]
+        return f"JoinedStr({_dump(texts)})"
     if isinstance(value, ast.AST):
-        if isinstance(value, ast.Expr) and isinstance(value.value, ast.Constant):
-            return ""
-        fields = ((name, _dump(field)) for name, field in ast.iter_fields(value))
+        # The kind of a constant is how it was written: with or without the prefix u.
+        fields = ((name, _dump(part)) for name, part in ast.iter_fields(value) if name != "kind")
         given = ",".join(f"{name}={text}" for name, text in fields if text not in ("None", "[]"))
         return f"{type(value).__name__}({given})"
     if isinstance(value, list):
         return f"[{','.join(filter(None, map(_dump, value)))}]"
-    return repr(value)
+    return ascii(value)

@@ -156,7 +156,9 @@ def _last(scored: pd.DataFrame) -> Chosen:
 
 
 def _epoch(scored: pd.DataFrame) -> Chosen:
-    return _best_by(of_every_model(_plain(scored)), _RUN, "model")
+    best, choices = _best_by(of_every_model(_plain(scored)), _RUN, "model")
+    # Of the best and the last model alone none is on the way.
+    return best, choices if choices > 2 else 1
 
 
 def _seed(scored: pd.DataFrame) -> Chosen:

@@ -22,7 +22,7 @@ from benchmark.errors import InputError
 from benchmark.layout import RunKey
 from benchmark.published import AVERAGE
 from benchmark.scheduling import decides, forecast, order, state, units
-from benchmark.scheduling.pack import pack
+from benchmark.scheduling.pack import FILES, OVERHEAD, pack
 from benchmark.scheduling.rates import Rate, Size, recorded
 from benchmark.scheduling.unpack import unpack
 from benchmark.utils import time_limit
@@ -353,7 +353,7 @@ def test_packs_are_small_and_whole(trained, elsewhere, tmp_path):
         )
         for key in (SVM, CAE)
     ]
-    limit = max(sizes) + 10_000
+    limit = max(sizes) + OVERHEAD * len(FILES)
     packs = pack(trained, trained.root, tmp_path / "packs", limit)
     assert len(packs) == 2
     assert all(path.stat().st_size <= limit for path in packs)

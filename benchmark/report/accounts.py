@@ -84,21 +84,23 @@ def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield about | _of_runs(config, str(dataset), str(method), part)
 
 
+BELOW_HALF = "below 0.5"
 FLAGS = {
     "not finite": "NaN or infinity among the scores: no number",
     "constant": "every image has the same score",
     "too few outliers": "too few outliers for a configured share: no number",
     "incomplete": "pooled over an incomplete set of classes",
-    "below 0.5": "AUROC under 0.5",
+    BELOW_HALF: "AUROC under 0.5",
 }
 """Flags of ``metrics``, worst first."""
 
 
-def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """What is odd about the numbers of the complete runs, worst first."""
+def flags(config: Config, table: pd.DataFrame, *, below_half: bool) -> Iterator[dict[str, Any]]:
+    """What is odd about numbers of complete runs, worst first: AUROCs under 0.5, or all else."""
     main = table["outlier_ratio"] == layout.main_ratio(config)
     shown = table[
         (table["flag"] != "")
+        & ((table["flag"] == BELOW_HALF) == below_half)
         & table["metric"].isin(["auroc", "overlap"])
         & (table["model"] == "best")
         & (main | (table["flag"] == "too few outliers"))

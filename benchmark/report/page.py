@@ -102,10 +102,11 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "facts": accounts.facts(config, runs),
         "idle": accounts.not_run(methods),
         "problems": list(accounts.problems(config, runs)),
-        "flags": [
+        "odd": [
             *accounts.stalled(config, runs),
-            *accounts.flags(config, numbers.table),
+            *accounts.flags(config, numbers.table, below_half=False),
         ],
+        "marked": list(accounts.flags(config, numbers.table, below_half=True)),
         "judged": [
             tables[name] for name in ("claims", "verdicts", "explanations") if name in tables
         ],

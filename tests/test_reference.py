@@ -151,6 +151,24 @@ def test_the_compared_methods_are_quoted_from_the_committed_tables() -> None:
     assert seen == set(rows)
 
 
+def test_the_compared_methods_with_their_papers_settings_are_quoted() -> None:
+    rows = quoted("baselines/README.md", "Average | MNIST")
+    config = configuration.read(ROOT / REFERENCE / "paper/config.yaml", data=False)
+    found: dict[str, list[str]] = {}
+    for place, dataset in enumerate(("mnist", "fashion_mnist", "cifar10")):
+        table = pd.read_csv(ROOT / REFERENCE / f"paper/tables/auroc-{dataset}.csv")
+        table = table[(table["class_name"] == "average") & table["mean"].notna()]
+        for row in table[~table["method"].isin(["cae", "cae_grad", "vae", "vae_grad"])].itertuples():
+            cells = found.setdefault(config.methods[row.method].title, ["—"] * 3)
+            theirs = "" if np.isnan(row.published) else f" / {row.published:.3f}"
+            cells[place] = f"{row.mean:.3f}{theirs}"
+        (own,) = table.loc[table["method"] == "cae_grad", "mean"]
+        if dataset == "fashion_mnist":
+            text = (ROOT / "baselines/README.md").read_text(encoding="utf-8")
+            assert f"what GradCon has there ({own:.3f})" in text
+    assert rows == found
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path]:
     config = make_config("cifar10", methods=("cae_grad",), milestones=[5], outlier_ratios=[0.5])

@@ -123,7 +123,7 @@ def answer(headline: str, claims: pd.DataFrame) -> str:
         for name in ("constraint-helps", "gradient-beats-reconstruction", "cifar10-best")
     )
     assert rank.comparison.endswith("against OCGAN")
-    size = "half" if 0.4 < ahead.effect_ratio < 0.6 else f"{ahead.effect_ratio:.1f} times"
+    size = f"{ahead.effect_ratio:.1f} times"
     shown = {"holds": "yes", "fails": "no"}
     mechanism = shown.get(helps.outcome, f"{'yes' if helps.effect > 0 else 'no'} in these runs")
     over = shown.get(rank.outcome, f"{'' if rank.effect > 0 else 'not '}in these runs")

@@ -12,7 +12,7 @@ from benchmark import captions, layout, scores
 from benchmark.config import Config
 from benchmark.metrics import Metrics
 from benchmark.published import AVERAGE
-from benchmark.utils.text import counted
+from benchmark.utils.text import counted, with_verdict
 from benchmark.verdicts import Verdicts
 from benchmark.verdicts.numbers import DECIDED, OPEN, outcomes
 
@@ -181,7 +181,7 @@ def _decided_tile(verdicts: Verdicts) -> Tile:
 
 def _counts(outcomes: "pd.Series[str]", *groups: tuple[str, ...]) -> str:
     return ", ".join(
-        f"{(outcomes == name).sum()} {name}"
+        with_verdict((outcomes == name).sum(), name)
         for group in groups
         for name in group
         if (outcomes == name).any()

@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.metrics.averages import Average
 from benchmark.published import AVERAGE
 from benchmark.tables.table import Cell, Row, number
+from benchmark.utils.text import with_verdict
 
 SYMBOLS = {
     "reproduced": "✓",
@@ -83,7 +84,7 @@ def fold(outcome: str) -> str:
 def counts(outcomes: Iterable[str]) -> str:
     """How many there are of each: ``1 reproduced, 2 not run.``."""
     numbers = Counter(outcomes)
-    return ", ".join(f"{numbers[name]} {name}" for name in SYMBOLS if numbers[name]) + "."
+    return ", ".join(with_verdict(numbers[name], name) for name in SYMBOLS if numbers[name]) + "."
 
 
 def constant(classes: str) -> str:

@@ -32,6 +32,16 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
+def with_verdict(number: int, verdict: str) -> str:
+    """``1 holds``, ``3 hold``; ``2 reproduced``.
+
+    >>> with_verdict(3, "holds"), with_verdict(1, "fails"), with_verdict(2, "reproduced")
+    ('3 hold', '1 fails', '2 reproduced')
+    """
+    plural = {"holds": "hold", "fails": "fail"}
+    return f"{number} {verdict if number == 1 else plural.get(verdict, verdict)}"
+
+
 def first(texts: Iterable[str]) -> str:
     """The first text that is not empty; empty if all are."""
     return next(filter(None, texts), "")

@@ -272,6 +272,27 @@ def test_nothing_to_draw_is_said(tmp_path: Path, kind: str) -> None:
         assert picture.info["Description"] == drawing.caption
 
 
+@pytest.mark.parametrize(("photographs", "mode"), [(False, "P"), (True, "RGB")])
+def test_a_picture_is_the_drawing_in_few_colours(
+    tmp_path: Path, photographs: bool, mode: str
+) -> None:
+    with style.style_sheet():
+        figure, (left, right) = style.panels(2, 2.0)
+        for number in range(9):
+            left.plot([0, 1], [number, number**2], alpha=0.5)
+        left.set_title("loss, Größe ≥ 1")
+        if photographs:
+            right.imshow(np.random.default_rng(0).random((200, 200, 3)))
+        drawing = style.Drawing(figure, "Größe ≥ 1", pd.DataFrame())
+        style.save(drawing, tmp_path, "few", {"config": "none"})
+        figure.savefig(tmp_path / "all.png")
+    with Image.open(tmp_path / "few.png") as few, Image.open(tmp_path / "all.png") as every:
+        assert (few.mode, few.size, few.info["dpi"]) == (mode, every.size, every.info["dpi"])
+        assert few.info["Description"] == "Größe ≥ 1"
+        one, other = (np.asarray(picture.convert("RGB")).astype(int) for picture in (few, every))
+    assert np.abs(one - other).max() < (1 if photographs else 16)
+
+
 def test_other_figures_keep_their_look() -> None:
     import matplotlib as mpl
 

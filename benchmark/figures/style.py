@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib import rcParams, style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from benchmark import metrics
 from benchmark.utils.files import atomic
@@ -19,6 +23,9 @@ from benchmark.utils.text import csv_text
 INLIER, OUTLIER = "#0072B2", "#D55E00"
 WIDTH = 7.0
 """Inches: the text width of a page."""
+
+MOST_COLOURS = 2**12
+"""Of a figure without photographs."""
 
 SHEET = Path(__file__).with_name("figures.mplstyle")
 
@@ -65,10 +72,29 @@ def save(drawing: Drawing, folder: Path, name: str, provenance: Mapping[str, str
     """
     lay_out(drawing.figure)
     about = {"Title": name, "Description": drawing.caption, "Source": metrics.stamp(provenance)}
-    for suffix, more in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with atomic(folder / f"{name}.{suffix}") as beside:
-            drawing.figure.savefig(beside, metadata=about | more)
+    with atomic(folder / f"{name}.png") as beside:
+        _save_png(drawing.figure, beside, about)
+    with atomic(folder / f"{name}.svg") as beside:
+        drawing.figure.savefig(beside, metadata={**about, "Date": None})
     save_numbers(drawing, folder, name)
+
+
+def _save_png(figure: Figure, path: Path, about: Mapping[str, str]) -> None:
+    """Write a picture with no more colours than a palette has, if it shows no photographs.
+
+    Lines, areas and letters have some hundred. With the 256 that cover them best a value moves by
+    some 10 of 255 at most, and the file takes less than half.
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(drawn).convert("RGB")
+    if picture.getcolors(MOST_COLOURS):
+        picture = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    texts = PngInfo()
+    for key, text in about.items():
+        texts.add_text(key, text)
+    picture.save(path, "png", pnginfo=texts, dpi=(figure.dpi, figure.dpi))
 
 
 def lay_out(figure: Figure) -> None:

@@ -84,23 +84,24 @@ def problems(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield about | _of_runs(config, str(dataset), str(method), part)
 
 
-BELOW_HALF = "below 0.5"
 FLAGS = {
     "not finite": "NaN or infinity among the scores: no number",
     "constant": "every image has the same score",
     "too few outliers": "too few outliers for a configured share: no number",
     "incomplete": "pooled over an incomplete set of classes",
-    BELOW_HALF: "AUROC under 0.5",
+    "below 0.5": "AUROC under 0.5",
 }
 """Flags of ``metrics``, worst first."""
 
 
-def flags(config: Config, table: pd.DataFrame, *, below_half: bool) -> Iterator[dict[str, Any]]:
-    """What is odd about numbers of complete runs, worst first: AUROCs under 0.5, or all else."""
+def flags(config: Config, table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """What is odd about the numbers of the complete runs, worst first.
+
+    ``marked`` says whether the tables have a mark for it at each number.
+    """
     main = table["outlier_ratio"] == layout.main_ratio(config)
     shown = table[
         (table["flag"] != "")
-        & ((table["flag"] == BELOW_HALF) == below_half)
         & table["metric"].isin(["auroc", "overlap"])
         & (table["model"] == "best")
         & (main | (table["flag"] == "too few outliers"))
@@ -109,7 +110,11 @@ def flags(config: Config, table: pd.DataFrame, *, below_half: bool) -> Iterator[
     shown = shown.sort_values("flag", key=lambda flag: flag.map(list(FLAGS).index), kind="stable")
     keys = ["flag", "dataset", "method", "component"]
     for (flag, dataset, method, component), part in shown.groupby(keys, sort=False):
-        about = {"flag": FLAGS[str(flag)], "component": scores.component(str(component))}
+        about = {
+            "flag": FLAGS[str(flag)],
+            "component": scores.component(str(component)),
+            "marked": flag == "below 0.5",
+        }
         yield about | _of_runs(config, str(dataset), str(method), part)
 
 
@@ -119,6 +124,7 @@ def stalled(config: Config, runs: pd.DataFrame) -> Iterator[dict[str, Any]]:
         "flag": f"its training stalled: the reconstruction error of the validation images fell by "
         f"less than {LEAST:.0%} after the first epoch",
         "component": "all",
+        "marked": False,
     }
     for (dataset, method), part in runs[runs["stalled"]].groupby(["dataset", "method"], sort=False):
         yield about | _of_runs(config, str(dataset), str(method), part)

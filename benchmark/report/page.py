@@ -102,11 +102,7 @@ def _content(config: Config, root: Path) -> dict[str, Any]:
         "facts": accounts.facts(config, runs),
         "idle": accounts.not_run(methods),
         "problems": list(accounts.problems(config, runs)),
-        "odd": [
-            *accounts.stalled(config, runs),
-            *accounts.flags(config, numbers.table, below_half=False),
-        ],
-        "marked": list(accounts.flags(config, numbers.table, below_half=True)),
+        "flags": [*accounts.stalled(config, runs), *accounts.flags(config, numbers.table)],
         "judged": [
             tables[name] for name in ("claims", "verdicts", "explanations") if name in tables
         ],
